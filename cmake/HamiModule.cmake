@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# hami_module(NAME SOURCES ... [DEPS ...] [PRIVATE_DEPS ...])
+#   A static library hami_NAME: one folder of src/. DEPS are modules or packages that its headers
+#   show, PRIVATE_DEPS those that only its .cc files use. tools/check_layers holds both to the table.
+# hami_executable(NAME SOURCES ... DEPS ...)      build/bin/NAME
+# hami_test(NAME SOURCES ... [DEPS ...] [LABELS ...])   a GoogleTest program, run by ctest
+# hami_bench(NAME SOURCES ... [DEPS ...])         a benchmark program, build/bin/bench/NAME
+
+find_package(GTest REQUIRED)
+
+function(hami_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(hami_${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(hami_${name} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+  else()
+    add_library(hami_${name} INTERFACE)
+    target_link_libraries(hami_${name} INTERFACE ${ARG_DEPS})
+  endif()
+endfunction()
+
+function(hami_executable name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+endfunction()
+
+function(hami_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS "${ARG_LABELS}" TIMEOUT 600)
+endfunction()
+
+function(hami_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin/bench)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+endfunction()

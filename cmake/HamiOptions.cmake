@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Flags that every target has. Warnings are errors with both pinned compilers (g++ 12, clang 19).
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/archive)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g1")
+
+add_compile_options(
+  -Wall -Wextra -Werror
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+  -Wshadow -Wvla -Wcast-qual -Wimplicit-fallthrough
+  -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # GNU attributes and designated initialisers mixed with C++ are deliberate.
+  add_compile_options(-Wno-c99-designator -Wno-missing-field-initializers)
+else()
+  add_compile_options(-Wno-missing-field-initializers)
+endif()
+
+# One of: address (with undefined), thread, or empty. Set by the presets.
+set(HAMI_SANITIZER "" CACHE STRING "address, thread or empty")
+if(HAMI_SANITIZER STREQUAL "address")
+  set(HAMI_SANITIZER_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=all)
+elseif(HAMI_SANITIZER STREQUAL "thread")
+  set(HAMI_SANITIZER_FLAGS -fsanitize=thread)
+endif()
+add_compile_options(${HAMI_SANITIZER_FLAGS})
+add_link_options(${HAMI_SANITIZER_FLAGS})
+
+include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
