@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "region/slots.h"
+
+#include <atomic>
+
+#include "region/ledger.h"
+#include "region/os.h"
+
+namespace hami::region {
+namespace {
+
+template <typename T>
+std::atomic_ref<T> Ref(T& value) {
+  return std::atomic_ref<T>(value);
+}
+
+bool HintedUsed(const api::RegionExtension& ext, int slot) {
+  auto& word = const_cast<uint64_t&>(ext.slot_used[slot / 64]);
+  return (Ref(word).load(std::memory_order_relaxed) >> (slot % 64) & 1) != 0;
+}
+
+void Hint(api::RegionExtension& ext, int slot, bool used) {
+  const uint64_t bit = uint64_t{1} << (slot % 64);
+  std::atomic_ref<uint64_t> word = Ref(ext.slot_used[slot / 64]);
+  if (used) {
+    word.fetch_or(bit, std::memory_order_relaxed);
+  } else {
+    word.fetch_and(~bit, std::memory_order_relaxed);
+  }
+}
+
+bool IsFree(api::SlotExtension& slot) {
+  return Ref(slot.state).load(std::memory_order_acquire) ==
+         static_cast<uint32_t>(api::SlotState::kFree);
+}
+
+// What HAMi's monitor sees of an empty slot: PID 0 and zeroes.
+void ClearShownSlot(api::ProcessSlot& shown) {
+  Ref(shown.pid).store(0, std::memory_order_release);
+  __builtin_memset(reinterpret_cast<char*>(&shown) + sizeof(shown.pid), 0,
+                   sizeof(shown) - sizeof(shown.pid));
+}
+
+// The caller holds the slot's byte; the owner is gone.
+void ReapLocked(api::Region& region, int slot) {
+  api::SlotExtension& extension = region.ext.slots[slot];
+  uint64_t devices = Ref(region.v1.device_count).load(std::memory_order_relaxed);
+  if (devices > api::kMaxDevices) devices = api::kMaxDevices;
+  for (int device = 0; device < static_cast<int>(devices); ++device) {
+    ClearCharge(region.ext, slot, device);
+    // Also where this slot's word was zero: its owner may have died between its word and the total.
+    Recount(region.ext, device);
+    Ref(extension.driver_bytes[device]).store(0, std::memory_order_relaxed);
+    Ref(extension.gpu_ns[device]).store(0, std::memory_order_relaxed);
+  }
+  ClearShownSlot(region.v1.processes[slot]);
+  Ref(extension.state).store(static_cast<uint32_t>(api::SlotState::kFree),
+                             std::memory_order_release);
+  Hint(region.ext, slot, false);
+}
+
+// The caller holds the slot's byte; the slot is free.
+void Occupy(api::Region& region, int slot, const Identity& identity) {
+  api::SlotExtension& extension = region.ext.slots[slot];
+  Hint(region.ext, slot, true);
+  Ref(extension.generation).fetch_add(1, std::memory_order_relaxed);
+  Ref(extension.start_ticks).store(identity.start_ticks, std::memory_order_relaxed);
+  Ref(extension.pid_namespace).store(identity.pid_namespace, std::memory_order_relaxed);
+  Ref(extension.state).store(static_cast<uint32_t>(api::SlotState::kActive),
+                             std::memory_order_release);
+  api::ProcessSlot& shown = region.v1.processes[slot];
+  ClearShownSlot(shown);
+  Ref(shown.status).store(1, std::memory_order_relaxed);
+  Ref(shown.pid).store(identity.pid, std::memory_order_release);
+  // Readers look at the slots below process_count only.
+  std::atomic_ref<int32_t> count = Ref(region.v1.process_count);
+  int32_t seen = count.load(std::memory_order_relaxed);
+  while (seen <= slot &&
+         !count.compare_exchange_weak(seen, slot + 1, std::memory_order_acq_rel)) {
+  }
+}
+
+int ClaimFirstFree(api::Region& region, int fd, const Identity& identity) {
+  for (int slot = 0; slot < api::kMaxProcesses; ++slot) {
+    if (HintedUsed(region.ext, slot)) continue;
+    const os::LockResult lock = os::TryLock(fd, api::kSlotLockOffset + slot);
+    if (lock == os::LockResult::kUnsupported) return -1;
+    if (lock == os::LockResult::kBusy) continue;
+    if (!IsFree(region.ext.slots[slot])) ReapLocked(region, slot);
+    Occupy(region, slot, identity);
+    return slot;
+  }
+  return -1;
+}
+
+// A decimal number at `at`; moves past it.
+uint64_t TakeNumber(const char*& at, const char* end) {
+  uint64_t value = 0;
+  while (at < end && *at >= '0' && *at <= '9') value = value * 10 + static_cast<uint64_t>(*at++ - '0');
+  return value;
+}
+
+uint64_t ReadStartTicks() {
+  char text[1024];
+  const int fd = os::Open("/proc/self/stat", os::kRead, 0);
+  if (fd < 0) return 0;
+  const int64_t bytes = os::Read(fd, text, sizeof(text));
+  os::Close(fd);
+  // "pid (comm) state ppid ...": comm may hold spaces and parentheses, so count from the last ')'.
+  const char* at = text;
+  const char* end = text + (bytes > 0 ? bytes : 0);
+  for (const char* c = text; c < end; ++c) {
+    if (*c == ')') at = c + 1;
+  }
+  constexpr int kFieldsAfterName = 20;  // start time is field 22, the state (field 3) comes first
+  for (int field = 0; field < kFieldsAfterName && at < end; ++at) {
+    if (*at == ' ') ++field;
+  }
+  return TakeNumber(at, end);
+}
+
+}  // namespace
+
+Identity ReadIdentity() {
+  Identity identity = {};
+  identity.pid = os::ProcessId();
+  identity.start_ticks = ReadStartTicks();
+  os::FileInfo info;
+  if (os::StatPath("/proc/self/ns/pid", &info) == 0) identity.pid_namespace = info.inode;
+  return identity;
+}
+
+int ClaimSlot(api::Region& region, int fd, const Identity& identity) {
+  int slot = ClaimFirstFree(region, fd, identity);
+  if (slot >= 0) return slot;
+  // Every slot is hinted as used: look for dead owners, through a description of our own being
+  // impossible here, by trying each byte; a live owner's byte does not yield.
+  for (int i = 0; i < api::kMaxProcesses; ++i) {
+    if (os::TryLock(fd, api::kSlotLockOffset + i) != os::LockResult::kLocked) continue;
+    if (!IsFree(region.ext.slots[i])) ReapLocked(region, i);
+    Occupy(region, i, identity);
+    return i;
+  }
+  return -1;
+}
+
+int ReapDeadSlots(api::Region& region, int fd) {
+  int reaped = 0;
+  for (int slot = 0; slot < api::kMaxProcesses; ++slot) {
+    if (!HintedUsed(region.ext, slot)) continue;
+    if (os::TryLock(fd, api::kSlotLockOffset + slot) != os::LockResult::kLocked) continue;
+    if (IsFree(region.ext.slots[slot])) {
+      Hint(region.ext, slot, false);
+    } else {
+      ReapLocked(region, slot);
+      ++reaped;
+    }
+    os::Unlock(fd, api::kSlotLockOffset + slot);
+  }
+  return reaped;
+}
+
+void ShowCharge(api::Region& region, int slot, int device, ChargeKind kind, int64_t bytes) {
+  api::DeviceMemoryUsage& used = region.v1.processes[slot].used[device];
+  uint64_t& part = kind == ChargeKind::kContext  ? used.context_bytes
+                   : kind == ChargeKind::kModule ? used.module_bytes
+                                                 : used.data_bytes;
+  Ref(part).fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
+  Ref(used.total_bytes).fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
+}
+
+}  // namespace hami::region
