@@ -17,6 +17,10 @@ CUresult cuDriverGetVersion(int* version);
 CUresult cuGetProcAddress(const char* symbol, void** function, int cuda_version, cuuint64_t flags);
 CUresult cuGetProcAddress_v2(const char* symbol, void** function, int cuda_version,
                              cuuint64_t flags, CUdriverProcAddressQueryResult* status);
+CUresult cuGetProcAddress_ptsz(const char* symbol, void** function, int cuda_version,
+                               cuuint64_t flags);
+CUresult cuGetProcAddress_v2_ptsz(const char* symbol, void** function, int cuda_version,
+                                  cuuint64_t flags, CUdriverProcAddressQueryResult* status);
 
 // Devices.
 CUresult cuDeviceGet(CUdevice* device, int ordinal);
@@ -87,6 +91,8 @@ CUresult cuMemMap(CUdeviceptr pointer, size_t bytes, size_t offset,
                   CUmemGenericAllocationHandle handle, unsigned long long flags);
 CUresult cuMemUnmap(CUdeviceptr pointer, size_t bytes);
 CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle* handle, void* address);
+CUresult cuMemGetAllocationGranularity(size_t* bytes, const CUmemAllocationProp* props,
+                                       CUmemAllocationGranularity_flags option);
 
 // Modules and libraries.
 CUresult cuModuleLoad(CUmodule* module, const char* path);
@@ -141,6 +147,14 @@ CUresult cuStreamBeginCapture(CUstream stream);
 CUresult cuStreamBeginCapture_ptsz(CUstream stream);
 CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode);
 CUresult cuStreamBeginCapture_v2_ptsz(CUstream stream, CUstreamCaptureMode mode);
+CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph,
+                                     const CUgraphNode* dependencies,
+                                     const CUgraphEdgeData* edges, size_t count,
+                                     CUstreamCaptureMode mode);
+CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph,
+                                          const CUgraphNode* dependencies,
+                                          const CUgraphEdgeData* edges, size_t count,
+                                          CUstreamCaptureMode mode);
 CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph);
 CUresult cuStreamEndCapture_ptsz(CUstream stream, CUgraph* graph);
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode);
