@@ -45,12 +45,12 @@ void ClearShownSlot(api::ProcessSlot& shown) {
 // The caller holds the slot's byte; the owner is gone.
 void ReapLocked(api::Region& region, int slot) {
   api::SlotExtension& extension = region.ext.slots[slot];
-  uint64_t devices = Ref(region.v1.device_count).load(std::memory_order_relaxed);
-  if (devices > api::kMaxDevices) devices = api::kMaxDevices;
-  for (int device = 0; device < static_cast<int>(devices); ++device) {
-    ClearCharge(region.ext, slot, device);
-    // Also where this slot's word was zero: its owner may have died between its word and the total.
-    Recount(region.ext, device);
+  for (int device = 0; device < api::kMaxDevices; ++device) {
+    // Also where this slot's word is zero: its owner may have died between its word and the total.
+    if (SlotUnits(region.ext, slot, device) != 0 || TotalUnits(region.ext, device) != 0) {
+      ClearCharge(region.ext, slot, device);
+      Recount(region.ext, device);
+    }
     Ref(extension.driver_bytes[device]).store(0, std::memory_order_relaxed);
     Ref(extension.gpu_ns[device]).store(0, std::memory_order_relaxed);
   }

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How much device memory a code image takes at most, read off its headers without understanding the
+// code: an ELF cubin by its allocated sections (with those that take no file space), a fat binary by
+// the largest of its entries, PTX by its text (its variables are not parsed). The image comes from
+// the application, as it would for the driver, and is as trusted as there.
+#pragma once
+
+#include <cstdint>
+
+namespace hami::preload {
+
+// 0: not an image that we know; the driver is to say so.
+uint64_t ImageBytes(const void* image);
+
+// The same for a file; 0 if it cannot be read.
+uint64_t FileImageBytes(const char* path);
+
+}  // namespace hami::preload

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Order matters twice. An allocation is charged before the driver is called, so that the limit is
+// never exceeded, and refunded after a free has succeeded, so that nothing is given to somebody else
+// too early. An entry leaves the table before the driver frees its address, because another thread
+// may be handed the same address the moment it is free.
+
+#include "preload/memory_plain.h"
+
+#include "preload/allocations.h"
+#include "preload/devices.h"
+#include "preload/driver.h"
+#include "preload/pages.h"
+#include "preload/pools.h"
+#include "preload/process.h"
+
+namespace hami::preload {
+namespace {
+
+using region::ChargeKind;
+
+constexpr uint64_t kManagedGranuleBytes = 65536;  // what unified memory moves at least
+
+
+// Makes the charge for an allocation that exists fit the pages that it really took. False: it cannot
+// be accounted for and must be freed; the charge is gone then.
+bool Settle(const CurrentDevice& current, uint64_t address, uint64_t bytes, uint64_t reserved_pages) {
+  Device& device = *current.device;
+  const int64_t added = AddPages(device, current.ordinal, address, bytes);
+  const uint64_t reserved_bytes = reserved_pages * device.page_bytes;
+  if (added < 0) {
+    Refund(device, reserved_bytes, ChargeKind::kData);
+    return false;
+  }
+  const uint64_t taken_bytes = static_cast<uint64_t>(added) * device.page_bytes;
+  if (taken_bytes > reserved_bytes &&
+      !Charge(device, taken_bytes - reserved_bytes, ChargeKind::kData)) {
+    DropPages(device, address, bytes);
+    Refund(device, reserved_bytes, ChargeKind::kData);
+    return false;
+  }
+  if (taken_bytes < reserved_bytes) Refund(device, reserved_bytes - taken_bytes, ChargeKind::kData);
+  Entry entry;
+  entry.kind = EntryKind::kMemory;
+  entry.key = address;
+  entry.bytes = bytes;
+  entry.ordinal = static_cast<int8_t>(current.ordinal);
+  if (InsertEntry(entry)) return true;
+  Refund(device, static_cast<uint64_t>(DropPages(device, address, bytes)) * device.page_bytes,
+         ChargeKind::kData);
+  return false;
+}
+
+// `reserve_bytes` bounds what is asked for; `allocate` calls the driver and tells where the memory
+// lies and how long it is.
+template <typename Allocate>
+CUresult AllocatePlain(uint64_t reserve_bytes, const Allocate& allocate) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  CUdeviceptr address = 0;
+  uint64_t bytes = reserve_bytes;
+  CurrentDevice current;
+  switch (PrepareAllocation(&current)) {
+    case Mode::kRefuse: return CUDA_ERROR_OUT_OF_MEMORY;
+    case Mode::kLimit: break;
+    default: return allocate(&address, &bytes);
+  }
+  if (reserve_bytes == 0) return allocate(&address, &bytes);  // an error, for the driver to report
+
+  Device& device = *current.device;
+  const uint64_t pages = PagesToReserve(device, reserve_bytes);
+  if (!Charge(device, pages * device.page_bytes, ChargeKind::kData)) {
+    return CUDA_ERROR_OUT_OF_MEMORY;
+  }
+  const CUresult result = allocate(&address, &bytes);
+  if (result != CUDA_SUCCESS) {
+    Refund(device, pages * device.page_bytes, ChargeKind::kData);
+    return result;
+  }
+  if (Settle(current, address, bytes, pages)) [[likely]] {
+    return CUDA_SUCCESS;
+  }
+  cuda.cuMemFree_v2(address);
+  return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+// What an allocation is charged now that its driver's call is over.
+uint64_t DropEntry(const Entry& entry) {
+  if (entry.kind != EntryKind::kMemory) return entry.bytes;
+  const Device& device = *DeviceOfOrdinal(entry.ordinal);
+  return static_cast<uint64_t>(DropPages(device, entry.key, entry.bytes)) * device.page_bytes;
+}
+
+// Rows start at multiples of the pitch, at least of 512 bytes (the texture alignment of every GPU so
+// far). Should the driver choose a larger pitch, Settle charges the rest.
+uint64_t PitchedBytes(uint64_t width_bytes, uint64_t height) {
+  constexpr uint64_t kPitchBytes = 512;
+  uint64_t bytes;
+  const uint64_t row = (width_bytes + kPitchBytes - 1) / kPitchBytes * kPitchBytes;
+  return __builtin_mul_overflow(row, height, &bytes) ? UINT64_MAX : bytes;
+}
+
+template <typename Free>
+CUresult FreePlain(CUdeviceptr pointer, const Free& free) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  if (EnterCuda() != Mode::kLimit) return free();
+  const CUresult result = FreeTracked(pointer, free);
+  // cuMemFree takes stream-ordered memory too, and may empty its pool.
+  ReconcilePoolsAfterFree();
+  return result;
+}
+
+bool DriverKnows(CUdeviceptr pointer) {
+  CUcontext context = nullptr;
+  return cuda.cuPointerGetAttribute(&context, CU_POINTER_ATTRIBUTE_CONTEXT, pointer) ==
+         CUDA_SUCCESS;
+}
+
+struct Purge {
+  int ordinal;
+  bool removed;
+};
+
+void PurgeIfDead(void* context, const Entry& seen) {
+  auto* purge = static_cast<Purge*>(context);
+  if (seen.ordinal != purge->ordinal || DriverKnows(seen.key)) return;
+  Entry entry;
+  if (!TakeEntry(seen.kind, seen.key, &entry)) return;
+  purge->removed = true;
+  if (const uint64_t bytes = DropEntry(entry)) {
+    Refund(*DeviceOfOrdinal(entry.ordinal), bytes, ChargeKind::kData);
+  }
+}
+
+}  // namespace
+
+void RestoreFreed(const Entry& freed) { InsertEntry(freed); }
+
+bool TakeForFree(CUdeviceptr pointer, Entry* freed) {
+  return TakeEntry(EntryKind::kMemory, pointer, freed) ||
+         TakeEntry(EntryKind::kManaged, pointer, freed);
+}
+
+void RefundFreed(const Entry& freed) {
+  if (const uint64_t bytes = DropEntry(freed)) {
+    Refund(*DeviceOfOrdinal(freed.ordinal), bytes, ChargeKind::kData);
+  }
+}
+
+void PurgeDeadMemory(int ordinal) {
+  for (const EntryKind kind : {EntryKind::kMemory, EntryKind::kManaged}) {
+    Purge purge = {ordinal, false};
+    do {
+      // Removing entries moves others; look again until nothing is left to remove.
+      purge.removed = false;
+      VisitEntries(kind, PurgeIfDead, &purge);
+    } while (purge.removed);
+  }
+}
+
+}  // namespace hami::preload
+
+using namespace hami::preload;
+
+extern "C" {
+
+HAMI_EXPORT CUresult cuMemAlloc_v2(CUdeviceptr* pointer, size_t bytes) {
+  return AllocatePlain(pointer != nullptr ? bytes : 0, [=](CUdeviceptr* address, uint64_t*) {
+    const CUresult result = cuda.cuMemAlloc_v2(pointer, bytes);
+    if (result == CUDA_SUCCESS) *address = *pointer;
+    return result;
+  });
+}
+
+HAMI_EXPORT CUresult cuMemAlloc(unsigned int* pointer, unsigned int bytes) {
+  return AllocatePlain(pointer != nullptr ? bytes : 0, [=](CUdeviceptr* address, uint64_t*) {
+    const CUresult result = cuda.cuMemAlloc(pointer, bytes);
+    if (result == CUDA_SUCCESS) *address = *pointer;
+    return result;
+  });
+}
+
+HAMI_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr* pointer, size_t* pitch, size_t width_bytes,
+                                        size_t height, unsigned int element_bytes) {
+  const bool valid = pointer != nullptr && pitch != nullptr;
+  return AllocatePlain(
+      valid ? PitchedBytes(width_bytes, height) : 0, [=](CUdeviceptr* address, uint64_t* taken) {
+        const CUresult result =
+            cuda.cuMemAllocPitch_v2(pointer, pitch, width_bytes, height, element_bytes);
+        if (result == CUDA_SUCCESS) {
+          *address = *pointer;
+          *taken = *pitch * height;
+        }
+        return result;
+      });
+}
+
+HAMI_EXPORT CUresult cuMemAllocPitch(unsigned int* pointer, unsigned int* pitch,
+                                     unsigned int width_bytes, unsigned int height,
+                                     unsigned int element_bytes) {
+  const bool valid = pointer != nullptr && pitch != nullptr;
+  return AllocatePlain(
+      valid ? PitchedBytes(width_bytes, height) : 0, [=](CUdeviceptr* address, uint64_t* taken) {
+        const CUresult result =
+            cuda.cuMemAllocPitch(pointer, pitch, width_bytes, height, element_bytes);
+        if (result == CUDA_SUCCESS) {
+          *address = *pointer;
+          *taken = uint64_t{*pitch} * height;
+        }
+        return result;
+      });
+}
+
+// Managed memory may lie on the device in whole or not at all, as it is used; the whole is charged.
+HAMI_EXPORT CUresult cuMemAllocManaged(CUdeviceptr* pointer, size_t bytes, unsigned int flags) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  CurrentDevice current;
+  const Mode mode = PrepareAllocation(&current);
+  if (mode == Mode::kRefuse) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (mode != Mode::kLimit || pointer == nullptr || bytes == 0) {
+    return cuda.cuMemAllocManaged(pointer, bytes, flags);
+  }
+  Entry entry;
+  entry.kind = EntryKind::kManaged;
+  entry.ordinal = static_cast<int8_t>(current.ordinal);
+  entry.bytes = bytes > UINT64_MAX - kManagedGranuleBytes
+                    ? UINT64_MAX
+                    : (bytes + kManagedGranuleBytes - 1) / kManagedGranuleBytes * kManagedGranuleBytes;
+  if (!Charge(*current.device, entry.bytes, ChargeKind::kData)) return CUDA_ERROR_OUT_OF_MEMORY;
+  const CUresult result = cuda.cuMemAllocManaged(pointer, bytes, flags);
+  if (result == CUDA_SUCCESS) {
+    entry.key = *pointer;
+    if (InsertEntry(entry)) return CUDA_SUCCESS;
+    cuda.cuMemFree_v2(*pointer);
+  }
+  Refund(*current.device, entry.bytes, ChargeKind::kData);
+  return result != CUDA_SUCCESS ? result : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+HAMI_EXPORT CUresult cuMemFree_v2(CUdeviceptr pointer) {
+  return FreePlain(pointer, [=] { return cuda.cuMemFree_v2(pointer); });
+}
+
+HAMI_EXPORT CUresult cuMemFree(unsigned int pointer) {
+  return FreePlain(pointer, [=] { return cuda.cuMemFree(pointer); });
+}
+
+}  // extern "C"

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plain, pitched and managed memory: reserve, call the driver, commit; free, then refund.
+
+#pragma once
+
+#include "api/cuda/types.h"
+#include "preload/allocations.h"
+
+namespace hami::preload {
+
+// Forgets and refunds what a destroyed context took with it: every entry of the device that the
+// driver does not know any more.
+void PurgeDeadMemory(int ordinal);
+
+bool TakeForFree(CUdeviceptr pointer, Entry* freed);
+void RestoreFreed(const Entry& freed);
+void RefundFreed(const Entry& freed);
+
+// Frees `pointer` by calling `free`. An entry leaves the table before the driver frees its address,
+// because another thread may be handed the same address the moment it is free; it is refunded after
+// the free has succeeded. A pointer that we have not seen is forwarded.
+template <typename Free>
+CUresult FreeTracked(CUdeviceptr pointer, const Free& free) {
+  Entry freed;
+  if (!TakeForFree(pointer, &freed)) return free();
+  const CUresult result = free();
+  if (result == CUDA_SUCCESS) {
+    RefundFreed(freed);
+  } else {
+    RestoreFreed(freed);
+  }
+  return result;
+}
+
+}  // namespace hami::preload

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preload/sampler.h"
+
+#include <atomic>
+
+#include "preload/driver.h"
+#include "preload/lock.h"
+#include "preload/overlap.h"
+#include "region/os.h"
+
+namespace hami::preload {
+
+enum class SampleState : uint8_t {
+  kUnused,     // no events
+  kIdle,       // events, ready for a launch in their context
+  kRecording,  // between BeginSample and EndSample
+  kPending,    // waiting for the GPU
+  kHeld,       // finished; its begin is the anchor of the open window
+};
+
+struct Sample {
+  SampleState state = SampleState::kUnused;
+  int window_place = -1;
+  uint32_t window_serial = 0;
+  CUcontext context = nullptr;
+  CUevent begin = nullptr;
+  CUevent end = nullptr;
+  Cost* cost = nullptr;
+};
+
+namespace {
+
+constexpr int kSamples = 96;
+
+// Guards everything below. Held across cuEventQuery and the like, never across a launch.
+constinit SpinLock samples_lock;
+constinit Sample samples[kSamples] = {};
+constinit OverlapWindow window;
+constinit Sample* anchor = nullptr;  // of the open window
+
+constinit std::atomic<int> pending_count = 0;
+constinit std::atomic<bool> stopped = false;
+
+bool MakeEvents(Sample& sample, CUcontext context) {
+  if (cuda.cuEventCreate(&sample.begin, CU_EVENT_DEFAULT) != CUDA_SUCCESS) return false;
+  if (cuda.cuEventCreate(&sample.end, CU_EVENT_DEFAULT) != CUDA_SUCCESS) {
+    cuda.cuEventDestroy_v2(sample.begin);
+    return false;
+  }
+  sample.context = context;
+  return true;
+}
+
+// An idle sample of this context, else a new one, else one of another context. The lock is held.
+Sample* TakeSample(CUcontext context) {
+  Sample* vacant = nullptr;
+  Sample* foreign = nullptr;
+  for (Sample& sample : samples) {
+    if (sample.state == SampleState::kIdle && sample.context == context) return &sample;
+    if (sample.state == SampleState::kUnused && vacant == nullptr) vacant = &sample;
+    if (sample.state == SampleState::kIdle && foreign == nullptr) foreign = &sample;
+  }
+  if (vacant == nullptr && foreign != nullptr) {
+    // If its context is gone its events are too, and the driver refuses; nothing is lost.
+    cuda.cuEventDestroy_v2(foreign->begin);
+    cuda.cuEventDestroy_v2(foreign->end);
+    foreign->state = SampleState::kUnused;
+    vacant = foreign;
+  }
+  return vacant != nullptr && MakeEvents(*vacant, context) ? vacant : nullptr;
+}
+
+void Record(CUevent event, CUstream stream, StreamForm form) {
+  if (form == StreamForm::kPerThread) {
+    cuda.cuEventRecord_ptsz(event, stream);
+  } else {
+    cuda.cuEventRecord(event, stream);
+  }
+}
+
+bool ElapsedNs(CUevent from, CUevent to, uint64_t* ns) {
+  float milliseconds = 0;
+  if (cuda.cuEventElapsedTime(&milliseconds, from, to) != CUDA_SUCCESS) return false;
+  *ns = milliseconds > 0 ? static_cast<uint64_t>(static_cast<double>(milliseconds) * 1e6) : 0;
+  return true;
+}
+
+void ReleaseAnchor() {
+  if (anchor != nullptr && anchor->state == SampleState::kHeld) anchor->state = SampleState::kIdle;
+  anchor = nullptr;
+}
+
+void GiveUpWindow() {
+  ReleaseAnchor();
+  window.GiveUp();
+}
+
+bool IsInOpenWindow(const Sample& sample) {
+  return sample.window_place >= 0 && sample.window_serial == window.serial();
+}
+
+// The sample has finished. Hands its interval to the window. The lock is held.
+void FinishInWindow(Sample& sample) {
+  Interval interval = {};
+  if (anchor == nullptr || !ElapsedNs(anchor->begin, sample.begin, &interval.begin_ns) ||
+      !ElapsedNs(anchor->begin, sample.end, &interval.end_ns)) {
+    GiveUpWindow();
+    return;
+  }
+  interval.charged_ns = sample.cost->cost_ns.load(std::memory_order_relaxed);
+  if (window.Finish(interval)) ReleaseAnchor();
+}
+
+// Takes a pending sample in, if it has finished. The lock is held.
+uint64_t Harvest(Sample& sample) {
+  const CUresult result = cuda.cuEventQuery(sample.end);
+  if (result == CUDA_ERROR_NOT_READY) return 0;
+  sample.cost->pending.fetch_sub(1, std::memory_order_relaxed);
+  pending_count.fetch_sub(1, std::memory_order_relaxed);
+  uint64_t interval_ns = 0;
+  const bool in_window = IsInOpenWindow(sample);
+  if (result != CUDA_SUCCESS || !ElapsedNs(sample.begin, sample.end, &interval_ns)) {
+    sample.state = SampleState::kUnused;  // the context is gone, and the events with it
+    if (in_window) GiveUpWindow();
+    return 0;
+  }
+  const uint64_t owed_ns = AddCostSample(*sample.cost, interval_ns);
+  sample.state = &sample == anchor && in_window ? SampleState::kHeld : SampleState::kIdle;
+  if (in_window) FinishInWindow(sample);
+  return owed_ns;
+}
+
+}  // namespace
+
+Sample* BeginSample(Cost* cost, CUstream stream, StreamForm form) {
+  if (stopped.load(std::memory_order_relaxed)) return nullptr;
+  if (active_captures.load(std::memory_order_relaxed) > 0) return nullptr;
+  CUcontext context = nullptr;
+  if (cuda.cuCtxGetCurrent(&context) != CUDA_SUCCESS || context == nullptr) return nullptr;
+  const RelaxedCapture relaxed;
+  Sample* sample = nullptr;
+  {
+    const SpinLock::Holder holder(samples_lock);
+    sample = TakeSample(context);
+    if (sample == nullptr) return nullptr;
+    sample->state = SampleState::kRecording;
+    sample->cost = cost;
+    sample->window_place = window.Join(os::NowNs());
+    sample->window_serial = window.serial();
+    if (sample->window_place == 0) {
+      ReleaseAnchor();
+      anchor = sample;
+    }
+  }
+  Record(sample->begin, stream, form);
+  return sample;
+}
+
+void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) {
+  const RelaxedCapture relaxed;
+  if (launched) Record(sample->end, stream, form);
+  const SpinLock::Holder holder(samples_lock);
+  if (!launched) {
+    if (IsInOpenWindow(*sample)) GiveUpWindow();
+    sample->state = SampleState::kIdle;
+    return;
+  }
+  sample->state = SampleState::kPending;
+  sample->cost->pending.fetch_add(1, std::memory_order_relaxed);
+  pending_count.fetch_add(1, std::memory_order_relaxed);
+}
+
+uint64_t HarvestSamples() {
+  if (pending_count.load(std::memory_order_relaxed) == 0) return 0;
+  if (active_captures.load(std::memory_order_relaxed) > 0) return 0;
+  const RelaxedCapture relaxed;
+  const SpinLock::Holder holder(samples_lock);
+  uint64_t owed_ns = 0;
+  for (Sample& sample : samples) {
+    if (sample.state == SampleState::kPending) owed_ns += Harvest(sample);
+  }
+  return owed_ns;
+}
+
+bool WindowWantsSample(CUstream stream, bool several) {
+  if (stopped.load(std::memory_order_relaxed)) return false;
+  const SpinLock::Holder holder(samples_lock);
+  window.NoteStream(stream, several);
+  return window.Wants(os::NowNs());
+}
+
+void StopSampling() { stopped.store(true, std::memory_order_relaxed); }
+
+void ResetSamplerAfterFork() {
+  samples_lock.ResetAfterFork();
+  for (Sample& sample : samples) sample = Sample{};
+  window = OverlapWindow{};
+  anchor = nullptr;
+  pending_count.store(0, std::memory_order_relaxed);
+  stopped.store(false, std::memory_order_relaxed);
+  ResetOverlap();
+}
+
+}  // namespace hami::preload
