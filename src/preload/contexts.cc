@@ -7,13 +7,13 @@
 
 #include "preload/contexts.h"
 
-#include "preload/allocations.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
 #include "preload/lock.h"
 #include "preload/memory_plain.h"
 #include "preload/pools.h"
 #include "preload/process.h"
+#include "preload/table.h"
 
 namespace hami::preload {
 namespace {
@@ -25,6 +25,11 @@ struct PrimaryContext {
   uint64_t charged_bytes = 0;
 };
 constinit PrimaryContext primaries[kMaxOrdinals] = {};
+
+// Explicit contexts -> what they are charged.
+constinit Table<CountEntry> contexts;
+
+uint64_t KeyOf(CUcontext context) { return reinterpret_cast<uint64_t>(context); }
 
 uint64_t ContextBytes(const Device& device) {
   return device.context_bytes.load(std::memory_order_relaxed);
@@ -94,13 +99,8 @@ CUresult CreateContext(CUcontext* context, CUdevice ordinal, const Create& creat
   if (!Charge(*device, bytes, ChargeKind::kContext)) return CUDA_ERROR_OUT_OF_MEMORY;
   const CUresult result = create();
   if (result == CUDA_SUCCESS) {
-    Entry entry;
-    entry.kind = EntryKind::kContext;
-    entry.key = reinterpret_cast<uint64_t>(*context);
-    entry.bytes = bytes;
-    entry.ordinal = static_cast<int8_t>(ordinal);
     // Without room for the entry the charge stays until the process ends: never too little.
-    InsertEntry(entry);
+    contexts.Insert({KeyOf(*context), bytes, static_cast<uint8_t>(ordinal)});
   } else {
     Refund(*device, bytes, ChargeKind::kContext);
   }
@@ -111,15 +111,15 @@ template <typename Destroy>
 CUresult DestroyContext(CUcontext context, const Destroy& destroy) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   if (EnterCuda() != Mode::kLimit) return destroy();
-  Entry entry;
-  const bool known = TakeEntry(EntryKind::kContext, reinterpret_cast<uint64_t>(context), &entry);
+  CountEntry entry;
+  const bool known = contexts.Take(KeyOf(context), &entry);
   const CUresult result = destroy();
   if (!known) return result;
   if (result != CUDA_SUCCESS) {
-    InsertEntry(entry);
+    contexts.Insert(entry);
     return result;
   }
-  Refund(*DeviceOfOrdinal(entry.ordinal), entry.bytes, ChargeKind::kContext);
+  Refund(*DeviceOfOrdinal(entry.ordinal), entry.count, ChargeKind::kContext);
   ForgetContextMemory(entry.ordinal);
   return result;
 }
@@ -131,6 +131,7 @@ void ResetContextsAfterFork() {
     primary.lock.ResetAfterFork();
     primary.charged_bytes = 0;
   }
+  contexts.ResetAfterFork();
 }
 
 }  // namespace hami::preload

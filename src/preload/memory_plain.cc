@@ -7,7 +7,6 @@
 
 #include "preload/memory_plain.h"
 
-#include "preload/allocations.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
 #include "preload/pages.h"
@@ -18,6 +17,9 @@ namespace hami::preload {
 namespace {
 
 using region::ChargeKind;
+
+constinit Table<CountEntry> plain;    // address -> length
+constinit Table<CountEntry> managed;  // address -> what is charged
 
 constexpr uint64_t kManagedGranuleBytes = 65536;  // what unified memory moves at least
 
@@ -40,12 +42,7 @@ bool Settle(const CurrentDevice& current, uint64_t address, uint64_t bytes, uint
     return false;
   }
   if (taken_bytes < reserved_bytes) Refund(device, reserved_bytes - taken_bytes, ChargeKind::kData);
-  Entry entry;
-  entry.kind = EntryKind::kMemory;
-  entry.key = address;
-  entry.bytes = bytes;
-  entry.ordinal = static_cast<int8_t>(current.ordinal);
-  if (InsertEntry(entry)) return true;
+  if (plain.Insert({address, bytes, static_cast<uint8_t>(current.ordinal)})) return true;
   Refund(device, static_cast<uint64_t>(DropPages(device, address, bytes)) * device.page_bytes,
          ChargeKind::kData);
   return false;
@@ -83,11 +80,12 @@ CUresult AllocatePlain(uint64_t reserve_bytes, const Allocate& allocate) {
   return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-// What an allocation is charged now that its driver's call is over.
-uint64_t DropEntry(const Entry& entry) {
-  if (entry.kind != EntryKind::kMemory) return entry.bytes;
-  const Device& device = *DeviceOfOrdinal(entry.ordinal);
-  return static_cast<uint64_t>(DropPages(device, entry.key, entry.bytes)) * device.page_bytes;
+// Counts a freed allocation out. Returns what is to be refunded for it.
+uint64_t DropFreed(const Freed& freed) {
+  if (freed.is_managed) return freed.entry.count;
+  const Device& device = *DeviceOfOrdinal(freed.entry.ordinal);
+  return static_cast<uint64_t>(DropPages(device, freed.entry.key, freed.entry.count)) *
+         device.page_bytes;
 }
 
 // Rows start at multiples of the pitch, at least of 512 bytes (the texture alignment of every GPU so
@@ -115,46 +113,47 @@ bool DriverKnows(CUdeviceptr pointer) {
          CUDA_SUCCESS;
 }
 
-struct Purge {
-  int ordinal;
-  bool removed;
-};
-
-void PurgeIfDead(void* context, const Entry& seen) {
-  auto* purge = static_cast<Purge*>(context);
-  if (seen.ordinal != purge->ordinal || DriverKnows(seen.key)) return;
-  Entry entry;
-  if (!TakeEntry(seen.kind, seen.key, &entry)) return;
-  purge->removed = true;
-  if (const uint64_t bytes = DropEntry(entry)) {
-    Refund(*DeviceOfOrdinal(entry.ordinal), bytes, ChargeKind::kData);
-  }
+// One pass over a table. True if something was removed, which may have hidden other entries.
+bool PurgeOnce(Table<CountEntry>& table, bool is_managed, int ordinal) {
+  bool removed = false;
+  table.VisitAll([&](const CountEntry& seen) {
+    if (seen.ordinal != static_cast<uint64_t>(ordinal) || DriverKnows(seen.key)) return;
+    Freed freed = {{}, is_managed};
+    if (!table.Take(seen.key, &freed.entry)) return;
+    removed = true;
+    RefundFreed(freed);
+  });
+  return removed;
 }
 
 }  // namespace
 
-void RestoreFreed(const Entry& freed) { InsertEntry(freed); }
-
-bool TakeForFree(CUdeviceptr pointer, Entry* freed) {
-  return TakeEntry(EntryKind::kMemory, pointer, freed) ||
-         TakeEntry(EntryKind::kManaged, pointer, freed);
+bool TakeForFree(CUdeviceptr pointer, Freed* freed) {
+  freed->is_managed = false;
+  if (plain.Take(pointer, &freed->entry)) return true;
+  freed->is_managed = true;
+  return managed.Take(pointer, &freed->entry);
 }
 
-void RefundFreed(const Entry& freed) {
-  if (const uint64_t bytes = DropEntry(freed)) {
-    Refund(*DeviceOfOrdinal(freed.ordinal), bytes, ChargeKind::kData);
+void RestoreFreed(const Freed& freed) { (freed.is_managed ? managed : plain).Insert(freed.entry); }
+
+void RefundFreed(const Freed& freed) {
+  if (const uint64_t bytes = DropFreed(freed)) {
+    Refund(*DeviceOfOrdinal(freed.entry.ordinal), bytes, ChargeKind::kData);
   }
 }
 
 void PurgeDeadMemory(int ordinal) {
-  for (const EntryKind kind : {EntryKind::kMemory, EntryKind::kManaged}) {
-    Purge purge = {ordinal, false};
-    do {
-      // Removing entries moves others; look again until nothing is left to remove.
-      purge.removed = false;
-      VisitEntries(kind, PurgeIfDead, &purge);
-    } while (purge.removed);
+  while (PurgeOnce(plain, false, ordinal)) {
   }
+  while (PurgeOnce(managed, true, ordinal)) {
+  }
+}
+
+void ResetPlainMemoryAfterFork() {
+  plain.ResetAfterFork();
+  managed.ResetAfterFork();
+  ResetPagesAfterFork();
 }
 
 }  // namespace hami::preload
@@ -219,20 +218,18 @@ HAMI_EXPORT CUresult cuMemAllocManaged(CUdeviceptr* pointer, size_t bytes, unsig
   if (mode != Mode::kLimit || pointer == nullptr || bytes == 0) {
     return cuda.cuMemAllocManaged(pointer, bytes, flags);
   }
-  Entry entry;
-  entry.kind = EntryKind::kManaged;
-  entry.ordinal = static_cast<int8_t>(current.ordinal);
-  entry.bytes = bytes > UINT64_MAX - kManagedGranuleBytes
-                    ? UINT64_MAX
-                    : (bytes + kManagedGranuleBytes - 1) / kManagedGranuleBytes * kManagedGranuleBytes;
-  if (!Charge(*current.device, entry.bytes, ChargeKind::kData)) return CUDA_ERROR_OUT_OF_MEMORY;
+  const uint64_t charged_bytes = bytes > UINT64_MAX - kManagedGranuleBytes
+                                     ? UINT64_MAX
+                                     : (bytes + kManagedGranuleBytes - 1) / kManagedGranuleBytes *
+                                           kManagedGranuleBytes;
+  if (!Charge(*current.device, charged_bytes, ChargeKind::kData)) return CUDA_ERROR_OUT_OF_MEMORY;
   const CUresult result = cuda.cuMemAllocManaged(pointer, bytes, flags);
   if (result == CUDA_SUCCESS) {
-    entry.key = *pointer;
-    if (InsertEntry(entry)) return CUDA_SUCCESS;
+    const CountEntry entry = {*pointer, charged_bytes, static_cast<uint8_t>(current.ordinal)};
+    if (managed.Insert(entry)) return CUDA_SUCCESS;
     cuda.cuMemFree_v2(*pointer);
   }
-  Refund(*current.device, entry.bytes, ChargeKind::kData);
+  Refund(*current.device, charged_bytes, ChargeKind::kData);
   return result != CUDA_SUCCESS ? result : CUDA_ERROR_OUT_OF_MEMORY;
 }
 

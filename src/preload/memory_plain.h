@@ -5,7 +5,7 @@
 #pragma once
 
 #include "api/cuda/types.h"
-#include "preload/allocations.h"
+#include "preload/table.h"
 
 namespace hami::preload {
 
@@ -13,16 +13,22 @@ namespace hami::preload {
 // driver does not know any more.
 void PurgeDeadMemory(int ordinal);
 
-bool TakeForFree(CUdeviceptr pointer, Entry* freed);
-void RestoreFreed(const Entry& freed);
-void RefundFreed(const Entry& freed);
+void ResetPlainMemoryAfterFork();
+
+struct Freed {
+  CountEntry entry;
+  bool is_managed;
+};
+bool TakeForFree(CUdeviceptr pointer, Freed* freed);
+void RestoreFreed(const Freed& freed);
+void RefundFreed(const Freed& freed);
 
 // Frees `pointer` by calling `free`. An entry leaves the table before the driver frees its address,
 // because another thread may be handed the same address the moment it is free; it is refunded after
 // the free has succeeded. A pointer that we have not seen is forwarded.
 template <typename Free>
 CUresult FreeTracked(CUdeviceptr pointer, const Free& free) {
-  Entry freed;
+  Freed freed;
   if (!TakeForFree(pointer, &freed)) return free();
   const CUresult result = free();
   if (result == CUDA_SUCCESS) {

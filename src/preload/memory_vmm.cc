@@ -4,49 +4,78 @@
 // keeps it any more: every handle to it released and every mapping of it removed. Reserving and
 // granting access to addresses costs no device memory.
 
-#include "preload/allocations.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
+#include "preload/memory_vmm.h"
 #include "preload/process.h"
+#include "preload/table.h"
 
 namespace hami::preload {
 namespace {
 
 using region::ChargeKind;
 
+struct Physical {
+  uint64_t key;  // the handle
+  uint64_t bytes;
+  uint32_t references;  // handles and mappings
+  int32_t ordinal;
+};
+constinit Table<Physical> physicals;
+
+struct MappedRange {
+  uint64_t key;  // the address
+  uint64_t bytes;
+  uint64_t handle;
+};
+constinit Table<MappedRange> mappings;
+
 // A reference to physical memory that is about to go. Handle values are reused by the driver as soon
 // as the memory is gone, so the reference leaves the table before the driver is called and the
 // refund follows when it has succeeded.
 struct Dropped {
-  CUmemGenericAllocationHandle handle = 0;
-  int64_t left = -1;  // references that remain; -1: not memory that we charged
-  Entry physical;     // if none remain
+  CUmemGenericAllocationHandle handle;
+  bool known;  // memory that we charged
+  bool last;   // nothing refers to it any more; `physical` is what it was
+  Physical physical;
 };
 
 Dropped Drop(CUmemGenericAllocationHandle handle) {
-  Dropped dropped;
-  dropped.handle = handle;
-  dropped.left = DropReference(EntryKind::kPhysical, handle, &dropped.physical);
+  Dropped dropped = {handle, false, false, {}};
+  dropped.known = physicals.Edit(handle, [&](Physical& physical) {
+    dropped.physical = physical;
+    dropped.last = --physical.references == 0;
+    return dropped.last ? Table<Physical>::Verdict::kRemove : Table<Physical>::Verdict::kKeep;
+  });
   return dropped;
 }
 
+bool AddReference(CUmemGenericAllocationHandle handle) {
+  return physicals.Edit(handle, [](Physical& physical) {
+    ++physical.references;
+    return Table<Physical>::Verdict::kKeep;
+  });
+}
+
 void Finish(const Dropped& dropped) {
-  if (dropped.left != 0) return;
+  if (!dropped.last) return;
   Refund(*DeviceOfOrdinal(dropped.physical.ordinal), dropped.physical.bytes, ChargeKind::kData);
 }
 
-void Restore(Dropped& dropped) {
-  if (dropped.left > 0) AddReference(EntryKind::kPhysical, dropped.handle, 0);
-  if (dropped.left != 0) return;
-  dropped.physical.references = 1;
-  InsertEntry(dropped.physical);
+void Restore(const Dropped& dropped) {
+  if (!dropped.known) return;
+  if (dropped.last) {
+    physicals.Insert(dropped.physical);
+  } else {
+    AddReference(dropped.handle);
+  }
 }
 
 // The mapping at or behind `*pointer` within the range; moves past it. False: none left.
-bool NextMapping(CUdeviceptr* pointer, CUdeviceptr end, Entry* mapping) {
+bool NextMapping(CUdeviceptr* pointer, CUdeviceptr end, MappedRange* mapping) {
   constexpr uint64_t kFinestMappingBytes = 65536;
   while (*pointer < end) {
-    const bool found = FindEntry(EntryKind::kMapping, *pointer, mapping);
+    const bool found = mappings.Find(*pointer, mapping);
     *pointer += found ? mapping->bytes : kFinestMappingBytes;  // imported memory is not ours
     if (found) return true;
   }
@@ -58,13 +87,7 @@ CUresult CreateCharged(Device& device, int ordinal, CUmemGenericAllocationHandle
   if (!Charge(device, bytes, ChargeKind::kData)) return CUDA_ERROR_OUT_OF_MEMORY;
   const CUresult result = cuda.cuMemCreate(handle, bytes, props, flags);
   if (result == CUDA_SUCCESS) {
-    Entry entry;
-    entry.kind = EntryKind::kPhysical;
-    entry.key = *handle;
-    entry.bytes = bytes;
-    entry.references = 1;
-    entry.ordinal = static_cast<int8_t>(ordinal);
-    if (InsertEntry(entry)) return CUDA_SUCCESS;
+    if (physicals.Insert({*handle, bytes, 1, ordinal})) return CUDA_SUCCESS;
     cuda.cuMemRelease(*handle);
   }
   Refund(device, bytes, ChargeKind::kData);
@@ -72,6 +95,12 @@ CUresult CreateCharged(Device& device, int ordinal, CUmemGenericAllocationHandle
 }
 
 }  // namespace
+
+void ResetVmmAfterFork() {
+  physicals.ResetAfterFork();
+  mappings.ResetAfterFork();
+}
+
 }  // namespace hami::preload
 
 using namespace hami::preload;
@@ -97,7 +126,7 @@ HAMI_EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle* handle, size_t by
 HAMI_EXPORT CUresult cuMemRelease(CUmemGenericAllocationHandle handle) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   if (EnterCuda() != Mode::kLimit) return cuda.cuMemRelease(handle);
-  Dropped dropped = Drop(handle);
+  const Dropped dropped = Drop(handle);
   const CUresult result = cuda.cuMemRelease(handle);
   if (result == CUDA_SUCCESS) {
     Finish(dropped);
@@ -113,10 +142,7 @@ HAMI_EXPORT CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle* h
   const CUresult result = cuda.cuMemRetainAllocationHandle(handle, address);
   if (result != CUDA_SUCCESS || handle == nullptr || EnterCuda() != Mode::kLimit) return result;
   // Only memory that we charged is counted; imported memory belongs to its exporter.
-  Entry entry;
-  if (FindEntry(EntryKind::kPhysical, *handle, &entry)) {
-    AddReference(EntryKind::kPhysical, *handle, entry.ordinal);
-  }
+  AddReference(*handle);
   return result;
 }
 
@@ -125,15 +151,8 @@ HAMI_EXPORT CUresult cuMemMap(CUdeviceptr pointer, size_t bytes, size_t offset,
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   const CUresult result = cuda.cuMemMap(pointer, bytes, offset, handle, flags);
   if (result != CUDA_SUCCESS || EnterCuda() != Mode::kLimit) return result;
-  Entry physical;
-  if (!FindEntry(EntryKind::kPhysical, handle, &physical)) return result;
-  Entry mapping;
-  mapping.kind = EntryKind::kMapping;
-  mapping.key = pointer;
-  mapping.bytes = bytes;
-  mapping.other = handle;
-  mapping.ordinal = physical.ordinal;
-  if (InsertEntry(mapping)) AddReference(EntryKind::kPhysical, handle, physical.ordinal);
+  // The reference first: should the mapping not be remembered, the charge stays until the end.
+  if (AddReference(handle)) mappings.Insert({pointer, bytes, handle});
   return result;
 }
 
@@ -145,9 +164,9 @@ HAMI_EXPORT CUresult cuMemUnmap(CUdeviceptr pointer, size_t bytes) {
   constexpr int kMaxDropped = 32;
   Dropped dropped[kMaxDropped];
   int count = 0;
-  Entry mapping;
+  MappedRange mapping;
   for (CUdeviceptr at = pointer; count < kMaxDropped && NextMapping(&at, end, &mapping);) {
-    dropped[count++] = Drop(mapping.other);
+    dropped[count++] = Drop(mapping.handle);
   }
   const CUresult result = cuda.cuMemUnmap(pointer, bytes);
   for (int i = 0; i < count; ++i) {
@@ -160,8 +179,8 @@ HAMI_EXPORT CUresult cuMemUnmap(CUdeviceptr pointer, size_t bytes) {
   if (result != CUDA_SUCCESS) return result;
   int seen = 0;
   for (CUdeviceptr at = pointer; NextMapping(&at, end, &mapping);) {
-    TakeEntry(EntryKind::kMapping, mapping.key, &mapping);
-    if (++seen > kMaxDropped) Finish(Drop(mapping.other));
+    mappings.Take(mapping.key, &mapping);
+    if (++seen > kMaxDropped) Finish(Drop(mapping.handle));
   }
   return result;
 }

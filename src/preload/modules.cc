@@ -7,16 +7,20 @@
 // A library is loaded into every context that uses it; it is charged once, on the device of the
 // current context at the time of the load.
 
-#include "preload/allocations.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
 #include "preload/image_size.h"
+#include "preload/modules.h"
 #include "preload/process.h"
+#include "preload/table.h"
 
 namespace hami::preload {
 namespace {
 
 using region::ChargeKind;
+
+// Modules and libraries -> what they are charged.
+constinit Table<CountEntry> modules;
 
 // Charges `bytes`, calls the driver, remembers the charge under the handle that it made.
 template <typename Handle, typename Load>
@@ -31,12 +35,9 @@ CUresult LoadCharged(Handle* handle, uint64_t bytes, const Load& load) {
     Refund(*current.device, bytes, ChargeKind::kModule);
     return result;
   }
-  Entry entry;
-  entry.kind = EntryKind::kModule;
-  entry.key = reinterpret_cast<uint64_t>(*handle);
-  entry.bytes = bytes;
-  entry.ordinal = static_cast<int8_t>(current.ordinal);
-  InsertEntry(entry);  // without room the charge stays until the process ends
+  // Without room for the entry the charge stays until the process ends.
+  modules.Insert(
+      {reinterpret_cast<uint64_t>(*handle), bytes, static_cast<uint8_t>(current.ordinal)});
   return result;
 }
 
@@ -44,19 +45,22 @@ template <typename Handle, typename Unload>
 CUresult UnloadCharged(Handle handle, const Unload& unload) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   if (EnterCuda() != Mode::kLimit) return unload();
-  Entry entry;
-  const bool known = TakeEntry(EntryKind::kModule, reinterpret_cast<uint64_t>(handle), &entry);
+  CountEntry entry;
+  const bool known = modules.Take(reinterpret_cast<uint64_t>(handle), &entry);
   const CUresult result = unload();
   if (!known) return result;
   if (result == CUDA_SUCCESS) {
-    Refund(*DeviceOfOrdinal(entry.ordinal), entry.bytes, ChargeKind::kModule);
+    Refund(*DeviceOfOrdinal(entry.ordinal), entry.count, ChargeKind::kModule);
   } else {
-    InsertEntry(entry);
+    modules.Insert(entry);
   }
   return result;
 }
 
 }  // namespace
+
+void ResetModulesAfterFork() { modules.ResetAfterFork(); }
+
 }  // namespace hami::preload
 
 using namespace hami::preload;

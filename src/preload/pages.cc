@@ -2,10 +2,33 @@
 
 #include "preload/pages.h"
 
-#include "preload/allocations.h"
+#include "preload/table.h"
 
 namespace hami::preload {
 namespace {
+
+// Address / page size -> how many allocations touch the page partly.
+constinit Table<CountEntry> partial_pages;
+
+// Returns the references afterwards; 0: no memory for the table.
+uint64_t AddReference(uint64_t page, int ordinal) {
+  uint64_t references = 0;
+  partial_pages.Update(page, [&](CountEntry& entry) {
+    entry.ordinal = static_cast<uint8_t>(ordinal);
+    references = ++entry.count;
+  });
+  return references;
+}
+
+// True if that was the last one.
+bool DropReference(uint64_t page) {
+  bool last = false;
+  partial_pages.Edit(page, [&](CountEntry& entry) {
+    last = --entry.count == 0;
+    return last ? Table<CountEntry>::Verdict::kRemove : Table<CountEntry>::Verdict::kKeep;
+  });
+  return last;
+}
 
 // The partly filled pages at both ends (at most two) and how many lie full between them.
 struct Extent {
@@ -42,10 +65,9 @@ int64_t AddPages(const Device& device, int ordinal, uint64_t address, uint64_t b
   const Extent extent = ExtentOf(device, address, bytes);
   auto added = static_cast<int64_t>(extent.full);
   for (int i = 0; i < extent.partial_count; ++i) {
-    const uint32_t references = AddReference(EntryKind::kPage, extent.partial[i], ordinal);
+    const uint64_t references = AddReference(extent.partial[i], ordinal);
     if (references == 0) {
-      Entry removed;
-      if (i > 0) DropReference(EntryKind::kPage, extent.partial[0], &removed);
+      if (i > 0) DropReference(extent.partial[0]);
       return -1;
     }
     if (references == 1) ++added;
@@ -57,10 +79,11 @@ int64_t DropPages(const Device& device, uint64_t address, uint64_t bytes) {
   const Extent extent = ExtentOf(device, address, bytes);
   auto dropped = static_cast<int64_t>(extent.full);
   for (int i = 0; i < extent.partial_count; ++i) {
-    Entry removed;
-    if (DropReference(EntryKind::kPage, extent.partial[i], &removed) == 0) ++dropped;
+    if (DropReference(extent.partial[i])) ++dropped;
   }
   return dropped;
 }
+
+void ResetPagesAfterFork() { partial_pages.ResetAfterFork(); }
 
 }  // namespace hami::preload

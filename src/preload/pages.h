@@ -26,4 +26,6 @@ int64_t AddPages(const Device& device, int ordinal, uint64_t address, uint64_t b
 // Counts the pages of a freed allocation down. Returns how many are gone.
 int64_t DropPages(const Device& device, uint64_t address, uint64_t bytes);
 
+void ResetPagesAfterFork();
+
 }  // namespace hami::preload

@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdlib>
 
-#include "preload/allocations.h"
 #include "preload/compute.h"
 #include "preload/contexts.h"
 #include "preload/driver.h"
 #include "preload/environment.h"
 #include "preload/log.h"
+#include "preload/memory_plain.h"
+#include "preload/memory_vmm.h"
+#include "preload/modules.h"
 #include "preload/pools.h"
 #include "region/os.h"
 
@@ -60,7 +62,9 @@ Mode FindSharesOnce(ForkGate& gate) {
   if (attached_before) {
     // A forked child. What the tables describe is the parent's; its regions stay mapped.
     ResetDevicesAfterFork();
-    ResetAllocationsAfterFork();
+    ResetPlainMemoryAfterFork();
+    ResetVmmAfterFork();
+    ResetModulesAfterFork();
     ResetContextsAfterFork();
     ResetPoolsAfterFork();
     ResetComputeAfterFork();

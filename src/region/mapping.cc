@@ -193,6 +193,7 @@ AttachError AttachSlot(const Identity& identity, Mapping* mapping) {
 }
 
 int ReapDead(const Mapping& mapping) {
+  if (!HasOtherSlots(*mapping.region, mapping.slot)) return 0;
   const File file = {Reopen(mapping)};
   return file.fd < 0 ? 0 : ReapDeadSlots(*mapping.region, file.fd);
 }

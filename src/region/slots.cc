@@ -145,6 +145,16 @@ int ClaimSlot(api::Region& region, int fd, const Identity& identity) {
   return -1;
 }
 
+bool HasOtherSlots(const api::Region& region, int slot) {
+  for (int i = 0; i < api::kMaxProcesses / 64; ++i) {
+    auto& word = const_cast<uint64_t&>(region.ext.slot_used[i]);
+    uint64_t used = Ref(word).load(std::memory_order_relaxed);
+    if (slot >= 0 && slot / 64 == i) used &= ~(uint64_t{1} << (slot % 64));
+    if (used != 0) return true;
+  }
+  return false;
+}
+
 int ReapDeadSlots(api::Region& region, int fd) {
   int reaped = 0;
   for (int slot = 0; slot < api::kMaxProcesses; ++slot) {

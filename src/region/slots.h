@@ -38,6 +38,9 @@ int ClaimSlot(api::Region& region, int fd, const Identity& identity);
 // file anew), because locks of one's own description do not conflict. Returns how many were freed.
 int ReapDeadSlots(api::Region& region, int fd);
 
+// Whether any slot but `slot` (-1: any at all) is in use, alive or dead: cheap, and usually no.
+bool HasOtherSlots(const api::Region& region, int slot);
+
 // Makes the HAMi-visible counters of a slot follow a change of its charge.
 enum class ChargeKind { kContext, kModule, kData };
 void ShowCharge(api::Region& region, int slot, int device, ChargeKind kind, int64_t bytes);
