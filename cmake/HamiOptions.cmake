@@ -30,12 +30,15 @@ else()
   add_compile_options(-Wno-missing-field-initializers)
 endif()
 
-# One of: address (with undefined), thread, or empty. Set by the presets.
-set(HAMI_SANITIZER "" CACHE STRING "address, thread or empty")
+# One of: address (with undefined), thread, fuzz (clang: address and coverage), or empty. Set by the
+# presets.
+set(HAMI_SANITIZER "" CACHE STRING "address, thread, fuzz or empty")
 if(HAMI_SANITIZER STREQUAL "address")
   set(HAMI_SANITIZER_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=all)
 elseif(HAMI_SANITIZER STREQUAL "thread")
   set(HAMI_SANITIZER_FLAGS -fsanitize=thread)
+elseif(HAMI_SANITIZER STREQUAL "fuzz")
+  set(HAMI_SANITIZER_FLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
 endif()
 add_compile_options(${HAMI_SANITIZER_FLAGS})
 add_link_options(${HAMI_SANITIZER_FLAGS})
