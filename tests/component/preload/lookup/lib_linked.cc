@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#define ASK Ask_linked
+#include "tests/component/preload/lookup/asker.inc"

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tenant: an application for demos, benchmarks and tests. It does what its arguments say, in order,
+// and prints one line per action:
+//
+//   info                   free and total memory as the program sees them
+//   alloc SIZE             allocates (10Gi, 512Mi, bytes); the allocation is kept
+//   free                   frees the last allocation
+//   spin US SECONDS        launches kernels of US microseconds back to back for SECONDS
+//   graph US N SECONDS     the same with graphs of N kernels
+//   streams N              what follows uses N streams in turn
+//   say TEXT               prints it
+//   wait                   waits for a line (or the end) on standard input
+//
+// Exit code 1 with a message if something other than an allocation fails.
+
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "tests/tenant/driver.h"
+#include "tests/tenant/spin.h"
+
+namespace hami::tenant {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+[[noreturn]] void Usage(const std::string& problem) {
+  std::cerr << "tenant: " << problem << "\nusage: tenant {info | alloc SIZE | free | spin US SECONDS | "
+            << "graph US N SECONDS | streams N | say TEXT | wait}...\n";
+  std::exit(2);
+}
+
+size_t ParseSize(const std::string& text) {
+  size_t used = 0;
+  const unsigned long long number = std::stoull(text, &used);
+  const std::string unit = text.substr(used);
+  if (unit.empty()) return number;
+  if (unit == "Ki") return number << 10;
+  if (unit == "Mi") return number << 20;
+  if (unit == "Gi") return number << 30;
+  Usage("size " + text);
+}
+
+class Tenant {
+ public:
+  Tenant() : driver_(Driver::Open()) {
+    driver_.Must(driver_.init(0), "cuInit");
+    CUdevice device = 0;
+    driver_.Must(driver_.device_get(&device, 0), "cuDeviceGet");
+    CUcontext context = nullptr;
+    driver_.Must(driver_.retain(&context, device), "cuDevicePrimaryCtxRetain");
+    driver_.Must(driver_.set_current(context), "cuCtxSetCurrent");
+    streams_.push_back(nullptr);
+  }
+
+  void Info() {
+    size_t free_bytes = 0;
+    size_t total_bytes = 0;
+    char name[96] = {};
+    driver_.Must(driver_.mem_info(&free_bytes, &total_bytes), "cuMemGetInfo");
+    driver_.Must(driver_.device_name(name, sizeof(name), 0), "cuDeviceGetName");
+    std::cout << "info free_mib=" << (free_bytes >> 20) << " total_mib=" << (total_bytes >> 20)
+              << " name=" << name << std::endl;
+  }
+
+  void Alloc(const std::string& size) {
+    CUdeviceptr pointer = 0;
+    const CUresult result = driver_.alloc(&pointer, ParseSize(size));
+    if (result == CUDA_SUCCESS) allocations_.push_back(pointer);
+    std::cout << "alloc " << size << ' ' << driver_.NameOf(result) << std::endl;
+  }
+
+  void Free() {
+    if (allocations_.empty()) Usage("nothing to free");
+    std::cout << "free " << driver_.NameOf(driver_.free(allocations_.back())) << std::endl;
+    allocations_.pop_back();
+  }
+
+  void UseStreams(int count) {
+    streams_.clear();
+    constexpr unsigned kNonBlocking = 1;
+    for (int i = 0; i < count; ++i) {
+      CUstream stream = nullptr;
+      driver_.Must(driver_.stream_create(&stream, kNonBlocking), "cuStreamCreate");
+      streams_.push_back(stream);
+    }
+    std::cout << "streams " << count << std::endl;
+  }
+
+  void RunSpin(double us, double seconds) {
+    const Spin spin(driver_);
+    const auto gpu_ns = static_cast<uint64_t>(us * 1000);
+    const uint64_t launches = Repeat(seconds, us, [&](CUstream stream) {
+      return spin.Launch(stream, gpu_ns);
+    });
+    Report("spin", us, launches, seconds);
+  }
+
+  void RunGraph(double us, int kernels, double seconds) {
+    const Spin spin(driver_);
+    constexpr unsigned kNonBlocking = 1;
+    CUstream stream = nullptr;
+    driver_.Must(driver_.stream_create(&stream, kNonBlocking), "cuStreamCreate");
+    driver_.Must(driver_.begin_capture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), "begin capture");
+    for (int i = 0; i < kernels; ++i) {
+      driver_.Must(spin.Launch(stream, static_cast<uint64_t>(us * 1000)), "captured launch");
+    }
+    CUgraph graph = nullptr;
+    CUgraphExec exec = nullptr;
+    driver_.Must(driver_.end_capture(stream, &graph), "end capture");
+    driver_.Must(driver_.graph_instantiate(&exec, graph, 0), "cuGraphInstantiate");
+    driver_.Must(driver_.graph_destroy(graph), "cuGraphDestroy");
+    const uint64_t launches = Repeat(seconds, us * kernels, [&](CUstream on) {
+      return driver_.graph_launch(exec, on);
+    });
+    Report("graph", us * kernels, launches, seconds);
+  }
+
+ private:
+  // Launches over the streams in turn until the time is up, then waits for the GPU. At most about
+  // 50 ms of work is kept in flight, as a program that looks at results would.
+  template <typename Launch>
+  uint64_t Repeat(double seconds, double us_each, const Launch& launch) {
+    const auto in_flight = static_cast<uint64_t>(50'000.0 / us_each) + 2;
+    const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                                     std::chrono::duration<double>(seconds));
+    std::vector<CUevent> marks(2);
+    for (CUevent& mark : marks) driver_.Must(driver_.event_create(&mark, 2), "cuEventCreate");
+    uint64_t launches = 0;
+    for (uint64_t round = 0; Clock::now() < end; ++round) {
+      const CUevent mark = marks[round % marks.size()];
+      if (round >= marks.size()) driver_.Must(driver_.event_synchronize(mark), "wait for event");
+      for (uint64_t i = 0; i < in_flight / 2 + 1 && Clock::now() < end; ++i, ++launches) {
+        driver_.Must(launch(streams_[launches % streams_.size()]), "launch");
+      }
+      driver_.Must(driver_.event_record(mark, streams_[(launches + streams_.size() - 1) % streams_.size()]),
+                   "cuEventRecord");
+    }
+    driver_.Must(driver_.synchronize(), "cuCtxSynchronize");
+    return launches;
+  }
+
+  void Report(const char* what, double us, uint64_t launches, double seconds) {
+    const double busy_pct = static_cast<double>(launches) * us / (seconds * 1e6) * 100;
+    std::cout << what << " us=" << us << " launches=" << launches << " asked_busy_pct=" << busy_pct
+              << std::endl;
+  }
+
+  Driver driver_;
+  std::vector<CUstream> streams_;
+  std::vector<CUdeviceptr> allocations_;
+};
+
+class Arguments {
+ public:
+  Arguments(int argc, char** argv) : words_(argv + 1, argv + argc) {}
+  bool empty() const { return at_ == words_.size(); }
+  std::string Next() {
+    if (empty()) Usage("an argument is missing");
+    return words_[at_++];
+  }
+
+ private:
+  std::vector<std::string> words_;
+  size_t at_ = 0;
+};
+
+void Run(Arguments arguments) {
+  if (arguments.empty()) Usage("nothing to do");
+  Tenant tenant;
+  while (!arguments.empty()) {
+    const std::string action = arguments.Next();
+    if (action == "info") {
+      tenant.Info();
+    } else if (action == "alloc") {
+      tenant.Alloc(arguments.Next());
+    } else if (action == "free") {
+      tenant.Free();
+    } else if (action == "spin") {
+      const double us = std::stod(arguments.Next());
+      tenant.RunSpin(us, std::stod(arguments.Next()));
+    } else if (action == "graph") {
+      const double us = std::stod(arguments.Next());
+      const int kernels = std::stoi(arguments.Next());
+      tenant.RunGraph(us, kernels, std::stod(arguments.Next()));
+    } else if (action == "streams") {
+      tenant.UseStreams(std::stoi(arguments.Next()));
+    } else if (action == "say") {
+      std::cout << arguments.Next() << std::endl;
+    } else if (action == "wait") {
+      std::string line;
+      std::getline(std::cin, line);
+    } else {
+      Usage("unknown action " + action);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hami::tenant
+
+int main(int argc, char** argv) {
+  try {
+    hami::tenant::Run({argc, argv});
+  } catch (const std::exception& error) {
+    std::cerr << "tenant: " << error.what() << '\n';
+    return 2;
+  }
+  return 0;
+}
