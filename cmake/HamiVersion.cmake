@@ -4,6 +4,7 @@
 # changed, so that a new commit rebuilds one file. Run as a script (-P) it does the writing.
 
 if(CMAKE_SCRIPT_MODE_FILE)
+  cmake_policy(VERSION 3.25)
   execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD
     OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   execute_process(COMMAND git -C ${SOURCE} status --porcelain --untracked-files=no
