@@ -7,7 +7,12 @@
 # hami_test(NAME SOURCES ... [DEPS ...] [LABELS ...])   a GoogleTest program, run by ctest
 # hami_bench(NAME SOURCES ... [DEPS ...])         a benchmark program, build/bin/bench/NAME
 
+# Found here, so that every folder can link what a module shows.
 find_package(GTest REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
 
 function(hami_module name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
