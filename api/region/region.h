@@ -150,7 +150,7 @@ struct alignas(4096) RegionExtension {
   uint32_t version;
   uint32_t bytes;  // sizeof(RegionExtension)
   uint32_t limits_generation;  // counted up by the agent after it replaced the limits file
-  uint32_t unused0;
+  uint32_t slots_ever_used;  // slots at and above this one have never been taken
   uint64_t slot_used[kMaxProcesses / 64];  // a hint, never proof: a bit per slot not kFree
   uint8_t unused1[4096 - 24 - kMaxProcesses / 8];
   DeviceExtension devices[kMaxDevices];

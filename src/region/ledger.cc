@@ -94,11 +94,14 @@ void BeginAndFinishRecount(api::RegionExtension& ext, int device, LedgerWord see
   Atomic total = Ref(ext.devices[device].total);
   const uint64_t epoch = (EpochOf(seen) + 1) & kEpochMask;
   const LedgerWord begun = MakeWord(epoch, UnitsOf(seen)) | kRecountBit;
-  if (!total.compare_exchange_strong(seen, begun, std::memory_order_acq_rel)) return;
+  if (!total.compare_exchange_strong(seen, begun, std::memory_order_seq_cst)) return;
 
+  // Read after the total has moved on: whoever takes a new slot from here on adopts the new epoch.
+  const uint32_t used = std::atomic_ref(ext.slots_ever_used).load(std::memory_order_seq_cst);
+  const uint32_t count = used < api::kMaxProcesses ? used : api::kMaxProcesses;
   uint64_t sum = 0;
-  for (api::SlotExtension& slot : ext.slots) {
-    Atomic charge = Ref(slot.charge[device]);
+  for (uint32_t slot = 0; slot < count; ++slot) {
+    Atomic charge = Ref(ext.slots[slot].charge[device]);
     LedgerWord word = charge.load(std::memory_order_acquire);
     do {
       if (IsAfter(EpochOf(word), epoch)) return;  // overtaken by a later recount
@@ -169,6 +172,19 @@ void Recount(api::RegionExtension& ext, int device) {
   while (EpochOf(seen) == before) {
     BeginAndFinishRecount(ext, device, seen);
     seen = AwaitTotal(ext, device);
+  }
+}
+
+void AdoptEpochs(api::RegionExtension& ext, int slot) {
+  for (int device = 0; device < api::kMaxDevices; ++device) {
+    Atomic total = Ref(ext.devices[device].total);
+    Atomic own = Ref(ext.slots[slot].charge[device]);
+    uint64_t epoch;
+    do {
+      epoch = EpochOf(AwaitTotal(ext, device));
+      own.store(MakeWord(epoch, 0), std::memory_order_seq_cst);
+      // A recount that has begun meanwhile may have passed this slot by.
+    } while (EpochOf(total.load(std::memory_order_seq_cst)) != epoch);
   }
 }
 

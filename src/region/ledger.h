@@ -15,7 +15,8 @@
 // difficulty is to recount while others are between their two steps. Each word therefore carries an
 // epoch. A recount
 //   1. moves the total to epoch e+1 with the "recounting" bit set (others wait for the bit);
-//   2. stamps every slot's word with e+1, adding up what it finds at that moment;
+//   2. stamps the word of every slot that was ever used with e+1, adding up what it finds there at
+//      that moment;
 //   3. publishes the sum as the total of epoch e+1.
 // Somebody whose step 1 changed his word in epoch e and who then meets a total of a later epoch
 // knows that his word was stamped after his change, so the sum contains it and step 2 is done
@@ -77,6 +78,10 @@ void Release(api::RegionExtension& ext, int slot, int device, uint64_t units);
 // Makes the total of `device` the sum of all slots' charges. Returns when a recount that began after
 // this call has been published. The slots need not be locked or alive.
 void Recount(api::RegionExtension& ext, int device);
+
+// Makes the words of a slot that is about to be used, and holds nothing, belong to the current epochs.
+// `slots_ever_used` must cover the slot before.
+void AdoptEpochs(api::RegionExtension& ext, int slot);
 
 // Sets the charge of a dead slot to zero without touching the total. Only for its reaper, who holds
 // the slot's lock and recounts afterwards.

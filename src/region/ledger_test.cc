@@ -16,9 +16,11 @@ namespace {
 
 constexpr int kDevice = 3;
 
-// A region extension as it lies in a fresh file: zeroes.
+// A region extension as it lies in a fresh file, zeroes, with every slot in use.
 std::unique_ptr<api::RegionExtension> Fresh() {
-  return std::make_unique<api::RegionExtension>(api::RegionExtension{});
+  auto ext = std::make_unique<api::RegionExtension>(api::RegionExtension{});
+  ext->slots_ever_used = api::kMaxProcesses;
+  return ext;
 }
 
 uint64_t SumOfSlots(const api::RegionExtension& ext) {
@@ -106,6 +108,21 @@ TEST(Ledger, AnAbandonedRecountIsTakenOver) {
   EXPECT_TRUE(Reserve(*ext, 1, kDevice, 5, 100)) << "must not wait for ever";
   EXPECT_EQ(TotalUnits(*ext, kDevice), 35U);
   EXPECT_EQ(EpochOf(ext->devices[kDevice].total), 2U);
+}
+
+TEST(Ledger, ASlotThatIsTakenForTheFirstTimeAdoptsTheEpoch) {
+  auto ext = Fresh();
+  ext->slots_ever_used = 1;
+  ASSERT_TRUE(Reserve(*ext, 0, kDevice, 10, 100));
+  Recount(*ext, kDevice);
+  Recount(*ext, kDevice);
+  ASSERT_EQ(EpochOf(ext->slots[1].charge[kDevice]), 0U) << "not stamped: it was never used";
+  ext->slots_ever_used = 2;
+  AdoptEpochs(*ext, 1);
+  ASSERT_TRUE(Reserve(*ext, 1, kDevice, 20, 100));
+  EXPECT_EQ(TotalUnits(*ext, kDevice), 30U);
+  Recount(*ext, kDevice);
+  EXPECT_EQ(TotalUnits(*ext, kDevice), 30U);
 }
 
 TEST(Ledger, EpochsWrap) {

@@ -15,9 +15,16 @@ std::atomic_ref<T> Ref(T& value) {
   return std::atomic_ref<T>(value);
 }
 
-bool HintedUsed(const api::RegionExtension& ext, int slot) {
-  auto& word = const_cast<uint64_t&>(ext.slot_used[slot / 64]);
-  return (Ref(word).load(std::memory_order_relaxed) >> (slot % 64) & 1) != 0;
+// The first slot at or after `from` that is hinted as used (or unused); kMaxProcesses if none.
+int NextHinted(api::RegionExtension& ext, int from, bool used) {
+  while (from < api::kMaxProcesses) {
+    uint64_t word = Ref(ext.slot_used[from / 64]).load(std::memory_order_relaxed);
+    if (!used) word = ~word;
+    word &= ~uint64_t{0} << (from % 64);
+    if (word != 0) return from / 64 * 64 + __builtin_ctzll(word);
+    from = (from / 64 + 1) * 64;
+  }
+  return api::kMaxProcesses;
 }
 
 void Hint(api::RegionExtension& ext, int slot, bool used) {
@@ -27,6 +34,14 @@ void Hint(api::RegionExtension& ext, int slot, bool used) {
     word.fetch_or(bit, std::memory_order_relaxed);
   } else {
     word.fetch_and(~bit, std::memory_order_relaxed);
+  }
+}
+
+// Makes a counter at least `value`.
+template <typename T>
+void RaiseTo(std::atomic_ref<T> counter, T value) {
+  T seen = counter.load(std::memory_order_relaxed);
+  while (seen < value && !counter.compare_exchange_weak(seen, value, std::memory_order_seq_cst)) {
   }
 }
 
@@ -64,6 +79,8 @@ void ReapLocked(api::Region& region, int slot) {
 void Occupy(api::Region& region, int slot, const Identity& identity) {
   api::SlotExtension& extension = region.ext.slots[slot];
   Hint(region.ext, slot, true);
+  RaiseTo(Ref(region.ext.slots_ever_used), static_cast<uint32_t>(slot) + 1);
+  AdoptEpochs(region.ext, slot);
   Ref(extension.generation).fetch_add(1, std::memory_order_relaxed);
   Ref(extension.start_ticks).store(identity.start_ticks, std::memory_order_relaxed);
   Ref(extension.pid_namespace).store(identity.pid_namespace, std::memory_order_relaxed);
@@ -74,16 +91,12 @@ void Occupy(api::Region& region, int slot, const Identity& identity) {
   Ref(shown.status).store(1, std::memory_order_relaxed);
   Ref(shown.pid).store(identity.pid, std::memory_order_release);
   // Readers look at the slots below process_count only.
-  std::atomic_ref<int32_t> count = Ref(region.v1.process_count);
-  int32_t seen = count.load(std::memory_order_relaxed);
-  while (seen <= slot &&
-         !count.compare_exchange_weak(seen, slot + 1, std::memory_order_acq_rel)) {
-  }
+  RaiseTo(Ref(region.v1.process_count), slot + 1);
 }
 
 int ClaimFirstFree(api::Region& region, int fd, const Identity& identity) {
-  for (int slot = 0; slot < api::kMaxProcesses; ++slot) {
-    if (HintedUsed(region.ext, slot)) continue;
+  for (int slot = NextHinted(region.ext, 0, false); slot < api::kMaxProcesses;
+       slot = NextHinted(region.ext, slot + 1, false)) {
     const os::LockResult lock = os::TryLock(fd, api::kSlotLockOffset + slot);
     if (lock == os::LockResult::kUnsupported) return -1;
     if (lock == os::LockResult::kBusy) continue;
@@ -157,8 +170,8 @@ bool HasOtherSlots(const api::Region& region, int slot) {
 
 int ReapDeadSlots(api::Region& region, int fd) {
   int reaped = 0;
-  for (int slot = 0; slot < api::kMaxProcesses; ++slot) {
-    if (!HintedUsed(region.ext, slot)) continue;
+  for (int slot = NextHinted(region.ext, 0, true); slot < api::kMaxProcesses;
+       slot = NextHinted(region.ext, slot + 1, true)) {
     if (os::TryLock(fd, api::kSlotLockOffset + slot) != os::LockResult::kLocked) continue;
     if (IsFree(region.ext.slots[slot])) {
       Hint(region.ext, slot, false);
