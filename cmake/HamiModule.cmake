@@ -4,7 +4,9 @@
 #   A static library hami_NAME: one folder of src/. DEPS are modules or packages that its headers
 #   show, PRIVATE_DEPS those that only its .cc files use. tools/check_layers holds both to the table.
 # hami_executable(NAME SOURCES ... DEPS ...)      build/bin/NAME
-# hami_test(NAME SOURCES ... [DEPS ...] [LABELS ...])   a GoogleTest program, run by ctest
+# hami_test(NAME SOURCES ... [DEPS ...] [LABELS ...])   a GoogleTest program, run by ctest. ./dev test
+#   counts its cases. Labels without being named: unit (under src), component (under tests), soak (a
+#   source reads HAMI_SOAK_SECONDS; ./dev soak runs it).
 # hami_bench(NAME SOURCES ... [DEPS ...])         a benchmark program, build/bin/bench/NAME
 
 # Found here, so that every folder can link what a module shows.
@@ -29,6 +31,7 @@ function(hami_executable name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  set_property(GLOBAL APPEND PROPERTY HAMI_EXECUTABLES ${name})
 endfunction()
 
 function(hami_test name)
@@ -37,6 +40,18 @@ function(hami_test name)
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
+  if(CMAKE_CURRENT_SOURCE_DIR MATCHES "^${PROJECT_SOURCE_DIR}/tests/")
+    list(APPEND ARG_LABELS component)
+  else()
+    list(APPEND ARG_LABELS unit)
+  endif()
+  foreach(source ${ARG_SOURCES})
+    file(STRINGS ${source} soak REGEX HAMI_SOAK_SECONDS LIMIT_COUNT 1)
+    if(soak)
+      list(APPEND ARG_LABELS soak)
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES ARG_LABELS)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS "${ARG_LABELS}" TIMEOUT 600)
 endfunction()
