@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ctl/booking.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "api/region/region.h"
+#include "api/share/agent.h"
+#include "base/file.h"
+#include "base/json_writer.h"
+
+namespace hami::ctl {
+namespace {
+
+constexpr int kVersion = 1;
+
+// Whether any byte of [start, start + length) is locked by somebody.
+Result<bool> IsLocked(const std::string& path, int64_t start, int64_t length) {
+  const Result<base::Fd> file = base::OpenFile(path, O_RDONLY);
+  if (!file && file.error().code == Code::kNotFound) return false;
+  if (!file) return Fail(file.error());
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = start;
+  lock.l_len = length;
+  if (fcntl(file->get(), F_OFD_GETLK, &lock) != 0) return FailErrno("query locks of " + path);
+  return lock.l_type != F_UNLCK;
+}
+
+}  // namespace
+
+std::string WriteBooking(const Booking& booking) {
+  base::JsonWriter json;
+  json.BeginObject()
+      .Member("version", kVersion)
+      .Member("name", booking.name)
+      .Member("pid", booking.pid)
+      .Member("uid", booking.uid)
+      .Member("created_unix_s", booking.created_unix_s)
+      .Member("device_uuid", booking.device_uuid)
+      .Member("device_index", booking.device_index)
+      .Member("device_name", booking.device_name)
+      .Member("simulation", booking.simulation)
+      .Member("memory_bytes", booking.memory_bytes)
+      .Member("cores_pct", booking.cores_pct)
+      .Member("policy", booking.policy)
+      .Member("degraded", booking.degraded)
+      .Key("command")
+      .BeginArray();
+  for (const std::string& word : booking.command) json.Value(word);
+  json.EndArray().EndObject();
+  return std::move(json).Take() + "\n";
+}
+
+Result<Booking> ParseBooking(const std::string& text) {
+  try {
+    const nlohmann::json json = nlohmann::json::parse(text);
+    if (json.at("version").get<int>() != kVersion) {
+      return Fail(Code::kDataLoss, "a booking of another version of hami");
+    }
+    Booking booking;
+    json.at("name").get_to(booking.name);
+    json.at("pid").get_to(booking.pid);
+    json.at("uid").get_to(booking.uid);
+    json.at("created_unix_s").get_to(booking.created_unix_s);
+    json.at("device_uuid").get_to(booking.device_uuid);
+    json.at("device_index").get_to(booking.device_index);
+    json.at("device_name").get_to(booking.device_name);
+    json.at("simulation").get_to(booking.simulation);
+    json.at("memory_bytes").get_to(booking.memory_bytes);
+    json.at("cores_pct").get_to(booking.cores_pct);
+    json.at("policy").get_to(booking.policy);
+    json.at("degraded").get_to(booking.degraded);
+    json.at("command").get_to(booking.command);
+    return booking;
+  } catch (const nlohmann::json::exception& error) {
+    return Fail(Code::kDataLoss, fmt::format("not a booking: {}", error.what()));
+  }
+}
+
+Result<base::Fd> WriteAndHoldBooking(const std::string& share_folder, const Booking& booking) {
+  const std::string path = base::JoinPath(share_folder, kBookingFile);
+  const std::string temporary = path + ".new";
+  ASSIGN_OR_RETURN(base::Fd file,
+                   base::OpenFile(temporary, O_RDWR | O_CREAT | O_TRUNC, 0644));
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (fcntl(file.get(), F_OFD_SETLK, &lock) != 0) return FailErrno("lock " + temporary);
+  RETURN_IF_ERROR(base::WriteAll(file.get(), WriteBooking(booking)));
+  if (fsync(file.get()) != 0 && errno != EINVAL) return FailErrno("sync " + temporary);
+  if (rename(temporary.c_str(), path.c_str()) != 0) return FailErrno("rename to " + path);
+  return file;
+}
+
+Result<Liveness> LookForLife(const std::string& share_folder) {
+  ASSIGN_OR_RETURN(const bool held,
+                   IsLocked(base::JoinPath(share_folder, kBookingFile), 0, 0));
+  if (held) return Liveness::kHeldByHami;
+  ASSIGN_OR_RETURN(const bool used, IsLocked(base::JoinPath(share_folder, api::kRegionFile),
+                                             api::kSlotLockOffset, api::kMaxProcesses));
+  return used ? Liveness::kHeldByProcesses : Liveness::kDead;
+}
+
+}  // namespace hami::ctl

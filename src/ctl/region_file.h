@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A share's region as its agent and other runs see it. The tenant can write every byte and cut the
+// file at any moment, which would end a process that has it mapped (SIGBUS). So nothing is mapped
+// here: every look is a bounded read of a copy, every change one aligned write of a word, and the
+// reaper, which needs a mapping, runs in a child (ReapDeadSlots).
+//
+// What is read are claims. A PID in a slot is the tenant's word until somebody has compared it with
+// the process tree (agent.h).
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "api/region/region.h"
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace hami::ctl {
+
+struct SlotView {
+  int slot = 0;
+  int pid = 0;       // as the process sees itself
+  int host_pid = 0;  // 0: not known
+  bool alive = false;
+  uint64_t charged_bytes[api::kMaxDevices] = {};
+};
+
+struct DeviceView {
+  uint64_t charged_bytes = 0;  // sum of all slots, dead ones included until they are reaped
+  uint64_t charged_gpu_ns = 0;
+  uint64_t throttled_ns = 0;
+  uint64_t refused = 0;
+};
+
+class RegionFile {
+ public:
+  // Makes a complete region, for a new share.
+  static Status Create(const std::string& path);
+  static Result<RegionFile> Open(const std::string& path);
+
+  // Slots that are not free.
+  Result<std::vector<SlotView>> ReadSlots() const;
+  Result<DeviceView> ReadDevice(int device) const;
+
+  Status WriteDriverBytes(int slot, int device, uint64_t bytes) const;
+  Status WriteCostScale(int device, uint32_t scale_q16) const;
+  Status WriteNeighbourBusy(int device, uint32_t busy_pct) const;
+
+  // Frees the slots of dead processes, by the region library in a child process: what a hostile file
+  // does to a mapping happens there. Safe in a program with several threads.
+  Status ReapDeadSlots() const;
+
+ private:
+  RegionFile(std::string path, base::Fd file) : path_(std::move(path)), file_(std::move(file)) {}
+
+  std::string path_;
+  base::Fd file_;
+};
+
+}  // namespace hami::ctl

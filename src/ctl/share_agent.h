@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The host's view of one share while it runs: once a second it reads the driver's memory and
+// utilisation per process, writes what the tenant's library needs of it into the region (the
+// driver's own bytes per slot, the cost scale, how busy the neighbours are), frees the slots of dead
+// processes, and reports who holds more than was granted.
+//
+// A thread of its own, because a call into a sick driver can hang, and signals and PIDs must be
+// served all the same. Public functions are for the owner's thread.
+
+#pragma once
+
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "ctl/region_file.h"
+#include "ctl/share_usage.h"
+#include "gpu/cost_scale.h"
+#include "gpu/nvml.h"
+#include "gpu/process_usage.h"
+
+namespace hami::ctl {
+
+enum class OnEscape : uint8_t { kReport, kKill };
+
+struct ShareAgentSpec {
+  const gpu::Nvml* nvml = nullptr;
+  std::string region_path;
+  std::string device_uuid;
+  uint64_t limit_bytes = 0;
+  pid_t tree_root = 0;  // the share's processes are below it
+  OnEscape on_escape = OnEscape::kReport;
+};
+
+struct ShareFigures {
+  uint64_t memory_high_water_bytes = 0;  // the driver's figure, as seen once a second
+  uint64_t escapes = 0;                  // processes that held more than was granted
+};
+
+class ShareAgent {
+ public:
+  static Result<std::unique_ptr<ShareAgent>> Start(const ShareAgentSpec& spec);
+  ~ShareAgent();
+  ShareAgent(const ShareAgent&) = delete;
+  ShareAgent& operator=(const ShareAgent&) = delete;
+
+  // Ends the thread and gives its figures. False if it does not answer within two seconds (it hangs
+  // in the driver): then the process must end without destructors (_exit).
+  bool Stop(ShareFigures* figures);
+
+ private:
+  struct Sight {
+    DeviceSight device;
+    nvmlDevice_t handle;
+  };
+
+  ShareAgent(const ShareAgentSpec& spec, RegionFile region);
+  Status FindDevices();
+  void Run();
+  void Look();
+  void LookAtCompute();
+  void Report(const Escape& escape);
+
+  const ShareAgentSpec spec_;
+  const RegionFile region_;
+  std::vector<Sight> sights_;
+  std::unique_ptr<gpu::UsageSampler> sampler_;
+  gpu::CostScale cost_scale_;
+  uint64_t charged_gpu_ns_ = 0;
+  int64_t last_look_ns_ = 0;
+  std::set<int> reported_;  // PIDs; a reused PID is reported again after it was seen gone
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stop_ = false;     // guarded by mutex_
+  bool stopped_ = false;  // likewise
+  ShareFigures figures_;  // likewise
+  std::thread thread_;
+};
+
+}  // namespace hami::ctl

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ctl/share_usage.h"
+
+#include <algorithm>
+
+namespace hami::ctl {
+namespace {
+
+const SlotView* SlotOf(const std::vector<SlotView>& slots, int pid) {
+  const auto found = std::ranges::find(slots, pid, &SlotView::host_pid);
+  return found == slots.end() ? nullptr : &*found;
+}
+
+// The processes of the share on one device, and the escape if there is one.
+void MeasureDevice(const DeviceSight& device, const std::vector<SlotView>& slots,
+                   const std::function<bool(int)>& is_in_tree, ShareUsage* usage) {
+  Escape escape = {.device_index = device.index,
+                   .device_uuid = device.uuid,
+                   .limit_bytes = device.limit_bytes};
+  uint64_t most_unaccounted = 0;
+  for (const gpu::DeviceProcess& process : device.processes) {
+    const uint64_t bytes = process.used_bytes.value_or(0);
+    if (bytes == 0 || !is_in_tree(process.pid)) continue;
+    escape.driver_bytes += bytes;
+    const SlotView* slot = SlotOf(slots, process.pid);
+    uint64_t charged = 0;
+    if (slot != nullptr && device.granted_as >= 0) {
+      charged = slot->charged_bytes[device.granted_as];
+      usage->slots.push_back({slot->slot, device.granted_as, bytes});
+    }
+    const uint64_t unaccounted = bytes > charged ? bytes - charged : 0;
+    if (escape.pid == 0 || unaccounted > most_unaccounted) {
+      most_unaccounted = unaccounted;
+      escape.pid = process.pid;
+      escape.process_bytes = bytes;
+      escape.has_slot = slot != nullptr;
+    }
+  }
+  if (device.granted_as >= 0) usage->driver_bytes += escape.driver_bytes;
+  if (escape.driver_bytes > device.limit_bytes + EscapeTolerance(device.limit_bytes)) {
+    usage->escapes.push_back(std::move(escape));
+  }
+}
+
+}  // namespace
+
+ShareUsage MeasureShare(const std::vector<DeviceSight>& devices,
+                        const std::vector<SlotView>& slots,
+                        const std::function<bool(int pid)>& is_in_tree) {
+  ShareUsage usage;
+  for (const DeviceSight& device : devices) MeasureDevice(device, slots, is_in_tree, &usage);
+  return usage;
+}
+
+}  // namespace hami::ctl

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the processes of one share hold by the driver's own figure, compared with what they were
+// granted. Pure: the driver's lists, the tree and the region's slots in, figures out.
+//
+// Only processes of the share's own tree count. A slot's PID is the tenant's claim; one that names a
+// process outside the tree is ignored, so that a tenant cannot have a neighbour blamed.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctl/region_file.h"
+#include "gpu/inventory.h"
+
+namespace hami::ctl {
+
+// How far the driver's figure may be above the limit before it is called an escape: what we publish
+// as the error of our accounting.
+constexpr uint64_t EscapeTolerance(uint64_t limit_bytes) {
+  constexpr uint64_t kLeast = uint64_t{16} << 20;
+  const uint64_t percent = limit_bytes / 100;
+  return percent > kLeast ? percent : kLeast;
+}
+
+struct DeviceSight {
+  int index = 0;
+  std::string uuid;
+  int granted_as = -1;  // its number in the limits file and the region; -1: not granted
+  uint64_t limit_bytes = 0;
+  std::vector<gpu::DeviceProcess> processes;
+};
+
+struct SlotFigure {
+  int slot;
+  int granted_as;
+  uint64_t driver_bytes;
+};
+
+// A share holds more of a device than it was granted.
+struct Escape {
+  int device_index;
+  std::string device_uuid;
+  uint64_t driver_bytes;  // of the whole share
+  uint64_t limit_bytes;
+  int pid;  // the process with most memory that its slot does not account for
+  uint64_t process_bytes;
+  bool has_slot;
+};
+
+struct ShareUsage {
+  uint64_t driver_bytes = 0;  // on granted devices
+  std::vector<SlotFigure> slots;
+  std::vector<Escape> escapes;
+};
+
+ShareUsage MeasureShare(const std::vector<DeviceSight>& devices,
+                        const std::vector<SlotView>& slots,
+                        const std::function<bool(int pid)>& is_in_tree);
+
+}  // namespace hami::ctl

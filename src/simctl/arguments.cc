@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "simctl/arguments.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <string_view>
+
+namespace hami::simctl {
+namespace {
+
+struct CommandInfo {
+  std::string_view name;
+  std::string_view usage;
+  std::string_view summary;
+  std::string_view options;  // letters: p --profile, f --file, g --gpus, F --force, n a NAME
+  std::string_view details;
+
+  bool Takes(char option) const { return options.find(option) != std::string_view::npos; }
+};
+
+constexpr std::array<CommandInfo, 7> kCommands = {{
+    {"create", "create [--profile P | --file F.yaml] [--gpus N] [NAME]", "make simulated GPUs",
+     "pfgn",
+     "  --profile P   a built-in profile (default a10-550; `hami sim profiles` lists them)\n"
+     "  --file F      a profile of your own\n"
+     "  --gpus N      so many GPUs of the profile's first kind, 1 to 64\n"
+     "  NAME          of the simulation (default \"default\")\n"},
+    {"list", "list", "show the simulations of this machine", "", ""},
+    {"show", "show [NAME]", "show one, with what its GPUs hold now", "n", ""},
+    {"env", "env [NAME]", "print what a shell needs to use one", "n",
+     "  Use it as   eval \"$(hami sim env)\"\n"
+     "  Without NAME the simulation \"default\" is made if it does not exist.\n"},
+    {"reset", "reset [--force] [NAME]", "free its memory and forget its clients", "Fn",
+     "  --force       also while processes use it; they keep the old state to their end\n"},
+    {"delete", "delete [--force] [NAME]", "remove one", "Fn",
+     "  --force       also while processes use it\n"},
+    {"profiles", "profiles", "list the built-in profiles", "", ""},
+}};
+
+const CommandInfo* FindCommand(std::string_view name) {
+  for (const CommandInfo& command : kCommands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+tl::unexpected<Error> Wrong(std::string message) {
+  return Fail(Code::kInvalidArgument, std::move(message));
+}
+
+Status SetOption(const CommandInfo& command, char option, std::string_view name,
+                 const std::string& value, Arguments* out) {
+  if (!command.Takes(option)) {
+    return Wrong(fmt::format("`hami sim {}` has no {}", command.name, name));
+  }
+  if (value.empty()) return Wrong(fmt::format("{} needs a value", name));
+  switch (option) {
+    case 'p':
+      out->profile = value;
+      return {};
+    case 'f':
+      out->file = value;
+      return {};
+    default: {
+      uint64_t number = 0;
+      const char* end = value.data() + value.size();
+      const auto [rest, error] = std::from_chars(value.data(), end, number);
+      if (error != std::errc() || rest != end || number < 1 || number > 64) {
+        return Wrong(fmt::format("{} takes a number from 1 to 64, not \"{}\"", name, value));
+      }
+      out->gpus = number;
+      return {};
+    }
+  }
+}
+
+// One word behind the command; `next` gives the value of an option written as two words.
+template <typename Next>
+Status ParseWord(const CommandInfo& command, const std::string& word, Next next, Arguments* out) {
+  const size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+  const std::string name = word.substr(0, equals);
+  char option = '\0';
+  if (name == "--profile") option = 'p';
+  if (name == "--file") option = 'f';
+  if (name == "--gpus") option = 'g';
+  if (option != '\0') {
+    const std::string value = equals == std::string::npos ? next() : word.substr(equals + 1);
+    return SetOption(command, option, name, value, out);
+  }
+  if (word == "--json") {
+    out->json = true;
+  } else if (word == "--help" || word == "-h") {
+    out->help = true;
+  } else if (word == "--force" && command.Takes('F')) {
+    out->force = true;
+  } else if (word.starts_with('-')) {
+    return Wrong(fmt::format("`hami sim {}` has no {}", command.name, word));
+  } else if (!command.Takes('n') || out->name) {
+    return Wrong(fmt::format("\"{}\": one word too many for `hami sim {}`", word, command.name));
+  } else {
+    out->name = word;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Arguments> ParseArguments(int argc, const char* const* argv) {
+  Arguments out;
+  int at = 1;
+  if (at >= argc) {
+    return Wrong("a command is missing: create, list, show, env, reset, delete or profiles");
+  }
+  const std::string first = argv[at++];
+  if (first == "--help" || first == "-h" || first == "help") {
+    out.help = true;
+    return out;
+  }
+  const CommandInfo* command = FindCommand(first);
+  if (command == nullptr) {
+    return Wrong(
+        fmt::format("\"{}\" is not a command of `hami sim`: create, list, show, env, reset, "
+                    "delete or profiles",
+                    first));
+  }
+  out.command = first;
+  while (at < argc) {
+    const std::string word = argv[at++];
+    const auto next = [&] { return at < argc ? std::string(argv[at++]) : std::string(); };
+    RETURN_IF_ERROR(ParseWord(*command, word, next, &out));
+  }
+  if (out.profile && out.file) return Wrong("--profile and --file exclude each other");
+  return out;
+}
+
+std::string HelpText(const std::string& command_name) {
+  if (const CommandInfo* command = FindCommand(command_name)) {
+    return fmt::format(
+        "Usage: hami sim {}\n\nWhat it does: {}.\n\n{}  --json        output as JSON\n"
+        "  --help        this text\n",
+        command->usage, command->summary, command->details);
+  }
+  if (!command_name.empty()) return "";
+  std::string text =
+      "Usage: hami sim COMMAND [OPTION...]\n\nSimulated GPUs, for trying HAMi and for tests "
+      "without "
+      "a GPU.\n\n";
+  for (const CommandInfo& command : kCommands) {
+    text += fmt::format("  {:58} {}\n", command.usage, command.summary);
+  }
+  return text +
+         "\nAll take --json and --help. Exit codes: 0 done, 2 wrong usage, 1 anything else.\n"
+         "They live in $HAMI_STATE_DIR/sim, else /run/hami/sim (root), else\n"
+         "$XDG_RUNTIME_DIR/hami/sim, else /tmp/hami-<uid>/sim.\n";
+}
+
+}  // namespace hami::simctl

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shared state of the simulated machine, as much of it as NVML shows. machine.cc is the only
+// file of this library that knows its layout.
+
+#pragma once
+
+#include "simgpu/nvml/device.h"
+
+namespace hami::simgpu::nvml {
+
+struct ProcessUse {
+  uint32_t pid;  // of the host's namespace
+  uint64_t memory_bytes;
+};
+
+// One process' work on one device in a period that ended at `end_us`.
+struct ProcessLoad {
+  uint32_t pid;
+  uint64_t end_us;  // wall clock, as NVML's time stamps
+  uint32_t sm_pct;
+  uint32_t memory_pct;
+};
+
+struct Load {
+  uint32_t gpu_pct;
+  uint32_t memory_pct;
+};
+
+// Maps the state. NVML_ERROR_DRIVER_NOT_LOADED where there is none. Once per process; further calls
+// check that it is still there.
+nvmlReturn_t AttachMachine();
+
+uint32_t MachineDeviceCount();
+void MachineTraits(uint32_t device, Traits* traits);
+const char* MachineDriverVersion();  // "550.144.03"
+int MachineCudaVersion();            // 12040
+const char* MachineDescription();    // for hamiSimulation; needs no attached state
+
+// What all processes have allocated, without what the driver reserves. Reaps dead clients first.
+uint64_t UsedBytes(uint32_t device);
+
+// The processes with a context, at most `capacity` of them; the result is how many there are.
+uint32_t ListProcesses(uint32_t device, ProcessUse* out, uint32_t capacity);
+
+// The last full sampling period.
+Load CurrentLoad(uint32_t device);
+
+// Work of each process in the newest period that ended after `last_seen_us`; the result as above.
+uint32_t ListProcessLoads(uint32_t device, uint64_t last_seen_us, ProcessLoad* out,
+                          uint32_t capacity);
+
+// Time in which the device worked since it was created, for energy.
+uint64_t BusyNs(uint32_t device);
+uint64_t AgeNs();
+uint64_t WallUs();
+
+}  // namespace hami::simgpu::nvml

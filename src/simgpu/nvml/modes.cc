@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Modes. Nothing can be switched: the setters are stubs (stubs.cc). MIG comes with a later version
+// of the simulation; until then it is off where the product has it and absent where it has not.
+
+#include "simgpu/nvml/device.h"
+#include "simgpu/nvml/exports.h"
+
+using hami::simgpu::nvml::Device;
+using hami::simgpu::nvml::FindDevice;
+using hami::simgpu::nvml::Give;
+using hami::simgpu::nvml::NotSupported;
+
+nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t* mode) {
+  // The state outlives its clients, which is what persistence means.
+  return Give(device, mode, [](const Device&) { return NVML_FEATURE_ENABLED; });
+}
+nvmlReturn_t nvmlDeviceGetDisplayMode(nvmlDevice_t device, nvmlEnableState_t* mode) {
+  return Give(device, mode, [](const Device&) { return NVML_FEATURE_DISABLED; });
+}
+nvmlReturn_t nvmlDeviceGetDisplayActive(nvmlDevice_t device, nvmlEnableState_t* active) {
+  return Give(device, active, [](const Device&) { return NVML_FEATURE_DISABLED; });
+}
+nvmlReturn_t nvmlDeviceGetAccountingMode(nvmlDevice_t device, nvmlEnableState_t* mode) {
+  return Give(device, mode, [](const Device&) { return NVML_FEATURE_DISABLED; });
+}
+nvmlReturn_t nvmlDeviceGetComputeMode(nvmlDevice_t device, nvmlComputeMode_t* mode) {
+  return Give(device, mode, [](const Device&) { return NVML_COMPUTEMODE_DEFAULT; });
+}
+
+nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, nvmlEnableState_t* current,
+                                  nvmlEnableState_t* pending) {
+  if (pending == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  return Give(device, current, [&](const Device& d) {
+    *pending = d.traits.ecc ? NVML_FEATURE_ENABLED : NVML_FEATURE_DISABLED;
+    return *pending;
+  });
+}
+nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, nvmlEnableState_t* mode) {
+  return Give(device, mode, [](const Device& d) {
+    return d.traits.ecc ? NVML_FEATURE_ENABLED : NVML_FEATURE_DISABLED;
+  });
+}
+nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, nvmlMemoryErrorType_t,
+                                         nvmlEccCounterType_t, unsigned long long* count) {
+  const Device* found = nullptr;
+  const nvmlReturn_t result = FindDevice(device, &found);
+  if (result != NVML_SUCCESS) return result;
+  if (count == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  if (!found->traits.ecc) return NVML_ERROR_NOT_SUPPORTED;
+  *count = 0;
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int* current,
+                                  unsigned int* pending) {
+  const Device* found = nullptr;
+  const nvmlReturn_t result = FindDevice(device, &found);
+  if (result != NVML_SUCCESS) return result;
+  if (current == nullptr || pending == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  if (!found->traits.mig_capable) return NVML_ERROR_NOT_SUPPORTED;
+  *current = NVML_DEVICE_MIG_DISABLE;
+  *pending = NVML_DEVICE_MIG_DISABLE;
+  return NVML_SUCCESS;
+}
+nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int* count) {
+  return Give(device, count, [](const Device& d) { return d.traits.mig_capable ? 7U : 0U; });
+}
+nvmlReturn_t nvmlDeviceIsMigDeviceHandle(nvmlDevice_t device, unsigned int* is_mig) {
+  return Give(device, is_mig, [](const Device&) { return 0U; });
+}
+nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int,
+                                                 nvmlDevice_t* mig) {
+  const Device* found = nullptr;
+  const nvmlReturn_t result = FindDevice(device, &found);
+  if (result != NVML_SUCCESS) return result;
+  if (mig == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  return found->traits.mig_capable ? NVML_ERROR_NOT_FOUND : NVML_ERROR_NOT_SUPPORTED;
+}
+nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, nvmlGpuFabricInfo_t* info) {
+  return Give(device, info, [](const Device&) {
+    return nvmlGpuFabricInfo_t{{}, NVML_SUCCESS, 0, NVML_GPU_FABRIC_STATE_NOT_SUPPORTED};
+  });
+}
+// Events are for a later version: no types, and nothing to register for.
+nvmlReturn_t nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device, unsigned long long* types) {
+  return Give(device, types, [](const Device&) { return 0ULL; });
+}

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# bench: list the benchmarks, or run one and print its table
+#
+# Usage: ./dev bench                                lists them
+#        ./dev bench NAME [--json FILE] [OPTION ...]
+#
+# Runs build/bin/bench/NAME, which gets all options. --json writes the printed table as records (name,
+# value, unit, baseline, conditions). Figures depend on the machine: compare within one run.
+
+# Name and first sentence of each; the names are those that CMake builds.
+_bench_names() {
+  sed -n 's/^ *hami_bench(\([a-z0-9_]*\).*/\1/p' bench/CMakeLists.txt bench/*/CMakeLists.txt \
+    2>/dev/null | sort -u
+}
+
+verb_bench() {
+  local name=${1:-} arguments=()
+  if [ -z "$name" ]; then
+    say "Benchmarks (./dev bench NAME):"
+    _bench_names | sed 's/^/  /'
+    return
+  fi
+  shift
+  _bench_names | grep -qx -- "$name" || die "no benchmark '$name'; there are: $(_bench_names | xargs)" 2
+  while (($#)); do
+    if [ "$1" = --json ]; then
+      [ $# -ge 2 ] || die "bench: --json needs a file" 2
+      arguments+=(--json "$(caller_path "$2")")
+      shift 2
+    else
+      arguments+=("$1")
+      shift
+    fi
+  done
+  setup_group build
+  build_preset dev "$name" product
+  exec "build/bin/bench/$name" "${arguments[@]}"
+}
