@@ -5,7 +5,9 @@
 # ./dev, which has set -euo pipefail and stands in the repository root.
 
 HAMI_LOGS=.cache/log
+# shellcheck disable=SC2034  # used by the verbs
 HAMI_VENV=.cache/venv
+# shellcheck disable=SC2034
 HAMI_HEADERS=.cache/headers
 # Debian's own interpreter, so that a newer one in PATH changes nothing.
 HAMI_PYTHON=/usr/bin/python3
@@ -53,7 +55,7 @@ _show_progress() {  # _show_progress TITLE LOG
 # Runs a long step with its output in .cache/log/NAME.log. On failure the end of the log and its name
 # are printed, and the step's exit code is returned.
 run_step() {  # run_step NAME TITLE COMMAND...
-  local name=$1 title=$2 started=$SECONDS log=$HAMI_LOGS/$1.log code=0 ticker
+  local title=$2 started=$SECONDS log=$HAMI_LOGS/$1.log code=0 ticker
   shift 2
   mkdir -p "$HAMI_LOGS"
   : >"$log"
