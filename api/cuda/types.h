@@ -251,6 +251,11 @@ typedef union CUlaunchAttributeValue_union {
   char pad[64];
   int cooperative;
   int programmaticStreamSerializationAllowed;
+  struct {
+    CUevent event;
+    int flags;
+    int triggerAtBlockStart;
+  } programmaticEvent;
   int priority;
 } CUlaunchAttributeValue;
 
