@@ -17,8 +17,8 @@ struct Row {
   std::string unit;
   std::optional<double> baseline;  // native, measured in the same run
   std::optional<double> target;
-  std::string peer;   // a published figure of a peer, as text; "" for none
-  std::string note;   // "not run: ..." makes the value meaningless
+  std::string peer;  // a published figure of a peer, as text; "" for none
+  std::string note;  // "not run: ..." makes the value meaningless
   bool run = true;
 };
 

@@ -6,8 +6,8 @@
 #
 # hami_freestanding_module(NAME SOURCES ... [DEPS ...])
 #   An object library hami_NAME compiled with the freestanding flags, for an injected library, and a
-#   static library hami_NAME_hosted of the same sources (with the sanitizer of the preset), for tests
-#   and host programs.
+#   static library hami_NAME_hosted of the same sources (with the sanitizer of the preset), for
+#   tests and host programs.
 # hami_injected_library(NAME OUTPUT libfoo.so[.N] MODULES ... MAP file [SYMBOLIC] [SOURCES ...])
 # hami_injected_executable(NAME OUTPUT foo MODULES ...)
 

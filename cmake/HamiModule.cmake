@@ -2,11 +2,11 @@
 #
 # hami_module(NAME SOURCES ... [DEPS ...] [PRIVATE_DEPS ...])
 #   A static library hami_NAME: one folder of src/. DEPS are modules or packages that its headers
-#   show, PRIVATE_DEPS those that only its .cc files use. tools/check_layers holds both to the table.
-# hami_executable(NAME SOURCES ... DEPS ...)      build/bin/NAME
-# hami_test(NAME SOURCES ... [DEPS ...] [LABELS ...])   a GoogleTest program, run by ctest. ./dev test
-#   counts its cases. Labels without being named: unit (under src), component (under tests), soak (a
-#   source reads HAMI_SOAK_SECONDS; ./dev soak runs it).
+#   show, PRIVATE_DEPS those that only its .cc files use. tools/check_layers holds both to the
+# table. hami_executable(NAME SOURCES ... DEPS ...)      build/bin/NAME
+# hami_test(NAME SOURCES ... [DEPS ...] [LABELS ...])   a GoogleTest program, run by ctest. ./dev
+#   test counts its cases. Labels without being named: unit (under src), component (under tests),
+#   soak (a source reads HAMI_SOAK_SECONDS; ./dev soak runs it).
 # hami_bench(NAME SOURCES ... [DEPS ...])         a benchmark program, build/bin/bench/NAME
 
 # Found here, so that every folder can link what a module shows.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compile-time comparison of two declarations of one function or structure, for the source files that
-// tools/abi_compare.py writes. Equal means: a caller that sees one and a callee that sees the other
-// understand each other. Names of parameters and of opaque types do not matter.
+// Compile-time comparison of two declarations of one function or structure, for the source files
+// that tools/abi_compare.py writes. Equal means: a caller that sees one and a callee that sees the
+// other understand each other. Names of parameters and of opaque types do not matter.
 
 #pragma once
 
@@ -42,7 +42,7 @@ constexpr bool SameType() {
   } else if constexpr (std::is_floating_point_v<U> || std::is_floating_point_v<V>) {
     return std::is_same_v<U, V>;
   } else if constexpr (std::is_integral_v<U> || std::is_enum_v<U>) {
-    return (std::is_integral_v<V> || std::is_enum_v<V>)&&sizeof(U) == sizeof(V);
+    return (std::is_integral_v<V> || std::is_enum_v<V>) && sizeof(U) == sizeof(V);
   } else {
     return std::is_class_v<U> == std::is_class_v<V> && std::is_union_v<U> == std::is_union_v<V> &&
            sizeof(U) == sizeof(V) && alignof(U) == alignof(V);

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes and compiles a source file that includes our interface headers beside the vendor's.
 
-Ours are read inside namespace `ours` (HAMI_VENDOR_API_BEGIN). Each function, structure, enumerator and
-constant of ours that the vendor's header of a release also has becomes assertions; one that no release
-has is a problem of its own. Our headers are plain C declarations, so regular expressions read them.
+Ours are read inside namespace `ours` (HAMI_VENDOR_API_BEGIN). Each function, structure, enumerator
+and constant of ours that the vendor's header of a release also has becomes assertions; one that no
+release has is a problem of its own. Our headers are plain C declarations, so regular expressions
+read them.
 """
 
 import dataclasses
@@ -13,8 +14,8 @@ import subprocess
 
 TOOLS = pathlib.Path(__file__).resolve().parent
 VENDOR_HEADER = {"cuda": "cuda.h", "nvml": "nvml.h"}
-# So that every variant is declared under the name that the library exports. A few per-thread forms of
-# CUDA functions are only declared in the second way.
+# So that every variant is declared under the name that the library exports. A few per-thread forms
+# of CUDA functions are only declared in the second way.
 VENDOR_MODES = {"cuda": ["-D__CUDA_API_VERSION_INTERNAL", "-DCUDA_API_PER_THREAD_DEFAULT_STREAM"],
                 "nvml": ["-DNVML_NO_UNVERSIONED_FUNC_DEFS"]}
 
@@ -35,9 +36,8 @@ def strip_comments(text: str) -> str:
 
 
 def prototypes(text: str) -> set[str]:
-  found = re.findall(r"^\s*(?:CUresult|nvmlReturn_t|const char\s*\*)\s*(cu[A-Z]\w*|nvml[A-Z]\w*)\s*\(",
-                     strip_comments(text), re.M)
-  return set(found)
+  pattern = r"^\s*(?:CUresult|nvmlReturn_t|const char\s*\*)\s*(cu[A-Z]\w*|nvml[A-Z]\w*)\s*\("
+  return set(re.findall(pattern, strip_comments(text), re.M))
 
 
 def field_paths(body: str, prefix: str = "") -> list[str]:
@@ -141,14 +141,16 @@ def write_source(api: str, ours: Interface, our_headers: list[str], known: set[s
   for name in sorted(ours.structs.keys() & known):
     lines += struct_assertions(name, ours.structs[name], newest)
   for name in sorted(ours.functions & known):
-    lines.append(f"static_assert(hami::abi::SameFunction<decltype(ours::{name}), decltype(::{name})>(), "
+    lines.append("static_assert(hami::abi::SameFunction<"
+                 f"decltype(ours::{name}), decltype(::{name})>(), "
                  f'"signature of {name}");')
   return "\n".join(lines) + "\n"
 
 
 def short_messages(stderr: str) -> list[str]:
   failed = re.findall(r"static assertion failed: (.*)", stderr)
-  others = [line for line in stderr.splitlines() if " error: " in line and "static assert" not in line]
+  others = [line for line in stderr.splitlines()
+            if " error: " in line and "static assert" not in line]
   return [f"differs: {message}" for message in failed] + others[:5]
 
 
@@ -158,7 +160,7 @@ def compare(root: pathlib.Path, api: str, releases: list[pathlib.Path], compiler
   headers = [str(path.relative_to(root)) for path in paths]
   problems = []
   seen: set[str] = set()
-  newest = max(releases, key=lambda path: [int(part) for part in path.name.split("-")[1].split(".")])
+  newest = max(releases, key=lambda path: list(map(int, path.name.split("-")[1].split("."))))
   for folder in releases:
     covered: set[str] = set()
     for mode in VENDOR_MODES[api]:
@@ -166,7 +168,7 @@ def compare(root: pathlib.Path, api: str, releases: list[pathlib.Path], compiler
       source = write_source(api, ours, headers, known, folder == newest)
       done = subprocess.run(
           [compiler, "-std=gnu++20", "-fsyntax-only", "-w", "-x", "c++", f"-I{folder}", f"-I{root}",
-           f"-I{TOOLS.parent}", mode, "-"], input=source, capture_output=True, text=True)
+           f"-I{TOOLS.parent}", mode, "-"], cwd=root, input=source, capture_output=True, text=True)
       if done.returncode:
         problems += [f"{folder.name}: {message}" for message in short_messages(done.stderr)]
       covered |= known

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Proves that what is mounted into tenants runs on any glibc from 2.17 on and shows only what it must.
+"""Proves that what is mounted into tenants runs on any glibc from 2.17 on and shows only what it
+must.
 
-For each file: it needs nothing but libc and its parts; no symbol version above GLIBC_2.17 and none of
-another library; nothing from GLIBC_PRIVATE; no text relocation, no executable stack, no RPATH. With
-MAP (a version script) after the file's name and a comma, it exports exactly the names of its global
-part. CMake calls it for every target of the global property HAMI_INJECTED.
+For each file: it needs nothing but libc and its parts; no symbol version above GLIBC_2.17 and none
+of another library; nothing from GLIBC_PRIVATE; no text relocation, no executable stack, no RPATH.
+With MAP (a version script) after the file's name and a comma, it exports exactly the names of its
+global part. CMake calls it for every target of the global property HAMI_INJECTED.
 """
 
 import argparse
@@ -17,7 +18,8 @@ import sys
 FLOOR = (2, 17)
 # libdl, libpthread and librt are part of libc since 2.34 and stay as empty files.
 LIBRARIES = re.compile(
-    r"(libc\.so\.6|libdl\.so\.2|libpthread\.so\.0|librt\.so\.1|ld-linux(-x86-64|-aarch64)?\.so\.[12])")
+    r"(libc\.so\.6|libdl\.so\.2|libpthread\.so\.0|librt\.so\.1|"
+    r"ld-linux(-x86-64|-aarch64)?\.so\.[12])")
 
 
 def readelf(path: pathlib.Path, *options: str) -> str:
@@ -54,7 +56,8 @@ def dynamic_symbols(path: pathlib.Path) -> list[tuple[str, str, bool]]:
   """(name, version, defined) of each global or weak dynamic symbol."""
   rows = []
   for line in readelf(path, "--dyn-syms").splitlines():
-    match = re.match(r"\s*\d+:\s+\S+\s+\S+\s+\S+\s+(GLOBAL|WEAK|UNIQUE)\s+\S+\s+(\S+)\s+(\S+)", line)
+    match = re.match(
+        r"\s*\d+:\s+\S+\s+\S+\s+\S+\s+(GLOBAL|WEAK|UNIQUE)\s+\S+\s+(\S+)\s+(\S+)", line)
     if match:
       name, _, version = match[3].partition("@")
       rows.append((name, version.lstrip("@"), match[2] != "UND"))
@@ -69,8 +72,9 @@ def check_versions(path: pathlib.Path) -> list[str]:
     match = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?", version)
     if match and (int(match[1]), int(match[2])) <= FLOOR:
       continue
-    users = [name for name, used, defined in dynamic_symbols(path) if used == version and not defined]
-    problems.append(f"needs version {version} ({', '.join(users) or 'no symbol'})")
+    users = [name for name, used, defined in dynamic_symbols(path)
+             if used == version and not defined]
+    problems.append(f"needs version {version} ({', '.join(users[:5]) or 'no symbol'})")
   return problems
 
 

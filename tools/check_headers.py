@@ -3,8 +3,8 @@
 """Compiles every header of ours alone, so that none depends on what stood before it.
 
 The flags are those of a source file of the same folder (else of the nearest folder above, else of
-any) in the build's compile_commands.json; only the syntax is checked. What passed is remembered in the build
-folder, by the content of everything that the header includes of ours and its flags.
+any) in the build's compile_commands.json; only the syntax is checked. What passed is remembered in
+the build folder, by the content of everything that the header includes of ours and its flags.
 """
 
 import argparse
@@ -86,7 +86,8 @@ def compile_alone(header: pathlib.Path, flags: list[str]) -> str:
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--root", type=pathlib.Path, default=sources.ROOT)
-  parser.add_argument("--build", type=pathlib.Path, required=True, help="folder of a configured build")
+  parser.add_argument("--build", type=pathlib.Path, required=True,
+                      help="folder of a configured build")
   args = parser.parse_args()
   root = args.root.resolve()
   commands = read_flags(args.build / "compile_commands.json")
@@ -98,7 +99,8 @@ def main() -> int:
   digests = {header: digest(header, root, flags_for(header, commands)) for header in headers}
   stale = [header for header in headers if digests[header] not in cache]
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    messages = list(pool.map(lambda header: compile_alone(header, flags_for(header, commands)), stale))
+    messages = list(pool.map(
+        lambda header: compile_alone(header, flags_for(header, commands)), stale))
   failed = {header for header, message in zip(stale, messages) if message}
   for header, message in zip(stale, messages):
     if message:

@@ -3,12 +3,12 @@
 """Compares what we say about the driver's interface with the vendor's headers of every release.
 
 1. api/*/entry_points.def names every function that the headers declare.
-2. Each of these functions stands exactly once in src/preload/hooks.def or forwarded.def, and nothing
-   else stands there; what is forwarded for now has a reason; what hooks.def has is declared in
-   api/*/functions.h, and so is what calls.def has.
+2. Each of these functions stands exactly once in src/preload/hooks.def or forwarded.def, and
+   nothing else stands there; what is forwarded for now has a reason; what hooks.def has is declared
+   in api/*/functions.h, and so is what calls.def has.
 3. Each prototype, structure, enumerator and constant of api/cuda and api/nvml is what the vendor's
-   header says, in every release that has it: a source file made of both is compiled, with assertions
-   on calling convention, sizes, offsets and values (abi_assertions.h).
+   header says, in every release that has it: a source file made of both is compiled, with
+   assertions on calling convention, sizes, offsets and values (abi_assertions.h).
 
 Without the headers (./dev setup --headers) only part 2 runs and the exit code is 77: skipped.
 """
@@ -31,7 +31,8 @@ LINE = re.compile(r"^(HAMI_\w+)\(\s*(\w+)\s*([^)]*(?:\"[^\"]*\")?[^)]*)\)", re.M
 
 def read_def(path: pathlib.Path) -> list[tuple[str, str, str]]:
   """(macro, symbol, rest) of each line."""
-  return [(macro, symbol, rest.strip(", \n")) for macro, symbol, rest in LINE.findall(path.read_text())]
+  return [(macro, symbol, rest.strip(", \n"))
+          for macro, symbol, rest in LINE.findall(path.read_text())]
 
 
 def check_classes(root: pathlib.Path) -> list[str]:

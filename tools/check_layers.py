@@ -20,15 +20,16 @@ TOP_FOLDERS = ("api", "src", "cmd", "tests", "bench", "fuzz")
 # Headers of the C++ library whose use needs no library at run time.
 FREESTANDING = set("""
   algorithm array atomic bit cerrno cfloat climits compare concepts csignal cstdarg cstddef cstdint
-  cstdio cstdlib cstring ctime initializer_list limits new numeric span string_view tuple type_traits
-  utility version
+  cstdio cstdlib cstring ctime initializer_list limits new numeric span string_view tuple
+  type_traits utility version
   """.split())
 HOSTED = set("""
-  any barrier bitset cassert cctype charconv chrono cmath condition_variable coroutine cwchar deque exception execution filesystem forward_list fstream
-  functional future iomanip ios iosfwd iostream istream iterator latch list locale map memory
-  memory_resource mutex numbers optional ostream queue random ranges ratio regex scoped_allocator
-  semaphore set shared_mutex source_location sstream stack stdexcept stop_token streambuf string
-  system_error thread typeindex typeinfo unordered_map unordered_set valarray variant vector
+  any barrier bitset cassert cctype charconv chrono cmath condition_variable coroutine cwchar deque
+  exception execution filesystem forward_list fstream functional future iomanip ios iosfwd iostream
+  istream iterator latch list locale map memory memory_resource mutex numbers optional ostream queue
+  random ranges ratio regex scoped_allocator semaphore set shared_mutex source_location sstream
+  stack stdexcept stop_token streambuf string system_error thread typeindex typeinfo unordered_map
+  unordered_set valarray variant vector
   """.split())
 TEST_PACKAGES = {"gtest", "gmock", "nlohmann"}
 
@@ -47,7 +48,8 @@ def read_table(path: pathlib.Path) -> dict[str, Layer]:
     if not words:
       continue
     if not line.startswith(" "):
-      if len(words) != 2 or not words[0].endswith(":") or words[1] not in ("freestanding", "hosted"):
+      if len(words) != 2 or not words[0].endswith(":") or \
+          words[1] not in ("freestanding", "hosted"):
         sys.exit(f"{path}:{number}: expected 'FOLDER: freestanding | hosted'")
       layer = Layer(words[1] == "freestanding",
                     {key: set() for key in ("modules", "headers", "sources", "generated", "tests")})
@@ -71,7 +73,8 @@ def is_test(file: pathlib.PurePosixPath, layer: Layer) -> bool:
           file.name in layer.lists["tests"])
 
 
-def resolve(name: str, file: pathlib.PurePosixPath, root: pathlib.Path) -> pathlib.PurePosixPath | None:
+def resolve(name: str, file: pathlib.PurePosixPath,
+            root: pathlib.Path) -> pathlib.PurePosixPath | None:
   """The file of ours that a quoted name means, by the include path of every target."""
   for candidate in (pathlib.PurePosixPath(name), pathlib.PurePosixPath("src") / name,
                     file.parent / name):

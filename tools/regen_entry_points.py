@@ -94,7 +94,8 @@ def render_cuda(rows) -> str:
       "//",
       "// Every function that libcuda.so.1 has exported from CUDA 2.0 to 13.5, one line each:",
       "//   HAMI_CUDA_ENTRY(symbol, base name, CUDA version of this variant, stream form)",
-      "// base name and version are what a caller hands to cuGetProcAddress to get this symbol; the",
+      "// base name and version are what a caller hands to cuGetProcAddress to get this symbol; "
+      "the",
       "// stream form is none, ptds or ptsz (the variant for a per-thread default stream).",
       "// Written by tools/regen_entry_points.py from the vendor headers; tools/check_hooks proves",
       "// that it is current.",

@@ -9,7 +9,7 @@ CPP = {".cc", ".h", ".def", ".inc"}
 
 
 def list_files(root: pathlib.Path) -> list[pathlib.PurePosixPath]:
-  """Files below root, relative to it. In a checkout: tracked and new ones, not those that git ignores."""
+  """Files below root, relative to it; in a checkout what git tracks and what it does not ignore."""
   if (root / ".git").exists():
     listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others",
                              "--exclude-standard"], check=True, capture_output=True, text=True)

@@ -2,8 +2,8 @@
 //
 // Prototypes of the CUDA driver functions that the preload library intercepts or calls, under the
 // names that libcuda.so.1 exports. Hooks and their calls to the driver take their types from here
-// (decltype), so a wrong argument is a compile error; tools/check_hooks compares every line with the
-// vendor's headers.
+// (decltype), so a wrong argument is a compile error; tools/check_hooks compares every line with
+// the vendor's headers.
 
 #pragma once
 
@@ -124,8 +124,8 @@ CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfunction function
                                void** extra);
 CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y,
                                    unsigned int grid_z, unsigned int block_x, unsigned int block_y,
-                                   unsigned int block_z, unsigned int shared_bytes,
-                                   CUstream stream, void** params);
+                                   unsigned int block_z, unsigned int shared_bytes, CUstream stream,
+                                   void** params);
 CUresult cuLaunchCooperativeKernel_ptsz(CUfunction function, unsigned int grid_x,
                                         unsigned int grid_y, unsigned int grid_z,
                                         unsigned int block_x, unsigned int block_y,
@@ -148,9 +148,8 @@ CUresult cuStreamBeginCapture_ptsz(CUstream stream);
 CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode);
 CUresult cuStreamBeginCapture_v2_ptsz(CUstream stream, CUstreamCaptureMode mode);
 CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph,
-                                     const CUgraphNode* dependencies,
-                                     const CUgraphEdgeData* edges, size_t count,
-                                     CUstreamCaptureMode mode);
+                                     const CUgraphNode* dependencies, const CUgraphEdgeData* edges,
+                                     size_t count, CUstreamCaptureMode mode);
 CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph,
                                           const CUgraphNode* dependencies,
                                           const CUgraphEdgeData* edges, size_t count,

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The part of the CUDA driver interface that this project uses: scalars, handles, result codes and
-// structures, with the vendor's names, values and layout. We declare it ourselves so that nothing of
-// the vendor's has to be installed to build; tools/check_hooks proves it against cuda.h 11.8 to 13.5
-// (docs/adr/0003). Nothing but freestanding headers may be included here.
+// structures, with the vendor's names, values and layout. We declare it ourselves so that nothing
+// of the vendor's has to be installed to build; tools/check_hooks proves it against cuda.h 11.8
+// to 13.5 (docs/adr/0003). Nothing but freestanding headers may be included here.
 
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-// tools/check_hooks reads these declarations a second time inside a namespace, next to the vendor's.
+// tools/check_hooks reads these declarations a second time inside a namespace, next to the
+// vendor's.
 #ifndef HAMI_VENDOR_API_BEGIN
 #define HAMI_VENDOR_API_BEGIN extern "C" {
 #define HAMI_VENDOR_API_END }

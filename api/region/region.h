@@ -97,10 +97,11 @@ static_assert(offsetof(RegionV1, last_kernel_time) == 2008912);
 static_assert(offsetof(RegionV1, semaphore_postinit) == 2008920);
 static_assert(sizeof(RegionV1) == 2008952);
 
-// ---- our extension --------------------------------------------------------------------------------
+// ---- our extension
+// --------------------------------------------------------------------------------
 
 inline constexpr size_t kRegionV1FileBytes = 2008953;
-inline constexpr size_t kExtensionOffset = 2011136;  // the next 4096-byte boundary
+inline constexpr size_t kExtensionOffset = 2011136;              // the next 4096-byte boundary
 inline constexpr uint64_t kExtensionMagic = 0x31545845494d4148;  // "HAMIEXT1"
 inline constexpr uint32_t kExtensionVersion = 1;
 
@@ -120,13 +121,14 @@ struct alignas(128) DeviceExtension {
   LedgerWord total;  // sum of all slots' charges for this device
   uint64_t padding[7];
 
-  // Compute: a generic cell rate algorithm in nanoseconds of CLOCK_MONOTONIC (src/preload/compute.h).
-  uint64_t next_free_ns;       // when the GPU time granted so far has been earned
-  uint64_t charged_gpu_ns;     // GPU time granted since the region was made
-  uint64_t throttled_ns;       // time callers slept for the limit
-  uint32_t cost_scale_q16;     // written by the agent: true cost over estimated cost, 65536 = 1.0
-  uint32_t neighbour_busy_pct; // written by the agent: what others used of this device lately
-  uint64_t refused;            // allocations refused since the region was made
+  // Compute: a generic cell rate algorithm in nanoseconds of CLOCK_MONOTONIC
+  // (src/preload/compute.h).
+  uint64_t next_free_ns;        // when the GPU time granted so far has been earned
+  uint64_t charged_gpu_ns;      // GPU time granted since the region was made
+  uint64_t throttled_ns;        // time callers slept for the limit
+  uint32_t cost_scale_q16;      // written by the agent: true cost over estimated cost, 65536 = 1.0
+  uint32_t neighbour_busy_pct;  // written by the agent: what others used of this device lately
+  uint64_t refused;             // allocations refused since the region was made
   uint64_t unused[3];
 };
 static_assert(sizeof(DeviceExtension) == 128);
@@ -134,8 +136,8 @@ static_assert(sizeof(DeviceExtension) == 128);
 enum class SlotState : uint32_t { kFree = 0, kActive = 1 };
 
 struct alignas(128) SlotExtension {
-  uint32_t state;       // SlotState; anything but kFree without the slot's lock held is a dead owner
-  uint32_t generation;  // counts the owners of this slot
+  uint32_t state;  // SlotState; anything but kFree without the slot's lock held is a dead owner
+  uint32_t generation;     // counts the owners of this slot
   uint64_t start_ticks;    // field 22 of /proc/<pid>/stat
   uint64_t pid_namespace;  // inode of /proc/<pid>/ns/pid
   uint64_t unused[13];
@@ -148,9 +150,9 @@ static_assert(sizeof(SlotExtension) == 512);
 struct alignas(4096) RegionExtension {
   uint64_t magic;  // kExtensionMagic once the extension is complete
   uint32_t version;
-  uint32_t bytes;  // sizeof(RegionExtension)
+  uint32_t bytes;              // sizeof(RegionExtension)
   uint32_t limits_generation;  // counted up by the agent after it replaced the limits file
-  uint32_t slots_ever_used;  // slots at and above this one have never been taken
+  uint32_t slots_ever_used;    // slots at and above this one have never been taken
   uint64_t slot_used[kMaxProcesses / 64];  // a hint, never proof: a bit per slot not kFree
   uint8_t unused1[4096 - 24 - kMaxProcesses / 8];
   DeviceExtension devices[kMaxDevices];

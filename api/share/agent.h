@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The agent's socket in a share directory: SOCK_STREAM, AF_UNIX. A client connects; the agent takes
-// the client's PID from SO_PEERCRED (translated by the kernel into the agent's namespace), sends one
-// AgentHello and closes. Nothing that the client sends is read.
+// the client's PID from SO_PEERCRED (translated by the kernel into the agent's namespace), sends
+// one AgentHello and closes. Nothing that the client sends is read.
 
 #pragma once
 

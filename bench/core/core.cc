@@ -35,7 +35,7 @@ using Figures = std::map<std::string, double>;
 
 constexpr int kRounds = 41;
 
-// ---- the child: measures one configuration ----------------------------------------------------------
+// ---- the child: measures one configuration -----------------------------------------------------
 
 struct Driver {
   decltype(&cuInit) init;
@@ -166,11 +166,11 @@ int RunChild() {
   return 0;
 }
 
-// ---- the parent -------------------------------------------------------------------------------------
+// ---- the parent -------------------------------------------------------------------------------
 
 struct Paths {
   std::string self;
-  std::string noop;    // folder of the no-op libcuda.so.1
+  std::string noop;     // folder of the no-op libcuda.so.1
   std::string preload;  // libvgpu.so
 };
 
@@ -275,8 +275,9 @@ int main(int argc, char** argv) {
   const Figures cores = RunConfiguration(paths, limited);
   std::filesystem::remove_all(directory);
 
-  hami::bench::Report report("Nanoseconds that the library adds to a call of a driver that does nothing",
-                             hami::bench::MachineConditions() + ", no-op driver, medians");
+  hami::bench::Report report(
+      "Nanoseconds that the library adds to a call of a driver that does nothing",
+      hami::bench::MachineConditions() + ", no-op driver, medians");
   AddRows(report, "no core limit: ", native, memory,
           {{"launch", 10, "HAMi-core 27"},
            {"graph launch", 10, ""},

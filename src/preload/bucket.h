@@ -2,9 +2,9 @@
 //
 // The bucket of GPU time of one share on one device: a generic cell rate algorithm (as of ITU-T
 // I.371) in one atomic word of the region. The word holds the moment at which everything granted so
-// far has been earned at the share's rate. A grant of g nanoseconds of GPU time at r percent moves it
-// g * 100 / r further; the caller may go when the moment before its own grant has come. Idle time is
-// saved up to kBurstNs, no more.
+// far has been earned at the share's rate. A grant of g nanoseconds of GPU time at r percent moves
+// it g * 100 / r further; the caller may go when the moment before its own grant has come. Idle
+// time is saved up to kBurstNs, no more.
 //
 // No refill, no owner: a process that dies leaves nothing to repair. Any number of threads and
 // processes; no lock.

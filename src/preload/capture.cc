@@ -13,8 +13,8 @@ bool IsCapturingSlow(CUstream stream, StreamForm form) {
   const CUresult result = form == StreamForm::kPerThread
                               ? cuda.cuStreamIsCapturing_ptsz(stream, &status)
                               : cuda.cuStreamIsCapturing(stream, &status);
-  // CUDA_ERROR_STREAM_CAPTURE_IMPLICIT: a legacy stream while others are captured; the launch itself
-  // will be refused by the driver.
+  // CUDA_ERROR_STREAM_CAPTURE_IMPLICIT: a legacy stream while others are captured; the launch
+  // itself will be refused by the driver.
   return result != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
 

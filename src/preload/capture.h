@@ -16,8 +16,8 @@ namespace hami::preload {
 // Which default stream a NULL stream stands for.
 enum class StreamForm : uint8_t { kLegacy, kPerThread };
 
-// Captures begun and not ended in this process. May stay above 0 for ever if an application destroys
-// a stream in mid-capture: a loss of speed, not of correctness.
+// Captures begun and not ended in this process. May stay above 0 for ever if an application
+// destroys a stream in mid-capture: a loss of speed, not of correctness.
 extern std::atomic<int> active_captures;
 
 bool IsCapturingSlow(CUstream stream, StreamForm form);

@@ -25,8 +25,8 @@ constinit int32_t always_wound = kRecentKernelWound;
 // What a launch of a function that has never been measured is charged until it has been.
 constexpr uint64_t kGuessNs = 20'000;
 // A function that is launched again before its first measurement is in waits for that measurement,
-// but no longer than this: the measurement may depend on something that this very thread is about to
-// do.
+// but no longer than this: the measurement may depend on something that this very thread is about
+// to do.
 constexpr uint64_t kFirstMeasureNs = 20'000'000;
 constexpr int32_t kUnmeasuredInFlight = 2;
 constexpr uint64_t kPollNs = 50'000;
@@ -55,9 +55,12 @@ api::DeviceExtension& BucketOf(const DevicePart& part) {
 bool IsEnforced(const DevicePart& part) {
   if (part.cores_pct.load(std::memory_order_relaxed) == 0) return false;
   switch (part.share->limits.devices[part.index].policy) {
-    case region::CorePolicy::kForce: return true;
-    case region::CorePolicy::kDisable: return false;
-    case region::CorePolicy::kDefault: break;
+    case region::CorePolicy::kForce:
+      return true;
+    case region::CorePolicy::kDisable:
+      return false;
+    case region::CorePolicy::kDefault:
+      break;
   }
   return std::atomic_ref(HeaderOf(part).utilization_switch).load(std::memory_order_relaxed) != 0;
 }
@@ -124,8 +127,8 @@ void SleepForShare(const DevicePart& part, uint64_t until_ns) {
   std::atomic_ref(BucketOf(part).throttled_ns).fetch_add(now - began, std::memory_order_relaxed);
 }
 
-// A function that was never measured: bounds how many launches of it are on their way, and says what
-// to charge for one more.
+// A function that was never measured: bounds how many launches of it are on their way, and says
+// what to charge for one more.
 uint64_t GuessCost(Cost& cost) {
   const uint64_t began = os::NowNs();
   uint64_t waited = 0;

@@ -6,8 +6,8 @@
 // which wait for each other cannot be deadlocked by us.
 //
 // The usual launch stays in the inline functions below: a thread holds a little granted time, looks
-// the cost up and subtracts it. Everything else (grants, sleeping, sampling, the monitor's switches,
-// captures) happens in slow paths, at least every kGrantNs of GPU time.
+// the cost up and subtracts it. Everything else (grants, sleeping, sampling, the monitor's
+// switches, captures) happens in slow paths, at least every kGrantNs of GPU time.
 
 #pragma once
 
@@ -20,8 +20,8 @@
 
 namespace hami::preload {
 
-// What a launch has to do. kAttach: not known yet. kPass: nothing. kWatch: no compute limit, but the
-// monitor is to see activity and may hold launches back. kLimit: charge.
+// What a launch has to do. kAttach: not known yet. kPass: nothing. kWatch: no compute limit, but
+// the monitor is to see activity and may hold launches back. kLimit: charge.
 enum class LaunchMode : uint8_t { kAttach = 0, kPass, kWatch, kLimit };
 extern std::atomic<LaunchMode> launch_mode;
 
@@ -36,7 +36,8 @@ inline constexpr int64_t kGrantNs = 100'000;
 // A thread passes through the slow path at least every so many launches.
 inline constexpr uint32_t kLaunchesBetweenLooks = 256;
 
-// A thread's granted GPU time, per device (Device::number), and what it has done since its last look.
+// A thread's granted GPU time, per device (Device::number), and what it has done since its last
+// look.
 inline constexpr int kMaxDeviceNumbers = 32;
 struct ThreadBudget {
   int64_t credit_ns[kMaxDeviceNumbers];

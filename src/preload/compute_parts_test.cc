@@ -71,8 +71,8 @@ TEST(Bucket, ThreadsShareOneRate) {
 
 TEST(Costs, LowerClusterLeavesOutIntervalsWithAForeignSlice) {
   // A 100 us kernel; a neighbour's 2 ms slice fell into three of eight samples.
-  const uint64_t samples[] = {100'000, 104'000, 2'100'000, 98'000, 2'090'000,
-                              102'000, 2'110'000, 96'000};
+  const uint64_t samples[] = {100'000,   104'000, 2'100'000, 98'000,
+                              2'090'000, 102'000, 2'110'000, 96'000};
   EXPECT_EQ(LowerClusterMean(samples, 8), 100'000U);
 }
 
@@ -161,7 +161,8 @@ TEST(Overlap, AWindowIsCollectedOnlyWithSeveralStreams) {
   for (int i = 0; i < kWindowLaunches; ++i) EXPECT_EQ(window.Join(now), i);
   EXPECT_EQ(window.Join(now), -1) << "full";
   std::vector<Interval> eight = Staggered(kWindowLaunches, 1000, 8000);
-  for (int i = 0; i + 1 < kWindowLaunches; ++i) EXPECT_FALSE(window.Finish(eight[static_cast<size_t>(i)]));
+  for (int i = 0; i + 1 < kWindowLaunches; ++i)
+    EXPECT_FALSE(window.Finish(eight[static_cast<size_t>(i)]));
   EXPECT_TRUE(window.Finish(eight.back()));
   EXPECT_LT(OverlapFactorQ16(), kNoOverlapQ16);
   ResetOverlap();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A context takes device memory that no call asks for by size. Before it exists it is charged what
-// the writer of the limits file measured for this device and driver (api/limits, `context`), and the
-// agent puts the charge right from the driver's own figure. The lock below is held across the
+// the writer of the limits file measured for this device and driver (api/limits, `context`), and
+// the agent puts the charge right from the driver's own figure. The lock below is held across the
 // driver's call, so that two threads that retain the same primary context charge it once.
 
 #include "preload/contexts.h"
@@ -179,9 +179,8 @@ HAMI_EXPORT CUresult cuCtxCreate_v2(CUcontext* context, unsigned int flags, CUde
 
 HAMI_EXPORT CUresult cuCtxCreate_v3(CUcontext* context, CUexecAffinityParam* params, int count,
                                     unsigned int flags, CUdevice ordinal) {
-  return CreateContext(context, ordinal, [=] {
-    return cuda.cuCtxCreate_v3(context, params, count, flags, ordinal);
-  });
+  return CreateContext(context, ordinal,
+                       [=] { return cuda.cuCtxCreate_v3(context, params, count, flags, ordinal); });
 }
 
 HAMI_EXPORT CUresult cuCtxCreate_v4(CUcontext* context, CUctxCreateParams* params,

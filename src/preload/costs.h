@@ -52,8 +52,9 @@ inline uint64_t CostKey(const LaunchShape& shape) {
   hash ^= hash >> 32;
   hash = (hash ^ (uint64_t{shape.grid[2]} << 32 | shape.shared_bytes)) * kFactor;
   hash ^= hash >> 32;
-  hash = (hash ^ (uint64_t{shape.block[0]} << 40 ^ uint64_t{shape.block[1]} << 20 ^
-                  shape.block[2])) * kFactor;
+  hash =
+      (hash ^ (uint64_t{shape.block[0]} << 40 ^ uint64_t{shape.block[1]} << 20 ^ shape.block[2])) *
+      kFactor;
   hash ^= hash >> 29;
   return hash | 1;  // never 0
 }

@@ -15,8 +15,8 @@ namespace {
 // side for current GPUs.
 constexpr uint64_t kAssumedContextBytes = uint64_t{512} << 20;
 
-// CUDA's device memory is handed out in 2 MiB pages since Pascal; asked from the driver where it can
-// tell (cuMemGetAllocationGranularity, CUDA 10.2).
+// CUDA's device memory is handed out in 2 MiB pages since Pascal; asked from the driver where it
+// can tell (cuMemGetAllocationGranularity, CUDA 10.2).
 constexpr uint64_t kAssumedPageBytes = uint64_t{2} << 20;
 
 // Devices that some share names, then devices that were met without a grant.
@@ -115,8 +115,8 @@ Device* DeviceAtPosition(Shares* shares, const char* uuid, int position) {
   return device;
 }
 
-// The position in the container of a CUDA ordinal. With CUDA_VISIBLE_DEVICES as a list of numbers the
-// ordinal counts through that list; other forms keep the order.
+// The position in the container of a CUDA ordinal. With CUDA_VISIBLE_DEVICES as a list of numbers
+// the ordinal counts through that list; other forms keep the order.
 int PositionOfOrdinal(int ordinal) {
   const char* c = FindEnvironment("CUDA_VISIBLE_DEVICES");
   if (c == nullptr) return ordinal;
@@ -200,8 +200,8 @@ bool MapOrdinals(Shares* shares) {
     Log(LogLevel::kInfo, "CUDA device %d is %s, %s", ordinal, device->uuid,
         device->part_count == 0 ? "not granted" : "granted");
   }
-  std::atomic_ref(ordinal_count).store(count < kMaxOrdinals ? count : kMaxOrdinals,
-                                       std::memory_order_release);
+  std::atomic_ref(ordinal_count)
+      .store(count < kMaxOrdinals ? count : kMaxOrdinals, std::memory_order_release);
   return true;
 }
 

@@ -37,14 +37,15 @@ struct Device {
 
 inline constexpr int kMaxOrdinals = 64;
 
-// The device behind a CUDA ordinal. Never nullptr for 0 <= ordinal < device count; nullptr otherwise.
+// The device behind a CUDA ordinal. Never nullptr for 0 <= ordinal < device count; nullptr
+// otherwise.
 Device* DeviceOfOrdinal(int ordinal);
 
 // The number of the only granted device among the ordinals; -1 if there are several or none.
 int SoleGrantedDevice();
 
-// Builds the devices behind the CUDA ordinals. The driver must be initialised. False: the driver does
-// not answer.
+// Builds the devices behind the CUDA ordinals. The driver must be initialised. False: the driver
+// does not answer.
 bool MapOrdinals(Shares* shares);
 
 // The device with this UUID: a granted one, or in environment grants the one at `position` in the
@@ -64,7 +65,8 @@ void UpdateDeviceLimits(Shares* shares);
 // "GPU-" and 16 bytes in hexadecimal, as nvidia-smi and NVML write it.
 void FormatUuid(const char (&bytes)[16], char (&text)[api::kUuidBytes]);
 
-// ---- charging ---------------------------------------------------------------------------------------
+// ---- charging
+// ---------------------------------------------------------------------------------------
 
 // Takes `bytes` for this process on `device` if the limit allows; dead processes are looked for
 // before a refusal. kind says where HAMi's monitor sees it.

@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <string_view>
 
-#include "preload/log.h"
 #include "preload/lock.h"
+#include "preload/log.h"
 
 namespace hami::preload {
 
@@ -38,7 +38,8 @@ void BindOne(const Object& object, const char* symbol, void* missing, Function* 
   *place = reinterpret_cast<Function>(found != nullptr ? found : missing);
 }
 
-// ---- from a driver's pointer to our hook ----------------------------------------------------------
+// ---- from a driver's pointer to our hook
+// ----------------------------------------------------------
 
 struct Translation {
   void* driver_pointer;
@@ -73,23 +74,22 @@ constexpr bool kStream_none = false;
 constexpr bool kStream_ptds = true;
 constexpr bool kStream_ptsz = true;
 constexpr Entry kEntries[] = {
-#define HAMI_CUDA_ENTRY(symbol, base, version, stream) \
-  {#symbol, #base, version, kStream_##stream},
+#define HAMI_CUDA_ENTRY(symbol, base, version, stream) {#symbol, #base, version, kStream_##stream},
 #include "api/cuda/entry_points.def"
 };
 
 void LearnExportedPointers() {
-#define HAMI_CUDA_HOOK(symbol, on_failure)                                        \
-  if (void* found = FindSymbol(cuda_object, #symbol)) {                           \
-    AddTranslation(found, GetHook(HookId::k_##symbol).function);                  \
+#define HAMI_CUDA_HOOK(symbol, on_failure)                       \
+  if (void* found = FindSymbol(cuda_object, #symbol)) {          \
+    AddTranslation(found, GetHook(HookId::k_##symbol).function); \
   }
 #include "preload/hooks.def"
 }
 
 // cuGetProcAddress of a real driver need not answer with the exported addresses. Ask it once for
 // each function that we intercept; what it answers for that name and version is that function.
-// Variants that are forwarded on purpose translate to themselves, so that a variant that nobody here
-// has seen can be told from them.
+// Variants that are forwarded on purpose translate to themselves, so that a variant that nobody
+// here has seen can be told from them.
 void LearnProcAddressPointers() {
   const bool v2 = FindSymbol(cuda_object, "cuGetProcAddress_v2") != nullptr;
   const bool v1 = FindSymbol(cuda_object, "cuGetProcAddress") != nullptr;

@@ -65,7 +65,8 @@ bool TakeDigits(const char** at, uint64_t* value) {
     const char digit = Lower(*c);
     unsigned number = 99;
     if (digit >= '0' && digit <= '9') number = static_cast<unsigned>(digit - '0');
-    if (base == 16 && digit >= 'a' && digit <= 'f') number = static_cast<unsigned>(digit - 'a') + 10;
+    if (base == 16 && digit >= 'a' && digit <= 'f')
+      number = static_cast<unsigned>(digit - 'a') + 10;
     if (number >= base) break;
     if (sum > (UINT64_MAX - number) / base) return false;
     sum = sum * base + number;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How much device memory a code image takes at most, read off its headers without understanding the
-// code: an ELF cubin by its allocated sections (with those that take no file space), a fat binary by
-// the largest of its entries, PTX by its text (its variables are not parsed). The image comes from
-// the application, as it would for the driver, and is as trusted as there.
+// code: an ELF cubin by its allocated sections (with those that take no file space), a fat binary
+// by the largest of its entries, PTX by its text (its variables are not parsed). The image comes
+// from the application, as it would for the driver, and is as trusted as there.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every way to start work on a GPU: charged alike. An error of the driver is returned as it is; what
-// was charged for a refused launch is a few microseconds and not given back.
+// Every way to start work on a GPU: charged alike. An error of the driver is returned as it is;
+// what was charged for a refused launch is a few microseconds and not given back.
 
 #include "preload/compute.h"
 #include "preload/driver.h"
@@ -17,7 +17,8 @@ inline __attribute__((always_inline)) CUresult Launch(const LaunchShape& shape, 
                                                       StreamForm form, Sampling sampling,
                                                       const Real& real) {
   switch (launch_mode.load(std::memory_order_relaxed)) {
-    case LaunchMode::kPass: return real();
+    case LaunchMode::kPass:
+      return real();
     case LaunchMode::kWatch:
       if (WatchFast()) [[likely]] {
         return real();
@@ -45,8 +46,8 @@ LaunchShape ShapeOf(const CUlaunchConfig& config, CUfunction function) {
           config.sharedMemBytes};
 }
 
-// A programmatic dependent launch may begin before its predecessor on the stream has ended; an event
-// between the two would keep them apart.
+// A programmatic dependent launch may begin before its predecessor on the stream has ended; an
+// event between the two would keep them apart.
 bool IsProgrammatic(const CUlaunchConfig& config) {
   for (unsigned i = 0; i < config.numAttrs; ++i) {
     const CUlaunchAttribute& attribute = config.attrs[i];
@@ -83,10 +84,9 @@ using namespace hami::preload;
 extern "C" {
 
 HAMI_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y,
-                                    unsigned int grid_z, unsigned int block_x,
-                                    unsigned int block_y, unsigned int block_z,
-                                    unsigned int shared_bytes, CUstream stream, void** params,
-                                    void** extra) {
+                                    unsigned int grid_z, unsigned int block_x, unsigned int block_y,
+                                    unsigned int block_z, unsigned int shared_bytes,
+                                    CUstream stream, void** params, void** extra) {
   const LaunchShape shape = {
       function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes};
   return Launch(shape, stream, StreamForm::kLegacy, Sampling::kAllowed, [=] {
@@ -136,9 +136,8 @@ HAMI_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int
 HAMI_EXPORT CUresult cuLaunchCooperativeKernel_ptsz(CUfunction function, unsigned int grid_x,
                                                     unsigned int grid_y, unsigned int grid_z,
                                                     unsigned int block_x, unsigned int block_y,
-                                                    unsigned int block_z,
-                                                    unsigned int shared_bytes, CUstream stream,
-                                                    void** params) {
+                                                    unsigned int block_z, unsigned int shared_bytes,
+                                                    CUstream stream, void** params) {
   const LaunchShape shape = {
       function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes};
   return Launch(shape, stream, StreamForm::kPerThread, Sampling::kAllowed, [=] {
@@ -147,11 +146,10 @@ HAMI_EXPORT CUresult cuLaunchCooperativeKernel_ptsz(CUfunction function, unsigne
   });
 }
 
-// One call starts a kernel on each of several devices. Each is charged; none is measured, because the
-// streams belong to other contexts than the current one.
+// One call starts a kernel on each of several devices. Each is charged; none is measured, because
+// the streams belong to other contexts than the current one.
 HAMI_EXPORT CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS* launches,
-                                                          unsigned int count,
-                                                          unsigned int flags) {
+                                                          unsigned int count, unsigned int flags) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   for (unsigned i = 0; launches != nullptr && i < count; ++i) {
     const CUDA_LAUNCH_PARAMS& one = launches[i];

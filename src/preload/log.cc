@@ -46,10 +46,14 @@ class Line {
 
 const char* NameOf(LogLevel level) {
   switch (level) {
-    case LogLevel::kError: return "error";
-    case LogLevel::kWarning: return "warning";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kDebug: return "debug";
+    case LogLevel::kError:
+      return "error";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kDebug:
+      return "debug";
   }
   return "?";
 }
@@ -84,8 +88,12 @@ void WriteLog(LogLevel level, const char* format, ...) {
       continue;
     }
     switch (*++format) {
-      case 's': line.Put(va_arg(arguments, const char*)); break;
-      case 'u': line.PutNumber(va_arg(arguments, uint64_t), 10); break;
+      case 's':
+        line.Put(va_arg(arguments, const char*));
+        break;
+      case 'u':
+        line.PutNumber(va_arg(arguments, uint64_t), 10);
+        break;
       case 'x':
         line.Put("0x");
         line.PutNumber(va_arg(arguments, uint64_t), 16);
@@ -101,7 +109,9 @@ void WriteLog(LogLevel level, const char* format, ...) {
                        10);
         break;
       }
-      default: line.Put(*format); break;
+      default:
+        line.Put(*format);
+        break;
     }
   }
   va_end(arguments);

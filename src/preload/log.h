@@ -18,8 +18,7 @@ int CurrentLogLevel();
 // %s const char*, %d int, %u uint64_t (cast!), %x uint64_t in hexadecimal, %p pointer.
 void WriteLog(LogLevel level, const char* format, ...) __attribute__((nothrow));
 
-#define HAMI_LOG_IS_ON(level) \
-  (static_cast<int>(level) <= ::hami::preload::CurrentLogLevel())
+#define HAMI_LOG_IS_ON(level) (static_cast<int>(level) <= ::hami::preload::CurrentLogLevel())
 
 template <typename... Arguments>
 inline void Log(LogLevel level, const char* format, Arguments... arguments) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Order matters twice. An allocation is charged before the driver is called, so that the limit is
-// never exceeded, and refunded after a free has succeeded, so that nothing is given to somebody else
-// too early. An entry leaves the table before the driver frees its address, because another thread
-// may be handed the same address the moment it is free.
+// never exceeded, and refunded after a free has succeeded, so that nothing is given to somebody
+// else too early. An entry leaves the table before the driver frees its address, because another
+// thread may be handed the same address the moment it is free.
 
 #include "preload/memory_plain.h"
 
@@ -23,10 +23,10 @@ constinit Table<CountEntry> managed;  // address -> what is charged
 
 constexpr uint64_t kManagedGranuleBytes = 65536;  // what unified memory moves at least
 
-
-// Makes the charge for an allocation that exists fit the pages that it really took. False: it cannot
-// be accounted for and must be freed; the charge is gone then.
-bool Settle(const CurrentDevice& current, uint64_t address, uint64_t bytes, uint64_t reserved_pages) {
+// Makes the charge for an allocation that exists fit the pages that it really took. False: it
+// cannot be accounted for and must be freed; the charge is gone then.
+bool Settle(const CurrentDevice& current, uint64_t address, uint64_t bytes,
+            uint64_t reserved_pages) {
   Device& device = *current.device;
   const int64_t added = AddPages(device, current.ordinal, address, bytes);
   const uint64_t reserved_bytes = reserved_pages * device.page_bytes;
@@ -57,9 +57,12 @@ CUresult AllocatePlain(uint64_t reserve_bytes, const Allocate& allocate) {
   uint64_t bytes = reserve_bytes;
   CurrentDevice current;
   switch (PrepareAllocation(&current)) {
-    case Mode::kRefuse: return CUDA_ERROR_OUT_OF_MEMORY;
-    case Mode::kLimit: break;
-    default: return allocate(&address, &bytes);
+    case Mode::kRefuse:
+      return CUDA_ERROR_OUT_OF_MEMORY;
+    case Mode::kLimit:
+      break;
+    default:
+      return allocate(&address, &bytes);
   }
   if (reserve_bytes == 0) return allocate(&address, &bytes);  // an error, for the driver to report
 
@@ -88,8 +91,8 @@ uint64_t DropFreed(const Freed& freed) {
          device.page_bytes;
 }
 
-// Rows start at multiples of the pitch, at least of 512 bytes (the texture alignment of every GPU so
-// far). Should the driver choose a larger pitch, Settle charges the rest.
+// Rows start at multiples of the pitch, at least of 512 bytes (the texture alignment of every GPU
+// so far). Should the driver choose a larger pitch, Settle charges the rest.
 uint64_t PitchedBytes(uint64_t width_bytes, uint64_t height) {
   constexpr uint64_t kPitchBytes = 512;
   uint64_t bytes;
@@ -218,10 +221,10 @@ HAMI_EXPORT CUresult cuMemAllocManaged(CUdeviceptr* pointer, size_t bytes, unsig
   if (mode != Mode::kLimit || pointer == nullptr || bytes == 0) {
     return cuda.cuMemAllocManaged(pointer, bytes, flags);
   }
-  const uint64_t charged_bytes = bytes > UINT64_MAX - kManagedGranuleBytes
-                                     ? UINT64_MAX
-                                     : (bytes + kManagedGranuleBytes - 1) / kManagedGranuleBytes *
-                                           kManagedGranuleBytes;
+  const uint64_t charged_bytes =
+      bytes > UINT64_MAX - kManagedGranuleBytes
+          ? UINT64_MAX
+          : (bytes + kManagedGranuleBytes - 1) / kManagedGranuleBytes * kManagedGranuleBytes;
   if (!Charge(*current.device, charged_bytes, ChargeKind::kData)) return CUDA_ERROR_OUT_OF_MEMORY;
   const CUresult result = cuda.cuMemAllocManaged(pointer, bytes, flags);
   if (result == CUDA_SUCCESS) {

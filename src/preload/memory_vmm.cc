@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Virtual memory management. Physical memory is charged when it is created and refunded when nothing
-// keeps it any more: every handle to it released and every mapping of it removed. Reserving and
-// granting access to addresses costs no device memory.
+// Virtual memory management. Physical memory is charged when it is created and refunded when
+// nothing keeps it any more: every handle to it released and every mapping of it removed. Reserving
+// and granting access to addresses costs no device memory.
+
+#include "preload/memory_vmm.h"
 
 #include "preload/devices.h"
 #include "preload/driver.h"
-#include "preload/memory_vmm.h"
 #include "preload/process.h"
 #include "preload/table.h"
 
@@ -30,8 +31,8 @@ struct MappedRange {
 };
 constinit Table<MappedRange> mappings;
 
-// A reference to physical memory that is about to go. Handle values are reused by the driver as soon
-// as the memory is gone, so the reference leaves the table before the driver is called and the
+// A reference to physical memory that is about to go. Handle values are reused by the driver as
+// soon as the memory is gone, so the reference leaves the table before the driver is called and the
 // refund follows when it has succeeded.
 struct Dropped {
   CUmemGenericAllocationHandle handle;

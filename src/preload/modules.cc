@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Modules and libraries. Loading code takes device memory: the code, its constants and its __device__
-// variables. Before the driver is called the image is charged what its headers say (image_size.h);
-// what compression or lazy loading hides from us is put right by the agent from the driver's figure.
+// Modules and libraries. Loading code takes device memory: the code, its constants and its
+// __device__ variables. Before the driver is called the image is charged what its headers say
+// (image_size.h); what compression or lazy loading hides from us is put right by the agent from the
+// driver's figure.
 //
 // A library is loaded into every context that uses it; it is charged once, on the device of the
 // current context at the time of the load.
 
+#include "preload/modules.h"
+
 #include "preload/devices.h"
 #include "preload/driver.h"
 #include "preload/image_size.h"
-#include "preload/modules.h"
 #include "preload/process.h"
 #include "preload/table.h"
 
@@ -69,8 +71,7 @@ extern "C" {
 
 HAMI_EXPORT CUresult cuModuleLoad(CUmodule* module, const char* path) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
-  return LoadCharged(module, FileImageBytes(path),
-                     [=] { return cuda.cuModuleLoad(module, path); });
+  return LoadCharged(module, FileImageBytes(path), [=] { return cuda.cuModuleLoad(module, path); });
 }
 
 HAMI_EXPORT CUresult cuModuleLoadData(CUmodule* module, const void* image) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // NVML's view of memory and processes: the slice's memory, and this container's processes with the
-// PIDs that they have there. Both come from the region, so they agree with each other and with CUDA.
+// PIDs that they have there. Both come from the region, so they agree with each other and with
+// CUDA.
 
 #include "preload/driver.h"
 #include "preload/nvml_devices.h"
@@ -28,15 +29,16 @@ void Show(const MemoryView& view, Memory* memory) {
   memory->free = view.used_bytes < memory->total ? memory->total - view.used_bytes : 0;
 }
 
-// ---- processes --------------------------------------------------------------------------------------
+// ---- processes
+// --------------------------------------------------------------------------------------
 
 struct Listed {
   unsigned int pid;
   unsigned long long used_bytes;
 };
 
-// Collects the processes of this container that hold memory on a device, the parts of several shares
-// added up. Returns how many there are; fills at most `room`.
+// Collects the processes of this container that hold memory on a device, the parts of several
+// shares added up. Returns how many there are; fills at most `room`.
 unsigned int ListProcesses(const Device& device, Listed* out, unsigned int room) {
   const uint64_t here = region::ReadIdentity().pid_namespace;
   unsigned int count = 0;
@@ -47,7 +49,8 @@ unsigned int ListProcesses(const Device& device, Listed* out, unsigned int room)
       api::SlotExtension& extension = region.ext.slots[slot];
       const uint64_t units = region::SlotUnits(region.ext, slot, part.index);
       if (units == 0) continue;
-      if (std::atomic_ref(extension.pid_namespace).load(std::memory_order_relaxed) != here) continue;
+      if (std::atomic_ref(extension.pid_namespace).load(std::memory_order_relaxed) != here)
+        continue;
       const auto pid = static_cast<unsigned int>(
           std::atomic_ref(region.v1.processes[slot].pid).load(std::memory_order_relaxed));
       const unsigned long long bytes = units * api::kChargeUnitBytes;
@@ -71,8 +74,8 @@ void Fill(const Listed& from, nvmlProcessInfo_v2_t* to) {
   *to = {from.pid, from.used_bytes, kNoInstance, kNoInstance};
 }
 
-// NVML's protocol: *count says how much room there is and then how many there are; too little room is
-// an error that tells the number.
+// NVML's protocol: *count says how much room there is and then how many there are; too little room
+// is an error that tells the number.
 template <typename Info>
 nvmlReturn_t Answer(const Device& device, unsigned int* count, Info* infos) {
   constexpr unsigned int kMost = api::kMaxProcesses;
@@ -148,12 +151,11 @@ HAMI_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMem
   return result;
 }
 
-#define HAMI_PROCESS_LIST(symbol, info_type, kind)                                          \
+#define HAMI_PROCESS_LIST(symbol, info_type, kind)                                              \
   HAMI_EXPORT nvmlReturn_t symbol(nvmlDevice_t device, unsigned int* count, info_type* infos) { \
-    return Processes(device, count, infos, ProcessKind::kind,                               \
-                     [](nvmlDevice_t d, unsigned int* c, info_type* i) {                    \
-                       return nvml.symbol(d, c, i);                                         \
-                     });                                                                    \
+    return Processes(                                                                           \
+        device, count, infos, ProcessKind::kind,                                                \
+        [](nvmlDevice_t d, unsigned int* c, info_type* i) { return nvml.symbol(d, c, i); });    \
   }
 
 HAMI_PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses, nvmlProcessInfo_v1_t, kCompute)

@@ -10,11 +10,11 @@ namespace {
 
 // The parts of the dynamic section that a look-up needs.
 struct DynamicTables {
-  const ElfW(Sym)* symbols = nullptr;
+  const ElfW(Sym) * symbols = nullptr;
   const char* strings = nullptr;
   const uint32_t* gnu_hash = nullptr;
   const uint32_t* sysv_hash = nullptr;
-  const ElfW(Half)* versions = nullptr;
+  const ElfW(Half) * versions = nullptr;
   size_t soname_at = 0;
   bool has_soname = false;
 };
@@ -30,16 +30,27 @@ DynamicTables ReadTables(uintptr_t base, const ElfW(Dyn) * entry) {
   DynamicTables tables;
   for (; entry->d_tag != DT_NULL; ++entry) {
     switch (entry->d_tag) {
-      case DT_SYMTAB: tables.symbols = At<ElfW(Sym)>(base, entry->d_un.d_ptr); break;
-      case DT_STRTAB: tables.strings = At<char>(base, entry->d_un.d_ptr); break;
-      case DT_GNU_HASH: tables.gnu_hash = At<uint32_t>(base, entry->d_un.d_ptr); break;
-      case DT_HASH: tables.sysv_hash = At<uint32_t>(base, entry->d_un.d_ptr); break;
-      case DT_VERSYM: tables.versions = At<ElfW(Half)>(base, entry->d_un.d_ptr); break;
+      case DT_SYMTAB:
+        tables.symbols = At<ElfW(Sym)>(base, entry->d_un.d_ptr);
+        break;
+      case DT_STRTAB:
+        tables.strings = At<char>(base, entry->d_un.d_ptr);
+        break;
+      case DT_GNU_HASH:
+        tables.gnu_hash = At<uint32_t>(base, entry->d_un.d_ptr);
+        break;
+      case DT_HASH:
+        tables.sysv_hash = At<uint32_t>(base, entry->d_un.d_ptr);
+        break;
+      case DT_VERSYM:
+        tables.versions = At<ElfW(Half)>(base, entry->d_un.d_ptr);
+        break;
       case DT_SONAME:
         tables.soname_at = entry->d_un.d_val;
         tables.has_soname = true;
         break;
-      default: break;
+      default:
+        break;
     }
   }
   return tables;

@@ -15,8 +15,8 @@ constinit std::atomic<uint32_t> overlap_q16 = kNoOverlapQ16;
 
 void Learn(uint32_t now) {
   const uint32_t before = overlap_q16.load(std::memory_order_relaxed);
-  // Down fast, because too much was charged; up slowly, because a neighbour's slice in a window makes
-  // it look longer than it was.
+  // Down fast, because too much was charged; up slowly, because a neighbour's slice in a window
+  // makes it look longer than it was.
   const uint32_t after = now < before ? (before + now) / 2 : before + (now - before) / 4;
   overlap_q16.store(after, std::memory_order_relaxed);
 }

@@ -21,9 +21,9 @@ struct Interval {
   uint64_t charged_ns;
 };
 
-// The length of the union of the intervals, as far as it lies behind the first end, over the charges
-// of all but the one that ended first, times 65536; at most 65536. (What lies before the first end
-// may overlap with launches that are not in the window.) Sorts the intervals.
+// The length of the union of the intervals, as far as it lies behind the first end, over the
+// charges of all but the one that ended first, times 65536; at most 65536. (What lies before the
+// first end may overlap with launches that are not in the window.) Sorts the intervals.
 uint32_t UnionOverCharge(Interval* intervals, int count);
 
 // Collects one window at a time.

@@ -55,11 +55,10 @@ uint64_t ReadAttribute(CUmemoryPool handle, CUmemPool_attribute attribute) {
 }
 
 // Brings the charge of a pool to what the driver says it holds. `reserved_bytes` were charged ahead
-// for what it might grow by and are used first. Threads that allocate at the same time may find each
-// other's growth: it is then charged twice for a moment, never too little. The lock is held.
+// for what it might grow by and are used first. Threads that allocate at the same time may find
+// each other's growth: it is then charged twice for a moment, never too little. The lock is held.
 void SettlePool(Device& device, Pool& pool, uint64_t reserved_bytes) {
-  const uint64_t held_bytes =
-      ReadAttribute(pool.handle, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT);
+  const uint64_t held_bytes = ReadAttribute(pool.handle, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT);
   const uint64_t charged_bytes = pool.charged_bytes + reserved_bytes;
   if (held_bytes > charged_bytes) {
     ChargeAnyway(device, held_bytes - charged_bytes, ChargeKind::kData);
@@ -122,8 +121,8 @@ CUresult AllocatePooled(const CurrentDevice& current, CUmemoryPool handle, size_
   const uint64_t before_bytes = pool->charged_bytes;
   SettlePool(device, *pool, ahead_bytes);
   const MemoryView view = ViewMemory(device);
-  const bool grew_beyond = ahead_bytes == 0 && pool->charged_bytes > before_bytes &&
-                           view.limited && view.used_bytes > view.limit_bytes;
+  const bool grew_beyond = ahead_bytes == 0 && pool->charged_bytes > before_bytes && view.limited &&
+                           view.used_bytes > view.limit_bytes;
   if (result != CUDA_SUCCESS || !grew_beyond) return result;
   undo();
   SettlePool(device, *pool, 0);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stream-ordered memory. Single allocations are cut from pools that the driver grows and shrinks when
-// it likes; what counts against the slice is what a pool has reserved. So a pool is charged, by the
-// driver's own figure (CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), read after every call that may have
-// changed it and before any refusal.
+// Stream-ordered memory. Single allocations are cut from pools that the driver grows and shrinks
+// when it likes; what counts against the slice is what a pool has reserved. So a pool is charged,
+// by the driver's own figure (CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), read after every call that may
+// have changed it and before any refusal.
 
 #pragma once
 

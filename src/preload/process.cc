@@ -47,10 +47,13 @@ ForkGate& Gate() {
 
 Mode ModeOf(Grant grant) {
   switch (grant) {
-    case Grant::kNone: return Mode::kPass;
+    case Grant::kNone:
+      return Mode::kPass;
     case Grant::kLimitsFiles:
-    case Grant::kEnvironment: return Mode::kLimit;
-    case Grant::kBroken: return Mode::kRefuse;
+    case Grant::kEnvironment:
+      return Mode::kLimit;
+    case Grant::kBroken:
+      return Mode::kRefuse;
   }
   return Mode::kRefuse;
 }
@@ -76,8 +79,8 @@ Mode FindSharesOnce(ForkGate& gate) {
   return mode;
 }
 
-// A comma-separated list of numbers, each counting through the granted devices, as UUIDs. False: the
-// list has something else in it (UUIDs, MIG names), which is left alone.
+// A comma-separated list of numbers, each counting through the granted devices, as UUIDs. False:
+// the list has something else in it (UUIDs, MIG names), which is left alone.
 bool TranslateVisibleDevices(const char* list, char* out, size_t out_bytes) {
   size_t used = 0;
   const auto put = [&](const char* text) {
@@ -154,9 +157,8 @@ void FollowLimits() {
   bool replaced = false;
   for (int i = 0; i < shares.count; ++i) {
     const Share& share = shares.entries[i];
-    replaced = replaced ||
-               std::atomic_ref(share.mapping.region->ext.limits_generation)
-                       .load(std::memory_order_relaxed) != share.generation_seen;
+    replaced = replaced || std::atomic_ref(share.mapping.region->ext.limits_generation)
+                                   .load(std::memory_order_relaxed) != share.generation_seen;
   }
   if (!replaced) [[likely]] {
     return;
@@ -174,8 +176,9 @@ void ShowGrantedDevices() {
   static char visible[api::kMaxDevices * kMaxShares * 48];
   const char* asked = FindEnvironment("CUDA_VISIBLE_DEVICES");
   // Without the variable every granted device, in the order of the share directories.
-  constexpr char kAll[] = "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,"
-                          "27,28,29,30,31";
+  constexpr char kAll[] =
+      "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,"
+      "27,28,29,30,31";
   const SpinLock::Holder holder(Gate().lock);
   if (!TranslateVisibleDevices(asked != nullptr ? asked : kAll, visible, sizeof(visible))) return;
   setenv("CUDA_VISIBLE_DEVICES", visible, 1);

@@ -20,8 +20,8 @@
 
 namespace hami::preload {
 
-// What a hook is to do. kPass: forward the call as it is. kLimit: account and limit. kRefuse: refuse
-// what takes memory, forward the rest.
+// What a hook is to do. kPass: forward the call as it is. kLimit: account and limit. kRefuse:
+// refuse what takes memory, forward the rest.
 enum class Mode : uint8_t { kUnknown = 0, kPass, kLimit, kRefuse };
 
 // Lies in a page that reads as zeroes in a forked child.

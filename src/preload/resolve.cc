@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looking functions up: dlsym, dlvsym and cuGetProcAddress. The rule is the same for all: libc or the
-// driver answers first, with its own meaning of handles, versions and scopes; only if the answer is a
-// function of the driver that we intercept, our hook is given instead. Names that are not in the
-// table of hooks go straight to libc and cost one hash.
+// Looking functions up: dlsym, dlvsym and cuGetProcAddress. The rule is the same for all: libc or
+// the driver answers first, with its own meaning of handles, versions and scopes; only if the
+// answer is a function of the driver that we intercept, our hook is given instead. Names that are
+// not in the table of hooks go straight to libc and cost one hash.
 //
 // Two lookups cannot be answered by asking libc from here, because libc looks at the caller:
 // RTLD_DEFAULT finds our own exports (they come first in the search order), so it is answered by
@@ -66,7 +66,8 @@ void FindLibc() {
   hami_real_dlsym = reinterpret_cast<decltype(hami_real_dlsym)>(FindBehindUs("dlsym"));
 }
 
-// A handle in which nothing of the driver's is found: makes libc answer "not found" and set dlerror.
+// A handle in which nothing of the driver's is found: makes libc answer "not found" and set
+// dlerror.
 void* EmptyHandle() {
   return real_dlopen != nullptr ? real_dlopen("libc.so.6", kRtldLazyNoload) : nullptr;
 }
@@ -150,7 +151,8 @@ void* Resolve(const Request& request) {
 void WarnUnknownVariant(const char* base) {
   static bool said = false;
   LogAlways(&said,
-            "the driver has a newer variant of %s than this library knows: it is not limited", base);
+            "the driver has a newer variant of %s than this library knows: it is not limited",
+            base);
 }
 
 // Gives our hook for what the driver has answered.
@@ -202,16 +204,15 @@ HAMI_EXPORT CUresult cuGetProcAddress_ptsz(const char* symbol, void** function, 
 }
 
 HAMI_EXPORT CUresult cuGetProcAddress_v2(const char* symbol, void** function, int cuda_version,
-                                         cuuint64_t flags,
-                                         CUdriverProcAddressQueryResult* status) {
+                                         cuuint64_t flags, CUdriverProcAddressQueryResult* status) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   const CUresult result = cuda.cuGetProcAddress_v2(symbol, function, cuda_version, flags, status);
   if (result == CUDA_SUCCESS) TranslateAnswer(symbol, function);
   return result;
 }
 
-HAMI_EXPORT CUresult cuGetProcAddress_v2_ptsz(const char* symbol, void** function,
-                                              int cuda_version, cuuint64_t flags,
+HAMI_EXPORT CUresult cuGetProcAddress_v2_ptsz(const char* symbol, void** function, int cuda_version,
+                                              cuuint64_t flags,
                                               CUdriverProcAddressQueryResult* status) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   const CUresult result =

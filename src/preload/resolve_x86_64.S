@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// dlsym and dlvsym as the application sees them. libc's own versions look at their return address to
-// find the caller (RTLD_NEXT, RTLD_DEFAULT), so unless we answer, we leave no trace: the arguments
-// are put back and libc's function is jumped to with the caller's return address on the stack.
+// dlsym and dlvsym as the application sees them. libc's own versions look at their return address
+// to find the caller (RTLD_NEXT, RTLD_DEFAULT), so unless we answer, we leave no trace: the
+// arguments are put back and libc's function is jumped to with the caller's return address on the
+// stack.
 //
 //   void* HamiResolveDlsym(void** arguments, void* caller)   (resolve.cc)
 //     arguments[0] handle (may be changed), [1] name, [2] version

@@ -5,9 +5,9 @@
 // glibc searches, for the program and everything that came with it, one list: the program, the
 // preloaded objects, then what they need, breadth first; for a library opened later, the list of
 // that library and what it needs. RTLD_NEXT goes on behind the caller in the caller's list. Those
-// lists are not public, so they are made again from the objects' DT_NEEDED names. Our own library is
-// left out: the answer is what the application would get without it. (Libraries that were promoted
-// with RTLD_GLOBAL are not in any list here; resolve.cc asks libc about the driver's.)
+// lists are not public, so they are made again from the objects' DT_NEEDED names. Our own library
+// is left out: the answer is what the application would get without it. (Libraries that were
+// promoted with RTLD_GLOBAL are not in any list here; resolve.cc asks libc about the driver's.)
 //
 // For the few names that are intercepted only; maps some scratch memory for the time of the call.
 

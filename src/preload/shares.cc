@@ -155,8 +155,9 @@ region::CorePolicy EnvironmentPolicy() {
   return region::CorePolicy::kDefault;
 }
 
-// HAMi's way: limits by position in the container. A region that an earlier process of the container
-// left limits in counts too, so that a process with a stripped environment is not unlimited.
+// HAMi's way: limits by position in the container. A region that an earlier process of the
+// container left limits in counts too, so that a process with a stripped environment is not
+// unlimited.
 void AddEnvironmentShare(Shares* shares) {
   const char* path = FindEnvironment("CUDA_DEVICE_MEMORY_SHARED_CACHE");
   region::Limits limits = {};

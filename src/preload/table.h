@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A map from the driver's handles to small entries, for hot paths: open addressing in 64 shards, each
-// with a spin lock that is held for a few instructions. The cost of an operation does not depend on
-// how many entries live. A shard grows by mapping a larger array, so an insertion allocates once in a
-// doubling; if the kernel has no memory the insertion fails and the caller undoes what it did.
+// A map from the driver's handles to small entries, for hot paths: open addressing in 64 shards,
+// each with a spin lock that is held for a few instructions. The cost of an operation does not
+// depend on how many entries live. A shard grows by mapping a larger array, so an insertion
+// allocates once in a doubling; if the kernel has no memory the insertion fails and the caller
+// undoes what it did.
 //
 // Entry: trivially copyable, all zeroes when empty, with a member `uint64_t key` that is never 0 in
 // use.
@@ -44,7 +45,8 @@ class Table {
     });
   }
 
-  // Changes an entry under the shard's lock, making an empty one if there is none. False: no memory.
+  // Changes an entry under the shard's lock, making an empty one if there is none. False: no
+  // memory.
   template <typename Change>
   bool Update(uint64_t key, const Change& change) {
     Shard& shard = ShardOf(key);
@@ -73,8 +75,8 @@ class Table {
     return true;
   }
 
-  // Calls `visit` with a copy of every entry. No lock is held meanwhile; entries that are inserted or
-  // removed during the visit may be missed or seen twice.
+  // Calls `visit` with a copy of every entry. No lock is held meanwhile; entries that are inserted
+  // or removed during the visit may be missed or seen twice.
   template <typename Visit>
   void VisitAll(const Visit& visit) {
     constexpr size_t kPortion = 32;

@@ -49,8 +49,8 @@ TEST(Table, EditChangesKeepsAndRemoves) {
   EXPECT_FALSE(table.Edit(5, drop));
 }
 
-// A random history against std::map; addresses are spaced like a driver's, which is what the hash has
-// to spread.
+// A random history against std::map; addresses are spaced like a driver's, which is what the hash
+// has to spread.
 TEST(Table, AgreesWithAMapOverARandomHistory) {
   static Table<CountEntry> table;
   std::map<uint64_t, uint64_t> model;

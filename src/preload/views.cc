@@ -11,7 +11,8 @@
 namespace hami::preload {
 namespace {
 
-// Stale charges would look like memory in use: dead processes and emptied pools are looked for first.
+// Stale charges would look like memory in use: dead processes and emptied pools are looked for
+// first.
 MemoryView FreshView(Device& device) {
   FollowLimits();
   Reclaim(device);
@@ -68,15 +69,13 @@ using namespace hami::preload;
 extern "C" {
 
 HAMI_EXPORT CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
-  return ShowMemory(free_bytes, total_bytes, [](size_t* f, size_t* t) {
-    return cuda.cuMemGetInfo_v2(f, t);
-  });
+  return ShowMemory(free_bytes, total_bytes,
+                    [](size_t* f, size_t* t) { return cuda.cuMemGetInfo_v2(f, t); });
 }
 
 HAMI_EXPORT CUresult cuMemGetInfo(unsigned int* free_bytes, unsigned int* total_bytes) {
-  return ShowMemory(free_bytes, total_bytes, [](unsigned int* f, unsigned int* t) {
-    return cuda.cuMemGetInfo(f, t);
-  });
+  return ShowMemory(free_bytes, total_bytes,
+                    [](unsigned int* f, unsigned int* t) { return cuda.cuMemGetInfo(f, t); });
 }
 
 HAMI_EXPORT CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice ordinal) {

@@ -106,8 +106,7 @@ void BeginAndFinishRecount(api::RegionExtension& ext, int device, LedgerWord see
     do {
       if (IsAfter(EpochOf(word), epoch)) return;  // overtaken by a later recount
     } while (!charge.compare_exchange_weak(word, MakeWord(epoch, UnitsOf(word)),
-                                           std::memory_order_acq_rel,
-                                           std::memory_order_acquire));
+                                           std::memory_order_acq_rel, std::memory_order_acquire));
     sum += UnitsOf(word);
   }
   LedgerWord expected = begun;
@@ -133,8 +132,8 @@ bool Reserve(api::RegionExtension& ext, int slot, int device, uint64_t units,
       if (undone_in != epoch) SubtractFromTotal(ext, device, units, undone_in);
       return false;
     }
-    if (total.compare_exchange_weak(seen, MakeWord(epoch, taken + units),
-                                    std::memory_order_acq_rel, std::memory_order_acquire)) {
+    if (total.compare_exchange_weak(seen, MakeWord(epoch, taken + units), std::memory_order_acq_rel,
+                                    std::memory_order_acquire)) {
       return true;
     }
     if (IsRecounting(seen)) seen = AwaitTotal(ext, device);

@@ -3,8 +3,8 @@
 // The ledger: how much of one device's limit is taken, kept by many processes of which any may be
 // killed at any instruction.
 //
-// There is one word per process (its slot's charge) and one word for the device (the total, which is
-// what a limit is compared with). To reserve n units a process
+// There is one word per process (its slot's charge) and one word for the device (the total, which
+// is what a limit is compared with). To reserve n units a process
 //   1. adds n to its own word            the intent: from here on a recount sees the claim;
 //   2. adds n to the total by compare-and-swap, if the sum stays within the limit;
 // and to give n back it subtracts first from its own word, then from the total. A refused request
@@ -64,23 +64,22 @@ constexpr uint64_t LimitUnits(uint64_t bytes) {
 
 // Takes `units` for `slot` on `device` if the device's total then stays within `limit_units`.
 // False: refused, nothing changed.
-bool Reserve(api::RegionExtension& ext, int slot, int device, uint64_t units,
-             uint64_t limit_units);
+bool Reserve(api::RegionExtension& ext, int slot, int device, uint64_t units, uint64_t limit_units);
 
 // Takes `units` whatever the total: for memory that exists already (the driver's own figure turned
 // out larger than what was reserved).
 void Force(api::RegionExtension& ext, int slot, int device, uint64_t units);
 
-// Gives back what Reserve or Force took. More than the slot holds is capped (a tenant that scribbled
-// over the region must not wrap a counter).
+// Gives back what Reserve or Force took. More than the slot holds is capped (a tenant that
+// scribbled over the region must not wrap a counter).
 void Release(api::RegionExtension& ext, int slot, int device, uint64_t units);
 
-// Makes the total of `device` the sum of all slots' charges. Returns when a recount that began after
-// this call has been published. The slots need not be locked or alive.
+// Makes the total of `device` the sum of all slots' charges. Returns when a recount that began
+// after this call has been published. The slots need not be locked or alive.
 void Recount(api::RegionExtension& ext, int device);
 
-// Makes the words of a slot that is about to be used, and holds nothing, belong to the current epochs.
-// `slots_ever_used` must cover the slot before.
+// Makes the words of a slot that is about to be used, and holds nothing, belong to the current
+// epochs. `slots_ever_used` must cover the slot before.
 void AdoptEpochs(api::RegionExtension& ext, int slot);
 
 // Sets the charge of a dead slot to zero without touching the total. Only for its reaper, who holds

@@ -95,7 +95,8 @@ struct DeviceReader {
   bool has_memory = false;
 
   const char* Finish() const {
-    return device != nullptr && !has_memory ? "the device before this line has no `memory`" : nullptr;
+    return device != nullptr && !has_memory ? "the device before this line has no `memory`"
+                                            : nullptr;
   }
 
   const char* Begin(Word uuid, Limits* limits) {

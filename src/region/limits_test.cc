@@ -47,8 +47,7 @@ TEST(Limits, ReadsEveryKey) {
 }
 
 TEST(Limits, HundredPercentIsNoComputeLimit) {
-  const std::string text =
-      "hami-limits 1\ngeneration 1\ndevice GPU-1\nmemory 1\ncores 100\nend\n";
+  const std::string text = "hami-limits 1\ngeneration 1\ndevice GPU-1\nmemory 1\ncores 100\nend\n";
   Limits limits;
   ASSERT_EQ(ParseLimits(text.data(), text.size(), &limits).what, nullptr);
   EXPECT_EQ(limits.devices[0].cores_pct, 0U);
@@ -83,8 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"NoMemoryBeforeNext", "device GPU-1\ndevice GPU-2\nmemory 1\nend\n",
                 "4: the device before this line has no `memory`"},
         BadCase{"UnknownKey", "device GPU-1\nmemory 1\ncolour 3\nend\n", "5: unknown key"},
-        BadCase{"Negative", "device GPU-1\nmemory -1\nend\n",
-                "4: `memory` needs bytes, 0 to 2^48"},
+        BadCase{"Negative", "device GPU-1\nmemory -1\nend\n", "4: `memory` needs bytes, 0 to 2^48"},
         BadCase{"TooLarge", "device GPU-1\nmemory 281474976710657\nend\n",
                 "4: `memory` needs bytes, 0 to 2^48"},
         BadCase{"OverflowingNumber", "device GPU-1\nmemory 99999999999999999999\nend\n",

@@ -46,8 +46,8 @@ bool IsOurVersion(const api::Region& region) {
          region.ext.bytes == sizeof(api::RegionExtension);
 }
 
-// Fills what is still missing. The caller holds the initialisation lock. Idempotent: a death half-way
-// leaves the magic numbers unset and the next process starts over.
+// Fills what is still missing. The caller holds the initialisation lock. Idempotent: a death
+// half-way leaves the magic numbers unset and the next process starts over.
 AttachError Complete(api::Region& region) {
   api::RegionV1& v1 = region.v1;
   if (v1.initialized != api::kRegionMagic) {
@@ -63,8 +63,8 @@ AttachError Complete(api::Region& region) {
   }
   api::RegionExtension& ext = region.ext;
   if (ext.magic != api::kExtensionMagic) {
-    // A region without our extension was HAMi's. Its processes are not ours to count: nobody holds a
-    // slot lock, so its slots are empty from here on.
+    // A region without our extension was HAMi's. Its processes are not ours to count: nobody holds
+    // a slot lock, so its slots are empty from here on.
     __builtin_memset(v1.processes, 0, sizeof(v1.processes));
     v1.process_count = 0;
     ext.version = api::kExtensionVersion;
@@ -143,14 +143,22 @@ int Reopen(const Mapping& mapping) {
 
 const char* Describe(AttachError error) {
   switch (error) {
-    case AttachError::kNone: return "no error";
-    case AttachError::kCannotOpen: return "cannot be opened";
-    case AttachError::kNotARegion: return "is not a shared region of this version";
-    case AttachError::kCannotGrow: return "cannot be given its size (file system full?)";
-    case AttachError::kCannotMap: return "cannot be mapped";
-    case AttachError::kBusy: return "is being initialised by a process that does not finish";
-    case AttachError::kNoLocks: return "is on a file system or kernel without F_OFD_SETLK locks";
-    case AttachError::kNoSlot: return "has no free process slot (1024 live processes)";
+    case AttachError::kNone:
+      return "no error";
+    case AttachError::kCannotOpen:
+      return "cannot be opened";
+    case AttachError::kNotARegion:
+      return "is not a shared region of this version";
+    case AttachError::kCannotGrow:
+      return "cannot be given its size (file system full?)";
+    case AttachError::kCannotMap:
+      return "cannot be mapped";
+    case AttachError::kBusy:
+      return "is being initialised by a process that does not finish";
+    case AttachError::kNoLocks:
+      return "is on a file system or kernel without F_OFD_SETLK locks";
+    case AttachError::kNoSlot:
+      return "has no free process slot (1024 live processes)";
   }
   return "unknown";
 }

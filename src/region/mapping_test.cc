@@ -37,7 +37,8 @@ class MappingTest : public testing::Test {
   Mapping MustAttach(bool with_slot = true) {
     Mapping mapping;
     const Identity identity = ReadIdentity();
-    const AttachError error = Attach(path_.c_str(), true, with_slot ? &identity : nullptr, &mapping);
+    const AttachError error =
+        Attach(path_.c_str(), true, with_slot ? &identity : nullptr, &mapping);
     EXPECT_EQ(error, AttachError::kNone) << Describe(error);
     mapping.region->v1.device_count = 1;
     return mapping;
@@ -164,7 +165,8 @@ TEST_F(MappingTest, ClosingEveryDescriptorDoesNotLoseTheSlot) {
       char link[64];
       const std::string name = "/proc/self/fd/" + std::to_string(fd);
       const ssize_t length = readlink(name.c_str(), link, sizeof(link) - 1);
-      if (length > 0 && std::string(link, static_cast<size_t>(length)).find("pipe:") != 0) close(fd);
+      if (length > 0 && std::string(link, static_cast<size_t>(length)).find("pipe:") != 0)
+        close(fd);
     }
   });
   EXPECT_EQ(ReapDead(mine), 0);

@@ -148,8 +148,8 @@ void* MapAnonymous(size_t bytes) {
 
 void* MapWipedOnFork(size_t bytes, bool* supported) {
   void* address = MapAnonymous(bytes);
-  *supported = address != nullptr && Call(SYS_madvise, Pointer(address), static_cast<long>(bytes),
-                                          MADV_WIPEONFORK) == 0;
+  *supported = address != nullptr &&
+               Call(SYS_madvise, Pointer(address), static_cast<long>(bytes), MADV_WIPEONFORK) == 0;
   return address;
 }
 

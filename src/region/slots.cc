@@ -70,8 +70,8 @@ void ReapLocked(api::Region& region, int slot) {
     Ref(extension.gpu_ns[device]).store(0, std::memory_order_relaxed);
   }
   ClearShownSlot(region.v1.processes[slot]);
-  Ref(extension.state).store(static_cast<uint32_t>(api::SlotState::kFree),
-                             std::memory_order_release);
+  Ref(extension.state)
+      .store(static_cast<uint32_t>(api::SlotState::kFree), std::memory_order_release);
   Hint(region.ext, slot, false);
 }
 
@@ -84,8 +84,8 @@ void Occupy(api::Region& region, int slot, const Identity& identity) {
   Ref(extension.generation).fetch_add(1, std::memory_order_relaxed);
   Ref(extension.start_ticks).store(identity.start_ticks, std::memory_order_relaxed);
   Ref(extension.pid_namespace).store(identity.pid_namespace, std::memory_order_relaxed);
-  Ref(extension.state).store(static_cast<uint32_t>(api::SlotState::kActive),
-                             std::memory_order_release);
+  Ref(extension.state)
+      .store(static_cast<uint32_t>(api::SlotState::kActive), std::memory_order_release);
   api::ProcessSlot& shown = region.v1.processes[slot];
   ClearShownSlot(shown);
   Ref(shown.status).store(1, std::memory_order_relaxed);
@@ -110,7 +110,8 @@ int ClaimFirstFree(api::Region& region, int fd, const Identity& identity) {
 // A decimal number at `at`; moves past it.
 uint64_t TakeNumber(const char*& at, const char* end) {
   uint64_t value = 0;
-  while (at < end && *at >= '0' && *at <= '9') value = value * 10 + static_cast<uint64_t>(*at++ - '0');
+  while (at < end && *at >= '0' && *at <= '9')
+    value = value * 10 + static_cast<uint64_t>(*at++ - '0');
   return value;
 }
 

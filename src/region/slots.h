@@ -30,8 +30,8 @@ struct Identity {
 // Reads the calling process's identity from /proc.
 Identity ReadIdentity();
 
-// Takes a free slot for the open file `fd` (which must have been mapped, see mapping.h) and marks it
-// active. -1: all slots are taken by live processes, or the file system has no such locks.
+// Takes a free slot for the open file `fd` (which must have been mapped, see mapping.h) and marks
+// it active. -1: all slots are taken by live processes, or the file system has no such locks.
 int ClaimSlot(api::Region& region, int fd, const Identity& identity);
 
 // Frees every slot whose owner is gone. `fd` must be an open file description of its own (open the

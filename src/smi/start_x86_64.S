@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The process entry (System V ABI, AMD64, 3.4.1) in place of the toolchain's crt1.o, which would ask
-// for the __libc_start_main of the build machine's glibc (2.34). There are no constructors to run.
+// The process entry (System V ABI, AMD64, 3.4.1) in place of the toolchain's crt1.o, which would
+// ask for the __libc_start_main of the build machine's glibc (2.34). There are no constructors to
+// run.
 
         .symver __libc_start_main,__libc_start_main@GLIBC_2.2.5
 

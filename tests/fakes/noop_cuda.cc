@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A libcuda.so.1 that does nothing: every function returns success at once, one device, one context,
-// addresses from a counter. What a benchmark measures on it beside the library is the library alone.
-// Not a simulation (src/simgpu is); no test of behaviour may use it.
+// A libcuda.so.1 that does nothing: every function returns success at once, one device, one
+// context, addresses from a counter. What a benchmark measures on it beside the library is the
+// library alone. Not a simulation (src/simgpu is); no test of behaviour may use it.
 
 #include <string.h>
 
@@ -85,8 +85,7 @@ EXPORT CUresult cuMemAlloc_v2(CUdeviceptr* pointer, size_t bytes) {
 }
 EXPORT CUresult cuMemFree_v2(CUdeviceptr) { return CUDA_SUCCESS; }
 EXPORT CUresult cuLaunchKernel(CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
-                               unsigned int, unsigned int, unsigned int, CUstream, void**,
-                               void**) {
+                               unsigned int, unsigned int, unsigned int, CUstream, void**, void**) {
   return CUDA_SUCCESS;
 }
 EXPORT CUresult cuGraphLaunch(CUgraphExec, CUstream) { return CUDA_SUCCESS; }
@@ -102,8 +101,8 @@ EXPORT CUresult cuEventCreate(CUevent* event, unsigned int) {
 EXPORT CUresult cuEventDestroy_v2(CUevent) { return CUDA_SUCCESS; }
 EXPORT CUresult cuEventRecord(CUevent, CUstream) { return CUDA_SUCCESS; }
 EXPORT CUresult cuEventQuery(CUevent) { return CUDA_SUCCESS; }
-// Nothing takes GPU time, so a compute limit never makes a caller sleep: what remains is the cost of
-// keeping it.
+// Nothing takes GPU time, so a compute limit never makes a caller sleep: what remains is the cost
+// of keeping it.
 EXPORT CUresult cuEventElapsedTime(float* milliseconds, CUevent, CUevent) {
   *milliseconds = 0;
   return CUDA_SUCCESS;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The CUDA driver interface as an application finds it: by dlopen and dlsym at run time. What tests,
-// benchmarks and the demo use to stand for an application; it knows nothing of the library that may
-// be preloaded into it.
+// The CUDA driver interface as an application finds it: by dlopen and dlsym at run time. What
+// tests, benchmarks and the demo use to stand for an application; it knows nothing of the library
+// that may be preloaded into it.
 
 #pragma once
 

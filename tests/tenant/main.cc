@@ -29,7 +29,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 [[noreturn]] void Usage(const std::string& problem) {
-  std::cerr << "tenant: " << problem << "\nusage: tenant {info | alloc SIZE | free | spin US SECONDS | "
+  std::cerr << "tenant: " << problem
+            << "\nusage: tenant {info | alloc SIZE | free | spin US SECONDS | "
             << "graph US N SECONDS | streams N | say TEXT | wait}...\n";
   std::exit(2);
 }
@@ -94,9 +95,8 @@ class Tenant {
   void RunSpin(double us, double seconds) {
     const Spin spin(driver_);
     const auto gpu_ns = static_cast<uint64_t>(us * 1000);
-    const uint64_t launches = Repeat(seconds, us, [&](CUstream stream) {
-      return spin.Launch(stream, gpu_ns);
-    });
+    const uint64_t launches =
+        Repeat(seconds, us, [&](CUstream stream) { return spin.Launch(stream, gpu_ns); });
     Report("spin", us, launches, seconds);
   }
 
@@ -114,9 +114,8 @@ class Tenant {
     driver_.Must(driver_.end_capture(stream, &graph), "end capture");
     driver_.Must(driver_.graph_instantiate(&exec, graph, 0), "cuGraphInstantiate");
     driver_.Must(driver_.graph_destroy(graph), "cuGraphDestroy");
-    const uint64_t launches = Repeat(seconds, us * kernels, [&](CUstream on) {
-      return driver_.graph_launch(exec, on);
-    });
+    const uint64_t launches =
+        Repeat(seconds, us * kernels, [&](CUstream on) { return driver_.graph_launch(exec, on); });
     Report("graph", us * kernels, launches, seconds);
   }
 
@@ -137,8 +136,9 @@ class Tenant {
       for (uint64_t i = 0; i < in_flight / 2 + 1 && Clock::now() < end; ++i, ++launches) {
         driver_.Must(launch(streams_[launches % streams_.size()]), "launch");
       }
-      driver_.Must(driver_.event_record(mark, streams_[(launches + streams_.size() - 1) % streams_.size()]),
-                   "cuEventRecord");
+      driver_.Must(
+          driver_.event_record(mark, streams_[(launches + streams_.size() - 1) % streams_.size()]),
+          "cuEventRecord");
     }
     driver_.Must(driver_.synchronize(), "cuCtxSynchronize");
     return launches;

@@ -54,7 +54,8 @@ Spin::Spin(const Driver& driver) : driver_(driver) {
     if (run == 0 || ms < shortest_ms) shortest_ms = ms;
   }
   if (shortest_ms > 0) {
-    counts_per_ns_ = static_cast<double>(kCalibrationCounts) / (static_cast<double>(shortest_ms) * 1e6);
+    counts_per_ns_ =
+        static_cast<double>(kCalibrationCounts) / (static_cast<double>(shortest_ms) * 1e6);
   }
 }
 

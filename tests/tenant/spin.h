@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A kernel that keeps the GPU busy for a chosen time, on a real GPU and on the simulated one. It is
-// PTX text that counts; a real GPU is calibrated once by events, the simulation takes one nanosecond
-// for a count because its kernel rule for `hami_spin` says so (src/simgpu/profiles).
+// PTX text that counts; a real GPU is calibrated once by events, the simulation takes one
+// nanosecond for a count because its kernel rule for `hami_spin` says so (src/simgpu/profiles).
 
 #pragma once
 

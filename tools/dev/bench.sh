@@ -5,8 +5,8 @@
 # Usage: ./dev bench                                lists them
 #        ./dev bench NAME [--json FILE] [OPTION ...]
 #
-# Runs build/bin/bench/NAME, which gets all options. --json writes the printed table as records (name,
-# value, unit, baseline, conditions). Figures depend on the machine: compare within one run.
+# Runs build/bin/bench/NAME, which gets all options. --json writes the printed table as records
+# (name, value, unit, baseline, conditions). Figures depend on the machine: compare within one run.
 
 # Name and first sentence of each; the names are those that CMake builds.
 _bench_names() {
@@ -22,7 +22,8 @@ verb_bench() {
     return
   fi
   shift
-  _bench_names | grep -qx -- "$name" || die "no benchmark '$name'; there are: $(_bench_names | xargs)" 2
+  _bench_names | grep -qx -- "$name" ||
+    die "no benchmark '$name'; there are: $(_bench_names | xargs)" 2
   while (($#)); do
     if [ "$1" = --json ]; then
       [ $# -ge 2 ] || die "bench: --json needs a file" 2

@@ -4,8 +4,8 @@
 #
 # Usage: ./dev build [PRESET] [TARGET ...]
 #
-#   PRESET    dev (default), clang, asan, tsan, fuzz: CMakePresets.json; each has a folder of its own
-#   TARGET    as in CMake; default: everything
+#   PRESET    dev (default), clang, asan, tsan, fuzz: CMakePresets.json; each has a folder of its
+#   own TARGET    as in CMake; default: everything
 
 verb_build() {
   local preset=dev

@@ -4,8 +4,9 @@
 #
 # Usage: ./dev demo [--json FILE] [OPTION ...]
 #
-# Builds what it needs, then runs tools/demo/run.py, which gets all options. --json writes the printed
-# table as records (name, value, unit, baseline, conditions). Says whether the GPU was simulated.
+# Builds what it needs, then runs tools/demo/run.py, which gets all options. --json writes the
+# printed table as records (name, value, unit, baseline, conditions). Says whether the GPU was
+# simulated.
 
 verb_demo() {
   local arguments=()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Downloads the vendor's header packages of tools/dev/headers.txt and unpacks their include folders.
+"""Downloads the vendor's header packages of tools/dev/headers.txt and unpacks their include
+folders.
 
 Each release becomes one folder, written under a temporary name and renamed, so that an interrupted
 run leaves no half folder; folders that exist are left alone.

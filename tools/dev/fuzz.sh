@@ -31,7 +31,8 @@ verb_fuzz() {
       --seconds) seconds=${2:?--seconds needs a number} && shift ;;
       -*) die "fuzz: no option '$1'" 2 ;;
       *)
-        _fuzz_targets | grep -qx -- "$1" || die "no target '$1'; there are: $(_fuzz_targets | xargs)" 2
+        _fuzz_targets | grep -qx -- "$1" ||
+          die "no target '$1'; there are: $(_fuzz_targets | xargs)" 2
         targets+=("$1")
         ;;
     esac

@@ -30,12 +30,13 @@ verb_gpu() {
   # What a shell with `hami sim env` would put in front of the real driver.
   unset LD_LIBRARY_PATH HAMI_SIM
   if ! gpus=$(_real_gpu); then
-    say "gpu: not run: no NVIDIA driver with a GPU on this machine (no /dev/nvidiactl with libcuda.so.1)"
+    say "gpu: not run: no NVIDIA GPU and driver here (no /dev/nvidiactl with libcuda.so.1)"
     return 0
   fi
   say "$gpus"
   setup_group test
   build_preset dev
-  HAMI_REAL_GPU=1 "$HAMI_VENV/bin/pytest" -v -rs "${pattern[@]}" tests/conformance tests/gpu || code=$?
+  HAMI_REAL_GPU=1 "$HAMI_VENV/bin/pytest" -v -rs "${pattern[@]}" \
+    tests/conformance tests/gpu || code=$?
   return "$code"
 }

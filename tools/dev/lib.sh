@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# What the verbs of ./dev share: messages, long steps with a progress line and a log, builds. Read by
-# ./dev, which has set -euo pipefail and stands in the repository root.
+# What the verbs of ./dev share: messages, long steps with a progress line and a log, builds. Read
+# by ./dev, which has set -euo pipefail and stands in the repository root.
 
 HAMI_LOGS=.cache/log
 # shellcheck disable=SC2034  # used by the verbs
@@ -52,8 +52,8 @@ _show_progress() {  # _show_progress TITLE LOG
   done
 }
 
-# Runs a long step with its output in .cache/log/NAME.log. On failure the end of the log and its name
-# are printed, and the step's exit code is returned.
+# Runs a long step with its output in .cache/log/NAME.log. On failure the end of the log and its
+# name are printed, and the step's exit code is returned.
 run_step() {  # run_step NAME TITLE COMMAND...
   local title=$2 started=$SECONDS log=$HAMI_LOGS/$1.log code=0 ticker
   shift 2

@@ -44,7 +44,8 @@ verb_soak() {
     run_step "soak-$name" "soak $name" "${command[@]:1}" || failed+=("$name")
   done
   code=0
-  run_step soak-pytest "soak pytest" "$HAMI_VENV/bin/pytest" -m soak "${pytest_pattern[@]}" || code=$?
+  run_step soak-pytest "soak pytest" \
+    "$HAMI_VENV/bin/pytest" -m soak "${pytest_pattern[@]}" || code=$?
   # 5: pytest found no such case.
   ((code == 0 || code == 5)) || failed+=("pytest")
   ((${#tests[@]} > 0 || code != 5)) || die "no soak test matches '$pattern'"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The few names that the vendor headers need from <vdpau/vdpau.h>, so that they can be read anywhere.
+// The few names that the vendor headers need from <vdpau/vdpau.h>, so that they can be read
+// anywhere.
 #pragma once
 typedef unsigned int VdpDevice;
 typedef unsigned int VdpFuncId;
