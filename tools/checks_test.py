@@ -170,12 +170,14 @@ class Hooks(Tree):
   def setUp(self) -> None:
     super().setUp()
     self.put("headers/cuda-13.0/cuda.h", self.strip(self.VENDOR))
-    self.put("headers/nvml-13.0/nvml.h", "typedef int nvmlReturn_t;\nnvmlReturn_t nvmlInit(void);\n")
+    self.put("headers/nvml-13.0/nvml.h",
+             "typedef int nvmlReturn_t;\nnvmlReturn_t nvmlInit(void);\n")
     self.put("api/nvml/functions.h", "HAMI_VENDOR_API_BEGIN\ntypedef int nvmlReturn_t;\n"
              "nvmlReturn_t nvmlInit(void);\nHAMI_VENDOR_API_END\n")
     self.put("src/preload/hooks.def", "HAMI_CUDA_HOOK(cuThing, kFailOpen)\n")
     self.put("src/preload/forwarded.def",
-             'HAMI_FORWARD(cuOther, kQuery)\nHAMI_LATER(nvmlInit,\n  "shows what we do not limit")\n')
+             'HAMI_FORWARD(cuOther, kQuery)\n'
+             'HAMI_LATER(nvmlInit,\n  "shows what we do not limit")\n')
     (self.root / "tools").mkdir()
     shutil.copy(TOOLS / "regen_entry_points.py", self.root / "tools")
     shutil.copytree(TOOLS / "header_stubs", self.root / "tools/header_stubs")
@@ -233,7 +235,8 @@ class Hooks(Tree):
     self.expect(self.check(), 1, "field renamed of Pair")
 
   def test_values(self) -> None:
-    self.ours(self.TYPES.replace("ONE = 1", "ONE = 2").replace("LIMIT 7", "LIMIT 8"), self.FUNCTIONS)
+    self.ours(self.TYPES.replace("ONE = 1", "ONE = 2").replace("LIMIT 7", "LIMIT 8"),
+              self.FUNCTIONS)
     self.expect(self.check(), 1, "value of CU_KIND_ONE", "value of CU_LIMIT")
 
   def test_name_that_no_release_has(self) -> None:
@@ -254,7 +257,8 @@ class Tidy(Tree):
     self.expect(self.check(), 0)
 
   def test_lines(self) -> None:
-    self.put("src/a/text.cc", LICENCE + "// " + "x" * 98 + "\n//\tx\n// x \n// \u00e9\n// TO" "DO: x\n"
+    self.put("src/a/text.cc", LICENCE + "// " + "x" * 98 +
+             "\n//\tx\n// x \n// \u00e9\n// TO" "DO: x\n"
              "// TO" "DO(#12): fine\n// last")
     self.expect(self.check(), 1, "text.cc:2: 101 columns", "text.cc:3: a tab",
                 "text.cc:4: trailing space", "text.cc:5: not ASCII", "text.cc:6: open work",
@@ -275,9 +279,24 @@ class Tidy(Tree):
   def test_function(self) -> None:
     body = "  ++x;\n" * 68
     self.put("src/a/f.cc", LICENCE + "namespace a {\n\nint Fits(int x) {\n" + body + "}\n\n"
-             "int Big(int x, int y,\n        int z) {\n" + body + "  ++x;\n}\n\n}  // namespace a\n")
+             "int Big(int x, int y,\n        int z) {\n" + body +
+             "  ++x;\n}\n\n}  // namespace a\n")
     self.expect(self.check(), 1, "a function of 71 lines")
     self.assertEqual(self.check()[1].count("a function of"), 1)
+
+
+class Reference(Tree):
+  def test_row_that_the_page_lacks(self) -> None:
+    row = 'HAMI_ENVIRONMENT(NAME_, "none",\n  "first "\n  "second")\n'
+    self.put("src/preload/environment.def", row)
+    (self.root / "docs/reference").mkdir(parents=True)
+    arguments = ("regen_reference.py", "--root", self.root)
+    self.expect(self.run_tool(*arguments), 0)
+    self.assertIn("| `NAME_N` | none | first second |",
+                  (self.root / "docs/reference/environment.md").read_text())
+    self.expect(self.run_tool(*arguments, "--check"), 0)
+    self.put("src/preload/environment.def", row + row.replace("NAME", "OTHER"))
+    self.expect(self.run_tool(*arguments, "--check"), 1, "is not what environment.def says")
 
 
 class Counts(Tree):

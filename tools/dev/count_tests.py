@@ -34,8 +34,10 @@ def add_cases(count: Count, path: pathlib.Path, prefix: str) -> int:
   for case in ElementTree.parse(path).getroot().iter("testcase"):
     name = f"{prefix}: {case.get('classname', '')}.{case.get('name')}"
     skip = case.find("skipped")
-    if case.find("failure") is not None or case.find("error") is not None:
-      count.failed.append(name)
+    failures = [item for tag in ("failure", "error") for item in case.iter(tag)]
+    if failures:
+      message = failures[0].get("message") or failures[0].text
+      count.failed.append(name + "\n    " + " ".join((message or "").split())[:200])
       failed += 1
     elif skip is not None:
       count.skipped.append((name, first_line(skip.get("message") or skip.text)))

@@ -43,7 +43,8 @@ _pytest_step() {  # _pytest_step PATTERN
   mkdir -p "$report"
   [ "$1" = . ] || pattern=(-k "$1")
   HAMI_QUIET_FAILURE=1 run_step test-pytest "test pytest" \
-    "$HAMI_VENV/bin/pytest" -n "$(job_count)" -m "not soak" -rs -o junit_family=xunit1 --junit-xml "$report/pytest.xml" "${pattern[@]}" \
+    "$HAMI_VENV/bin/pytest" -n "$(job_count)" -m "not soak" -rs \
+    -o junit_family=xunit1 --junit-xml "$report/pytest.xml" "${pattern[@]}" \
     "${folders[@]}" || true
   [ -f "$report/pytest.xml" ] || : >"$report/no-report"
 }
