@@ -55,6 +55,19 @@ long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 
 
 long Pointer(const void* address) { return reinterpret_cast<long>(address); }
 
+#ifdef __SANITIZE_THREAD__
+// Only in tests: the sanitizer must learn that memory at an old address is new, so libc maps it.
+long MapPrivate(size_t bytes) {
+  return reinterpret_cast<long>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+}
+#else
+long MapPrivate(size_t bytes) {
+  return Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+#endif
+
 void* MapResult(long result) {
   return result < 0 && result > -4096 ? nullptr : reinterpret_cast<void*>(result);
 }
@@ -141,10 +154,7 @@ void* MapShared(int fd, size_t bytes) {
       Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
 }
 
-void* MapAnonymous(size_t bytes) {
-  return MapResult(Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-}
+void* MapAnonymous(size_t bytes) { return MapResult(MapPrivate(bytes)); }
 
 void* MapWipedOnFork(size_t bytes, bool* supported) {
   void* address = MapAnonymous(bytes);
