@@ -6,6 +6,9 @@
 //   info                   free and total memory as the program sees them
 //   alloc SIZE             allocates (10Gi, 512Mi, bytes); the allocation is kept
 //   free                   frees the last allocation
+//   prepare                measures how long a kernel takes, which spin and graph otherwise do
+//   first:
+//                          while nobody else uses the GPU
 //   spin US SECONDS        launches kernels of US microseconds back to back for SECONDS
 //   graph US N SECONDS     the same with graphs of N kernels
 //   streams N              what follows uses N streams in turn
@@ -17,6 +20,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +34,7 @@ using Clock = std::chrono::steady_clock;
 
 [[noreturn]] void Usage(const std::string& problem) {
   std::cerr << "tenant: " << problem
-            << "\nusage: tenant {info | alloc SIZE | free | spin US SECONDS | "
+            << "\nusage: tenant {info | alloc SIZE | free | prepare | spin US SECONDS | "
             << "graph US N SECONDS | streams N | say TEXT | wait}...\n";
   std::exit(2);
 }
@@ -92,41 +96,50 @@ class Tenant {
     std::cout << "streams " << count << std::endl;
   }
 
+  void Prepare() {
+    if (!spin_) spin_.emplace(driver_);
+  }
+
   void RunSpin(double us, double seconds) {
-    const Spin spin(driver_);
+    Prepare();
     const auto gpu_ns = static_cast<uint64_t>(us * 1000);
-    const uint64_t launches =
-        Repeat(seconds, us, [&](CUstream stream) { return spin.Launch(stream, gpu_ns); });
-    Report("spin", us, launches, seconds);
+    Report("spin", us,
+           Repeat(seconds, us, [&](CUstream stream) { return spin_->Launch(stream, gpu_ns); }));
   }
 
   void RunGraph(double us, int kernels, double seconds) {
-    const Spin spin(driver_);
+    Prepare();
     constexpr unsigned kNonBlocking = 1;
     CUstream stream = nullptr;
     driver_.Must(driver_.stream_create(&stream, kNonBlocking), "cuStreamCreate");
     driver_.Must(driver_.begin_capture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), "begin capture");
     for (int i = 0; i < kernels; ++i) {
-      driver_.Must(spin.Launch(stream, static_cast<uint64_t>(us * 1000)), "captured launch");
+      driver_.Must(spin_->Launch(stream, static_cast<uint64_t>(us * 1000)), "captured launch");
     }
     CUgraph graph = nullptr;
     CUgraphExec exec = nullptr;
     driver_.Must(driver_.end_capture(stream, &graph), "end capture");
     driver_.Must(driver_.graph_instantiate(&exec, graph, 0), "cuGraphInstantiate");
     driver_.Must(driver_.graph_destroy(graph), "cuGraphDestroy");
-    const uint64_t launches =
-        Repeat(seconds, us * kernels, [&](CUstream on) { return driver_.graph_launch(exec, on); });
-    Report("graph", us * kernels, launches, seconds);
+    Report("graph", us * kernels, Repeat(seconds, us * kernels, [&](CUstream on) {
+             return driver_.graph_launch(exec, on);
+           }));
   }
 
  private:
+  struct Work {
+    uint64_t launches = 0;
+    double seconds = 0;  // from the first launch to the end of the last
+  };
+
   // Launches over the streams in turn until the time is up, then waits for the GPU. At most about
   // 50 ms of work is kept in flight, as a program that looks at results would.
   template <typename Launch>
-  uint64_t Repeat(double seconds, double us_each, const Launch& launch) {
+  Work Repeat(double seconds, double us_each, const Launch& launch) {
     const auto in_flight = static_cast<uint64_t>(50'000.0 / us_each) + 2;
-    const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                                     std::chrono::duration<double>(seconds));
+    const Clock::time_point begin = Clock::now();
+    const Clock::time_point end =
+        begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
     std::vector<CUevent> marks(2);
     for (CUevent& mark : marks) driver_.Must(driver_.event_create(&mark, 2), "cuEventCreate");
     uint64_t launches = 0;
@@ -141,16 +154,18 @@ class Tenant {
           "cuEventRecord");
     }
     driver_.Must(driver_.synchronize(), "cuCtxSynchronize");
-    return launches;
+    return {launches, std::chrono::duration<double>(Clock::now() - begin).count()};
   }
 
-  void Report(const char* what, double us, uint64_t launches, double seconds) {
-    const double busy_pct = static_cast<double>(launches) * us / (seconds * 1e6) * 100;
-    std::cout << what << " us=" << us << " launches=" << launches << " asked_busy_pct=" << busy_pct
-              << std::endl;
+  // busy_pct: the part of the time that the kernels would take on a GPU of their own.
+  void Report(const char* what, double us, const Work& work) {
+    const double busy_pct = static_cast<double>(work.launches) * us / (work.seconds * 1e6) * 100;
+    std::cout << what << " us=" << us << " launches=" << work.launches
+              << " seconds=" << work.seconds << " busy_pct=" << busy_pct << std::endl;
   }
 
   Driver driver_;
+  std::optional<Spin> spin_;
   std::vector<CUstream> streams_;
   std::vector<CUdeviceptr> allocations_;
 };
@@ -180,6 +195,8 @@ void Run(Arguments arguments) {
       tenant.Alloc(arguments.Next());
     } else if (action == "free") {
       tenant.Free();
+    } else if (action == "prepare") {
+      tenant.Prepare();
     } else if (action == "spin") {
       const double us = std::stod(arguments.Next());
       tenant.RunSpin(us, std::stod(arguments.Next()));
