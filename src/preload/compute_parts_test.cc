@@ -66,7 +66,7 @@ TEST(Bucket, ThreadsShareOneRate) {
     });
   }
   for (std::thread& thread : team) thread.join();
-  EXPECT_EQ(NextFreeNs(device), kNow + 4U * 1000U * 2000U);
+  EXPECT_EQ(NextFreeNs(device), kNow + 4UL * 1000 * 2000);
 }
 
 TEST(Costs, LowerClusterLeavesOutIntervalsWithAForeignSlice) {

@@ -73,7 +73,7 @@ int CurrentLogLevel() {
   return level;
 }
 
-void WriteLog(LogLevel level, const char* format, ...) {
+void WriteLog(LogLevel level, const char* format, ...) noexcept {
   Line line;
   line.Put("[hami ");
   line.Put(NameOf(level));

@@ -16,7 +16,7 @@ enum class LogLevel : int { kError = 1, kWarning = 2, kInfo = 3, kDebug = 4 };
 int CurrentLogLevel();
 
 // %s const char*, %d int, %u uint64_t (cast!), %x uint64_t in hexadecimal, %p pointer.
-void WriteLog(LogLevel level, const char* format, ...) __attribute__((nothrow));
+void WriteLog(LogLevel level, const char* format, ...) noexcept;
 
 #define HAMI_LOG_IS_ON(level) (static_cast<int>(level) <= ::hami::preload::CurrentLogLevel())
 

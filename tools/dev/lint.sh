@@ -42,7 +42,7 @@ _clang_tidy_step() {  # _clang_tidy_step ALL
     mapfile -t files < <(_changed_sources); fi
   [ -f build-clang/build.ninja ] ||
     run_step configure-clang "configure clang" cmake --preset clang || return
-  run_step lint-tidy "clang-tidy (${#files[@]} files)" _clang_tidy "${files[@]}"
+  run_step lint-clang-tidy "clang-tidy (${#files[@]} files)" _clang_tidy "${files[@]}"
 }
 
 verb_lint() {
