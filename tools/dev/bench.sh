@@ -10,8 +10,7 @@
 
 # Name and first sentence of each; the names are those that CMake builds.
 _bench_names() {
-  sed -n 's/^ *hami_bench(\([a-z0-9_]*\).*/\1/p' bench/CMakeLists.txt bench/*/CMakeLists.txt \
-    2>/dev/null | sort -u
+  find bench -name CMakeLists.txt -exec sed -n 's/^ *hami_bench(\([a-z0-9_]*\).*/\1/p' {} + | sort -u
 }
 
 verb_bench() {
