@@ -2,7 +2,7 @@
 //
 // How the simulated driver libraries say what they are. Both libnvidia-ml.so.1 and libcuda.so.1 of
 // the simulation export this function; the vendor's never do. Who shows GPUs to a person looks for
-// it by dlsym and says "simulated" when it is there (design.md 8: nothing simulated by surprise).
+// it by dlsym and says "simulated" when it is there: nothing is simulated by surprise.
 
 #pragma once
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What part of each GPU this process was granted, and what enforces it (design.md 2: rung). Read
-// from the share directories (api/share) and from whether the enforcing library is in this very
-// process: a limits file alone bounds nothing.
+// What part of each GPU this process was granted, and what enforces it (docs/glossary.md: rung).
+// Read from the share directories (api/share) and from whether the enforcing library is in this
+// very process: a limits file alone bounds nothing.
 
 #pragma once
 
