@@ -34,7 +34,8 @@ NVML_BRANCH = {"11.8": 520, "12.4": 550, "12.9": 575, "13.0": 580, "13.5": 615}
 def preprocess(header: pathlib.Path, flags: list[str]) -> str:
   """The header's own text after preprocessing, without what it includes from the system."""
   stubs = ROOT / "tools" / "header_stubs"
-  cmd = ["g++", "-E", "-P", "-x", "c++", f"-I{header.parent}", f"-I{stubs}", *flags, str(header)]
+  cmd = ["g++-12", "-E", "-P", "-x", "c++", f"-I{header.parent}", f"-I{stubs}", *flags,
+         str(header)]
   return subprocess.run(cmd, check=True, capture_output=True, text=True).stdout
 
 

@@ -10,7 +10,8 @@
 
 # Name and first sentence of each; the names are those that CMake builds.
 _bench_names() {
-  find bench -name CMakeLists.txt -exec sed -n 's/^ *hami_bench(\([a-z0-9_]*\).*/\1/p' {} + | sort -u
+  find bench -name CMakeLists.txt -exec sed -n 's/^ *hami_bench(\([a-z0-9_]*\).*/\1/p' {} + |
+    sort -u
 }
 
 verb_bench() {
