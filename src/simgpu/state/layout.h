@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shared state of a simulated machine: one sparse file that every process and container maps.
+// It is the simulation's hardware: who is attached, what memory is taken, what work is pending.
+//
+// Rules that make it survive a SIGKILL of any process at any instruction:
+//   - everything but the lock word is read and written under the lock (lock.h);
+//   - a total is always the sum of per-client records, so whoever takes over the lock of a dead
+//     owner computes the totals again (Repair in machine.h; machine_test kills owners);
+//   - a queue is two counters and a ring, so a half-done step leaves it as before or after;
+//   - a client exists as long as somebody holds the lock on its byte behind the end of the file:
+//     the process, or a forked child that inherited it. Nobody trusts PIDs.
+
+#pragma once
+
+#include <stdint.h>
+
+#include "simgpu/state/config.h"
+
+namespace hami::simgpu {
+
+inline constexpr uint64_t kStateMagic = 0x31656e6968636d53;  // "Smchine1", little endian
+inline constexpr uint32_t kStateVersion = 1;
+
+inline constexpr uint32_t kMaxClients = 1024;
+inline constexpr uint32_t kMaxContexts = 256;  // with queues, on all devices together
+inline constexpr uint32_t kMaxEventSlots = 65536;
+inline constexpr uint32_t kLanes = 32;
+inline constexpr uint32_t kLaneItems = 512;  // a launch into a full lane waits
+
+// Lanes of a context. Streams are spread over them; as on hardware with a bounded number of
+// queues, streams of one lane wait for each other.
+inline constexpr uint32_t kLegacyLane = 0;
+inline constexpr uint32_t kFirstBlockingLane = 1;
+inline constexpr uint32_t kFirstNonBlockingLane = 21;
+
+// Lock bytes, far behind the end of the file (F_OFD_SETLK): one for each client.
+inline constexpr int64_t kClientLockOffset = int64_t{1} << 40;
+
+// Work of a client on a device within sampling periods, as NVML reports utilisation.
+inline constexpr uint64_t kLoadPeriodNs = 1'000'000'000 / 6;
+struct LoadWindow {
+  uint64_t period;       // number of the period that busy_ns belongs to
+  uint64_t busy_ns;
+  uint64_t previous_ns;  // of period - 1
+};
+
+enum class WorkKind : uint32_t {
+  kKernel,
+  kCopyToDevice,
+  kCopyToHost,
+  kMark,  // an event is recorded: writes the time into an event slot
+  kWait,  // for a place of another lane
+};
+
+// Position in a lane: everything up to and including the seq-th item. seq 0 is always reached.
+struct Place {
+  uint16_t context;
+  uint16_t lane;
+  uint32_t generation;  // of the context slot; a context that is gone has reached everything
+  uint64_t seq;
+};
+
+struct WorkItem {
+  uint64_t remaining_ns;
+  uint64_t ready_ns;  // does not start before (CLOCK_MONOTONIC)
+  uint64_t ticket;    // order of submission in the context
+  WorkKind kind;
+  uint32_t started : 1;
+  uint32_t demand_q16 : 31;  // share of the multiprocessors, 65536 is all
+  union {
+    Place wait;
+    struct {
+      uint32_t slot;
+      uint32_t record;
+    } mark;
+  };
+};
+
+struct Lane {
+  uint64_t submitted;  // items ever
+  uint64_t completed;
+  uint64_t last_done_ns;
+};
+
+struct Context {
+  uint32_t in_use;
+  uint32_t generation;
+  uint32_t client;
+  uint32_t device;
+  uint64_t next_ticket;
+  uint32_t pending;  // bit per lane that is not empty
+  uint32_t reserved;
+  Lane lanes[kLanes];
+};
+
+struct ClientDevice {
+  uint64_t used_bytes;
+  uint64_t busy_ns;  // time in which work of this client ran, exact
+  uint32_t contexts;
+  uint32_t reserved;
+  LoadWindow load;
+};
+
+struct Client {
+  uint32_t in_use;
+  uint32_t observer;  // attached to look (NVML), not to compute
+  uint32_t generation;
+  int32_t pid;       // as the process sees itself
+  int32_t host_pid;  // of the outermost PID namespace that its /proc shows
+  uint32_t reserved;
+  uint64_t attached_ns;
+  uint64_t dropped_content_bytes;  // writes to device memory beyond the cap
+  ClientDevice devices[kMaxDevices];
+};
+
+struct Device {
+  uint64_t used_bytes;  // without what the driver reserves: the sum over clients
+  uint64_t now_ns;      // the timeline is computed up to here
+  uint64_t slice_end_ns;
+  uint64_t busy_ns;
+  uint64_t switches;  // between contexts
+  int32_t current;    // context that runs, -1: none
+  uint32_t reserved;
+  LoadWindow load;
+  uint64_t active[kMaxContexts / 64];  // contexts with pending work
+};
+
+// Only events with timing have a slot. A record number of 0 is free.
+struct EventSlot {
+  uint32_t client_plus_1;
+  uint32_t record;   // number of the newest record
+  uint64_t done_ns;  // of that record; 0: not yet
+};
+
+struct Ring {
+  WorkItem items[kLaneItems];
+};
+
+struct State {
+  uint64_t magic;  // written last
+  uint32_t version;
+  uint32_t lock;  // 0: free; else client + 1, and kLockWaiters
+  uint64_t bytes;
+  uint64_t created_ns;    // CLOCK_MONOTONIC
+  uint64_t created_wall_us;
+  uint64_t repairs;       // how often a dead owner's lock was taken over
+  uint64_t reaped;        // clients that died
+  uint32_t clients_high;  // slots below were used
+  uint32_t contexts_high;
+  uint32_t event_hint;
+  uint32_t reserved;
+  MachineConfig config;
+  Device devices[kMaxDevices];
+  Client clients[kMaxClients];
+  EventSlot events[kMaxEventSlots];
+  Context contexts[kMaxContexts];
+  Ring rings[kMaxContexts][kLanes];
+};
+
+}  // namespace hami::simgpu

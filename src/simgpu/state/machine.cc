@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "simgpu/state/machine.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "simgpu/state/os.h"
+#include "simgpu/state/lock.h"
+
+namespace hami::simgpu {
+namespace {
+
+constexpr char kDefaultState[] = "/run/hami/sim/default/state";
+
+bool Join(const char* folder, size_t folder_bytes, const char* rest, char (&path)[kMaxStatePath]) {
+  const size_t rest_bytes = strlen(rest);
+  if (folder_bytes + rest_bytes + 1 > sizeof(path)) return false;
+  memcpy(path, folder, folder_bytes);
+  memcpy(path + folder_bytes, rest, rest_bytes + 1);
+  return true;
+}
+
+bool Exists(const char* path) {
+  const int fd = os::OpenReadWrite(path);
+  if (fd < 0) return false;
+  os::Close(fd);
+  return true;
+}
+
+int Reopen(const Machine& machine) {
+  const int fd = os::OpenReadWrite(machine.path);
+  if (fd < 0) return -1;
+  if (os::IsSameFile(fd, machine.file_device, machine.file_inode)) return fd;
+  os::Close(fd);
+  return -1;
+}
+
+void FreeClient(State& state, uint32_t slot) {
+  Client& client = state.clients[slot];
+  for (uint32_t i = 0; i < state.contexts_high; ++i) {
+    if (state.contexts[i].in_use != 0 && state.contexts[i].client == slot) CloseContext(state, i);
+  }
+  for (EventSlot& event : state.events) {
+    if (event.client_plus_1 == slot + 1) event.client_plus_1 = 0;
+  }
+  for (uint32_t d = 0; d < state.config.device_count; ++d) {
+    state.devices[d].used_bytes -= client.devices[d].used_bytes;
+    client.devices[d] = {};
+  }
+  client.in_use = 0;
+}
+
+// The first slot whose byte nobody holds. What its last holder left is freed first.
+int TakeSlot(int fd, State& state, bool observer) {
+  for (uint32_t slot = 0; slot < kMaxClients; ++slot) {
+    if (!os::TryLock(fd, kClientLockOffset + slot)) continue;
+    // The slot is ours now; whoever reaps sees it held. The lock word may carry its number from a
+    // dead owner: then the takeover repairs the state before anybody reads it.
+    Machine self;
+    self.state = &state;
+    self.client = slot;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uint32_t word = __atomic_load_n(&state.lock, __ATOMIC_ACQUIRE);
+    if ((word & ~kLockWaiters) == slot + 1) ForceUnlock(state, word);
+    LockGuard guard(self);
+    if (state.clients_high <= slot) state.clients_high = slot + 1;
+    Client& client = state.clients[slot];
+    if (client.in_use != 0) FreeClient(state, slot);
+    const uint32_t generation = client.generation + 1;
+    memset(&client, 0, sizeof(client));
+    client.generation = generation;
+    client.observer = observer ? 1 : 0;
+    client.pid = os::ProcessId();
+    client.host_pid = os::OuterProcessId();
+    client.attached_ns = os::NowNs();
+    client.in_use = 1;
+    return static_cast<int>(slot);
+  }
+  return -1;
+}
+
+// A state from before a reboot: its clock is ahead of this boot's.
+void RestartClocks(State& state, uint64_t now_ns) {
+  if (state.created_ns <= now_ns) return;
+  state.created_ns = now_ns;
+  for (Device& device : state.devices) {
+    device.now_ns = now_ns;
+    device.load = {};
+    device.current = -1;
+  }
+}
+
+}  // namespace
+
+bool FindState(const void* address_in_library, char (&path)[kMaxStatePath]) {
+  const char* folder = getenv("HAMI_SIM");
+  if (folder != nullptr && *folder != 0) return Join(folder, strlen(folder), "/state", path);
+  Dl_info info = {};
+  if (dladdr(address_in_library, &info) != 0 && info.dli_fname != nullptr) {
+    const char* slash = strrchr(info.dli_fname, '/');
+    const size_t bytes = slash == nullptr ? 0 : static_cast<size_t>(slash - info.dli_fname);
+    if (slash != nullptr && Join(info.dli_fname, bytes, "/../state", path) && Exists(path)) {
+      return true;
+    }
+  }
+  return Join(kDefaultState, 0, kDefaultState, path);
+}
+
+AttachStatus Attach(const char* path, bool observer, Machine* machine) {
+  Machine made;
+  if (!Join(path, strlen(path), "", made.path)) return AttachStatus::kNoState;
+  const int fd = os::OpenReadWrite(path);
+  if (fd < 0) return AttachStatus::kNoState;
+  uint64_t bytes = 0;
+  AttachStatus status = AttachStatus::kWrongState;
+  if (os::FileIdentity(fd, &made.file_device, &made.file_inode, &bytes) && bytes == sizeof(State)) {
+    made.state = static_cast<State*>(os::MapShared(fd, sizeof(State)));
+    if (made.state != nullptr && made.state->magic == kStateMagic &&
+        made.state->version == kStateVersion) {
+      const int slot = TakeSlot(fd, *made.state, observer);
+      made.client = static_cast<uint32_t>(slot);
+      status = slot < 0 ? AttachStatus::kNoSlot : AttachStatus::kOk;
+    }
+  }
+  // The mapping keeps the open file, and with it the lock.
+  os::Close(fd);
+  if (status != AttachStatus::kOk) {
+    if (made.state != nullptr) os::Unmap(made.state, sizeof(State));
+    return status;
+  }
+  {
+    LockGuard guard(made);
+    RestartClocks(*made.state, os::NowNs());
+  }
+  *machine = made;
+  return status;
+}
+
+void Detach(Machine* machine) {
+  if (machine->state == nullptr) return;
+  {
+    LockGuard guard(*machine);
+    FreeClient(*machine->state, machine->client);
+  }
+  os::Unmap(machine->state, sizeof(State));
+  machine->state = nullptr;
+}
+
+int ReapDead(const Machine& machine, State& state) {
+  int fd = -1;
+  int reaped = 0;
+  for (uint32_t slot = 0; slot < state.clients_high; ++slot) {
+    if (state.clients[slot].in_use == 0 || slot == machine.client) continue;
+    if (fd < 0 && (fd = Reopen(machine)) < 0) return 0;
+    if (os::IsLocked(fd, kClientLockOffset + slot)) continue;
+    FreeClient(state, slot);
+    ++state.reaped;
+    ++reaped;
+  }
+  if (fd >= 0) os::Close(fd);
+  return reaped;
+}
+
+bool IsClientDead(const Machine& machine, uint32_t slot) {
+  const int fd = Reopen(machine);
+  if (fd < 0) return false;
+  const bool dead = !os::IsLocked(fd, kClientLockOffset + slot);
+  os::Close(fd);
+  return dead;
+}
+
+void Repair(State& state) {
+  const uint32_t devices = state.config.device_count;
+  for (uint32_t d = 0; d < devices; ++d) {
+    uint64_t used = 0;
+    for (uint32_t c = 0; c < state.clients_high; ++c) {
+      if (state.clients[c].in_use != 0) used += state.clients[c].devices[d].used_bytes;
+    }
+    state.devices[d].used_bytes = used;
+    for (uint64_t& word : state.devices[d].active) word = 0;
+  }
+  for (uint32_t i = 0; i < state.contexts_high; ++i) {
+    Context& context = state.contexts[i];
+    if (context.in_use == 0) continue;
+    context.pending = 0;
+    for (uint32_t lane = 0; lane < kLanes; ++lane) {
+      if (context.lanes[lane].submitted != context.lanes[lane].completed) {
+        context.pending |= 1U << lane;
+      }
+    }
+    if (context.pending != 0) state.devices[context.device].active[i / 64] |= uint64_t{1} << i % 64;
+  }
+  ++state.repairs;
+}
+
+uint64_t UsableBytes(const DeviceConfig& device) {
+  return device.memory_bytes - device.reserved_bytes;
+}
+
+bool ReserveMemory(const Machine& machine, State& state, uint32_t device, uint64_t bytes) {
+  Device& target = state.devices[device];
+  const uint64_t usable = UsableBytes(state.config.devices[device]);
+  const auto fits = [&] { return bytes <= usable && target.used_bytes <= usable - bytes; };
+  if (!fits() && (ReapDead(machine, state) == 0 || !fits())) return false;
+  // The record first: after a death in between the total is computed from it.
+  state.clients[machine.client].devices[device].used_bytes += bytes;
+  target.used_bytes += bytes;
+  return true;
+}
+
+void ReleaseMemory(const Machine& machine, State& state, uint32_t device, uint64_t bytes) {
+  state.clients[machine.client].devices[device].used_bytes -= bytes;
+  state.devices[device].used_bytes -= bytes;
+}
+
+int OpenContext(const Machine& machine, State& state, uint32_t device) {
+  const auto find = [&]() -> int {
+    for (uint32_t i = 0; i < kMaxContexts; ++i) {
+      if (state.contexts[i].in_use == 0) return static_cast<int>(i);
+    }
+    return -1;
+  };
+  int found = find();
+  if (found < 0 && ReapDead(machine, state) > 0) found = find();
+  if (found < 0) return -1;
+  Context& context = state.contexts[found];
+  const uint32_t generation = context.generation + 1;
+  memset(&context, 0, sizeof(context));
+  context.generation = generation;
+  context.client = machine.client;
+  context.device = device;
+  context.next_ticket = 1;
+  if (state.contexts_high <= static_cast<uint32_t>(found)) {
+    state.contexts_high = static_cast<uint32_t>(found) + 1;
+  }
+  context.in_use = 1;
+  ++state.clients[machine.client].devices[device].contexts;
+  return found;
+}
+
+void CloseContext(State& state, uint32_t index) {
+  Context& context = state.contexts[index];
+  Device& device = state.devices[context.device];
+  ++context.generation;
+  context.in_use = 0;
+  context.pending = 0;
+  device.active[index / 64] &= ~(uint64_t{1} << index % 64);
+  if (device.current == static_cast<int32_t>(index)) device.current = -1;
+  uint32_t& count = state.clients[context.client].devices[context.device].contexts;
+  if (count > 0) --count;
+}
+
+int OpenEventSlot(const Machine& machine, State& state) {
+  for (uint32_t tried = 0; tried < kMaxEventSlots; ++tried) {
+    const uint32_t slot = state.event_hint++ % kMaxEventSlots;
+    EventSlot& event = state.events[slot];
+    if (event.client_plus_1 != 0) continue;
+    event.client_plus_1 = machine.client + 1;
+    event.done_ns = 0;
+    return static_cast<int>(slot);
+  }
+  return -1;
+}
+
+void CloseEventSlot(State& state, uint32_t slot) {
+  // A mark that is still queued carries the old number and will not be written.
+  ++state.events[slot].record;
+  state.events[slot].client_plus_1 = 0;
+}
+
+}  // namespace hami::simgpu

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "simgpu/state/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace hami::simgpu::os {
+namespace {
+
+constexpr uint64_t kNsPerS = 1'000'000'000;
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+uint64_t ReadClock(clockid_t clock) {
+  timespec time = {};
+  clock_gettime(clock, &time);
+  return static_cast<uint64_t>(time.tv_sec) * kNsPerS + static_cast<uint64_t>(time.tv_nsec);
+}
+
+timespec ToTimespec(uint64_t ns) {
+  return {static_cast<time_t>(ns / kNsPerS), static_cast<long>(ns % kNsPerS)};
+}
+
+// glibc 2.33 gave fstat a symbol of its own; the system call has been there always.
+int StatFile(int fd, struct stat* info) {
+#if defined(SYS_fstat)
+  return static_cast<int>(syscall(SYS_fstat, fd, info));
+#else
+  return static_cast<int>(syscall(SYS_newfstatat, fd, "", info, AT_EMPTY_PATH));
+#endif
+}
+
+struct flock ByteLock(short type, int64_t offset) {
+  struct flock lock = {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = offset;
+  lock.l_len = 1;
+  return lock;
+}
+
+}  // namespace
+
+uint64_t NowNs() { return ReadClock(CLOCK_MONOTONIC); }
+uint64_t WallUs() { return ReadClock(CLOCK_REALTIME) / 1000; }
+
+void SleepUntil(uint64_t monotonic_ns) {
+  const timespec until = ToTimespec(monotonic_ns);
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) == EINTR) {
+  }
+}
+
+void FutexWait(uint32_t* word, uint32_t value, uint64_t timeout_ns) {
+  const timespec timeout = ToTimespec(timeout_ns);
+  syscall(SYS_futex, word, FUTEX_WAIT, value, &timeout, nullptr, 0);
+}
+
+void FutexWake(uint32_t* word, int count) {
+  syscall(SYS_futex, word, FUTEX_WAKE, count, nullptr, nullptr, 0);
+}
+
+int OpenReadWrite(const char* path) { return open(path, O_RDWR | O_CLOEXEC); }
+void Close(int fd) { close(fd); }
+
+bool FileIdentity(int fd, uint64_t* device, uint64_t* inode, uint64_t* bytes) {
+  struct stat info = {};
+  if (StatFile(fd, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  *device = info.st_dev;
+  *inode = info.st_ino;
+  *bytes = static_cast<uint64_t>(info.st_size);
+  return true;
+}
+
+bool IsSameFile(int fd, uint64_t device, uint64_t inode) {
+  uint64_t found_device = 0;
+  uint64_t found_inode = 0;
+  uint64_t bytes = 0;
+  return FileIdentity(fd, &found_device, &found_inode, &bytes) && found_device == device &&
+         found_inode == inode;
+}
+
+void* MapShared(int fd, size_t bytes) {
+  void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return mapped == MAP_FAILED ? nullptr : mapped;
+}
+
+void* MapPrivate(size_t bytes, bool writable) {
+  void* mapped = mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  // Neither in core dumps nor, for the sparse part, in huge pages.
+  madvise(mapped, bytes, MADV_DONTDUMP);
+  madvise(mapped, bytes, MADV_NOHUGEPAGE);
+  return mapped;
+}
+
+void Unmap(void* address, size_t bytes) { munmap(address, bytes); }
+void Discard(void* address, size_t bytes) { madvise(address, bytes, MADV_DONTNEED); }
+
+bool TryLock(int fd, int64_t offset) {
+  struct flock lock = ByteLock(F_WRLCK, offset);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+bool IsLocked(int fd, int64_t offset) {
+  struct flock lock = ByteLock(F_WRLCK, offset);
+  // When in doubt somebody is alive: nothing is taken away from a living process.
+  return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+uint32_t* MapWipedOnFork() {
+  void* page = MapPrivate(4096, true);
+  if (page == nullptr) return nullptr;
+  if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
+    Unmap(page, 4096);
+    return nullptr;
+  }
+  return static_cast<uint32_t*>(page);
+}
+
+int ProcessId() { return getpid(); }
+
+int OuterProcessId() {
+  const int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return getpid();
+  char text[4096];
+  const ssize_t length = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  if (length <= 0) return getpid();
+  text[length] = 0;
+  const char* at = strstr(text, "\nNSpid:");
+  if (at == nullptr) return getpid();
+  at += strlen("\nNSpid:");
+  while (*at == ' ' || *at == '\t') ++at;
+  int pid = 0;
+  for (; *at >= '0' && *at <= '9'; ++at) pid = pid * 10 + (*at - '0');
+  return pid > 0 ? pid : getpid();
+}
+
+}  // namespace hami::simgpu::os
