@@ -66,9 +66,19 @@ void DiscardContent(uint64_t address, uint64_t bytes);
 // Host and managed memory (memory_host.cc): nullptr where the address is in none of it.
 Allocation* FindHost(uint64_t address);
 
+// True if the address was managed memory, which is freed then.
+bool FreeManaged(uint64_t address);
+void ReleaseHostMemory(Context* context);
+
+// The memory of a module (modules.cc).
+void FreeModuleMemory(uint64_t address);
+
 // Memory that is freed in stream order (pools.cc): false if the address is none of it.
 bool FreePooledNow(Entry& entry, uint64_t address, CUresult* result);
 // A synchronisation point of the device was passed: pools may give memory back.
 void TrimPoolsAfterSynchronisation(uint32_t device);
+// What lies at an address of a pool's segment. False: nothing that is allocated.
+bool FindInPool(const Allocation& segment, uint64_t address, Allocation* found);
+void ReleasePools(uint32_t device);
 
 }  // namespace hami::simgpu::cuda
