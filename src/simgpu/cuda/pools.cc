@@ -3,7 +3,7 @@
 // Stream-ordered allocation. Graphs cannot hold allocations yet: in a capture these calls fail.
 //
 // Not followed: dependencies between streams through events (REUSE_FOLLOW_EVENT_DEPENDENCIES); such
-// a block is reused when its place is reached. And where the driver would make the stream wait for a
+// a block is reused when its place is reached. Where the driver would make the stream wait for a
 // block of another one (REUSE_ALLOW_INTERNAL_DEPENDENCIES), the host waits here.
 
 #include "simgpu/cuda/pools.h"
