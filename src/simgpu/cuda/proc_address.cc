@@ -72,7 +72,7 @@ const Name* Choose(const char* base, int version, bool per_thread, bool* exists)
   }
   if (!per_thread || best_thread == nullptr) return best;
   // A per-thread form of an older variant does not replace a newer variant.
-  return best != nullptr && best->version > best_thread->version + 10000 ? best : best_thread;
+  return best != nullptr && best->version > best_thread->version ? best : best_thread;
 }
 
 CUresult Look(const char* symbol, void** function, int version, cuuint64_t flags, bool per_thread,

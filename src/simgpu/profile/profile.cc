@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1 << 20;
 constexpr uint64_t kMaxKernelNs = 100'000'000'000;
-constexpr size_t kMaxKernelNameBytes = 127;
+constexpr size_t kMaxKernelNameBytes = 111;
 constexpr size_t kMaxKernels = 256;
 
 // "a10.yaml:12: devices[0].memory.total: <what>"
@@ -32,7 +32,7 @@ tl::unexpected<Error> At(const std::string& file, const YAML::Node& node, std::s
 // The names that may stand at one level, for the message about one that may not.
 template <typename Owner>
 std::string AllowedAt(std::span<const Key<Owner>> keys, std::string_view prefix,
-                      std::initializer_list<std::string_view> more) {
+                      const std::vector<std::string_view>& more) {
   std::vector<std::string> names(more.begin(), more.end());
   for (const Key<Owner>& key : keys) {
     if (!key.path.starts_with(prefix)) continue;
@@ -49,8 +49,12 @@ class Reader {
   // `where` stands before each path in messages: "devices[0]." or "". `skip` are keys of the top
   // level that somebody else reads.
   Reader(const std::string& file, std::string where, std::span<const Key<Owner>> keys,
-         std::initializer_list<std::string_view> skip, Owner* owner)
-      : file_(file), where_(std::move(where)), keys_(keys), skip_(skip), owner_(owner) {}
+         std::vector<std::string_view> skip, Owner* owner)
+      : file_(file),
+        where_(std::move(where)),
+        keys_(keys),
+        skip_(std::move(skip)),
+        owner_(owner) {}
 
   Status Read(const YAML::Node& node) {
     RETURN_IF_ERROR(ReadMap(node, ""));
@@ -98,7 +102,7 @@ class Reader {
   const std::string& file_;
   std::string where_;
   std::span<const Key<Owner>> keys_;
-  std::initializer_list<std::string_view> skip_;
+  std::vector<std::string_view> skip_;
   Owner* owner_;
   std::set<std::string> seen_;
 };
@@ -219,9 +223,21 @@ Status ReadKernels(const YAML::Node& node, const std::string& file, Profile* pro
       return At(file, entry.first, path, fmt::format("more than {} kernels", kMaxKernels));
     }
     if (!entry.second.IsScalar()) return At(file, entry.second, path, "needs one time");
-    Result<Scalar> time = ParseScalar(Kind::kNanoseconds, entry.second.Scalar(), 0, kMaxKernelNs);
-    if (!time) return At(file, entry.second, path, time.error().message);
-    profile->kernels_ns.emplace_back(name, std::get<uint64_t>(*time));
+    KernelTime kernel;
+    kernel.name = name;
+    const std::string& text = entry.second.Scalar();
+    if (text.starts_with("param")) {
+      // "param0": the launch itself says how long it takes.
+      if (text.size() != 6 || text[5] < '0' || text[5] > '9') {
+        return At(file, entry.second, path, "needs a time, or param0 to param9");
+      }
+      kernel.param_index = text[5] - '0';
+    } else {
+      Result<Scalar> time = ParseScalar(Kind::kNanoseconds, text, 0, kMaxKernelNs);
+      if (!time) return At(file, entry.second, path, time.error().message);
+      kernel.ns = std::get<uint64_t>(*time);
+    }
+    profile->kernels.push_back(std::move(kernel));
   }
   return {};
 }
@@ -315,14 +331,17 @@ std::string WriteProfile(const Profile& profile) {
   for (const DeviceProfile& device : profile.devices) {
     WriteKeys(DeviceKeys(), device, "    ", "  - ", &out);
   }
-  if (!profile.kernels_ns.empty()) out += "kernels:\n";
-  for (const auto& [name, ns] : profile.kernels_ns) {
+  if (!profile.kernels.empty()) out += "kernels:\n";
+  for (const KernelTime& kernel : profile.kernels) {
     std::string escaped;
-    for (const char c : name) {
+    for (const char c : kernel.name) {
       if (c == '"' || c == '\\') escaped += '\\';
       escaped += c;
     }
-    out += fmt::format("  \"{}\": {}\n", escaped, FormatScalar(Kind::kNanoseconds, Scalar(ns)));
+    const std::string time = kernel.param_index >= 0
+                                 ? fmt::format("param{}", kernel.param_index)
+                                 : FormatScalar(Kind::kNanoseconds, Scalar(kernel.ns));
+    out += fmt::format("  \"{}\": {}\n", escaped, time);
   }
   return out;
 }

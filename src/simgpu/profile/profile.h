@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -83,13 +82,21 @@ struct DeviceProfile {
   uint64_t device_to_device_bps = 0;
 };
 
+// How long one launch of a kernel takes when it has the device alone.
+struct KernelTime {
+  std::string name;       // '*' at the end stands for any rest
+  uint64_t ns = 0;        // unless param_index is set
+  int param_index = -1;   // the kernel's 64-bit parameter of this number is the time in ns
+  bool operator==(const KernelTime&) const = default;
+};
+
 struct Profile {
   std::string name;
   std::string description;
   std::string driver_version;  // "550.144.03"
   uint64_t cuda_version = 0;   // 12040
   std::vector<DeviceProfile> devices;
-  std::vector<std::pair<std::string, uint64_t>> kernels_ns;  // time of kernels by name
+  std::vector<KernelTime> kernels;
 
   uint64_t DeviceCount() const;
 };

@@ -85,7 +85,7 @@ TEST(ProfileTest, MissingValuesHaveDefaults) {
   ASSERT_TRUE(profile.has_value()) << profile.error().message;
   EXPECT_EQ(profile->devices[0].count, 1U);
   EXPECT_EQ(profile->devices[0].granularity_bytes, uint64_t{2} << 20);
-  EXPECT_TRUE(profile->kernels_ns.empty());
+  EXPECT_TRUE(profile->kernels.empty());
 }
 
 TEST(ProfileTest, SeveralDevicesAndKernels) {
@@ -93,12 +93,14 @@ TEST(ProfileTest, SeveralDevicesAndKernels) {
                                                    "  - {name: B, count: 3, compute_capability: "
                                                    "\"9.0\", memory: {total: 80GiB},\n"
                                                    "     multiprocessors: {count: 132}}\n"
-                                                   "kernels: {scale: 10us, reduce: 2ms}\n",
+                                                   "kernels: {scale: 10us, reduce: 2ms, spin: param0}\n",
                                                "f.yaml");
   ASSERT_TRUE(profile.has_value()) << profile.error().message;
   EXPECT_EQ(profile->DeviceCount(), 4U);
-  EXPECT_THAT(profile->kernels_ns, testing::ElementsAre(testing::Pair("scale", 10'000),
-                                                        testing::Pair("reduce", 2'000'000)));
+  EXPECT_THAT(profile->kernels, testing::ElementsAre(KernelTime{"scale", 10'000, -1},
+                                                     KernelTime{"reduce", 2'000'000, -1},
+                                                     KernelTime{"spin", 0, 0}));
+  EXPECT_EQ(ParseProfile(WriteProfile(*profile), "again")->kernels, profile->kernels);
 }
 
 TEST(ProfileTest, ErrorsNameFileLineKeyAndWhatIsAllowed) {
