@@ -5,8 +5,8 @@
 // to a context; whatever they name of a context (events, memory) is looked up anew at the launch.
 //
 // What is simplified: a launch queues the operations one after the other on the stream's lane, so
-// parallel branches do not overlap; nodes of other contexts run in the stream's context; a node that
-// a capture made from a copy or a kernel has its time, but neither content to copy nor parameters.
+// parallel branches do not overlap; nodes of other contexts run in the stream's context; memory
+// changes when the operation is queued, as everywhere in this driver.
 
 #pragma once
 
@@ -165,7 +165,7 @@ CUresult SetKernel(Entry& entry, Node* node, const KernelNodeParamsV1* params, b
 CUresult SetCopy(Entry& entry, Node* node, const CopyParams* params, CUcontext context);
 CUresult SetSet(Entry& entry, Node* node, const SetParams* params, CUcontext context);
 CUresult SetEvent(Node* node, CUevent handle);
-// What a copy or set node does to memory (graph_memory.cc).
+// What a copy or set node does to memory (graph_memory.cc). Moving leaves out what is gone by then.
 CUresult MakeCopyOp(const Context& context, const CopyParams& params, Op* op);
 CUresult MakeSetOp(const Context& context, const SetParams& params, Op* op);
 void MoveContent(const Node& node);

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nodes of graphs: adding them, their parameters.
+
+#include <string.h>
+
+#include "api/cuda/functions.h"
+#include "simgpu/cuda/graphs.h"
+#include "simgpu/cuda/launch.h"
+
+namespace hami::simgpu::cuda {
+namespace {
+
+// The context of a node: as asked for, else the thread's.
+Context* ContextFor(const Entry& entry, CUcontext handle) {
+  return Find<Context>(handle != nullptr ? reinterpret_cast<void*>(handle) : entry.context);
+}
+
+// Where the values lie in a buffer that was given by CU_LAUNCH_PARAM_BUFFER_POINTER, which is 1.
+const char* BufferOf(void** extra) {
+  for (; extra != nullptr && *extra != nullptr; extra += 2) {
+    if (reinterpret_cast<uint64_t>(extra[0]) == 1) return static_cast<const char*>(extra[1]);
+  }
+  return nullptr;
+}
+
+void KeepArgs(const Function& function, const KernelNodeParamsV1& params, KernelArgs* args) {
+  const char* buffer = BufferOf(params.extra);
+  if (function.param_count == 0 || (params.params == nullptr && buffer == nullptr)) return;
+  KernelArgs kept = {};
+  kept.count = function.param_count;
+  for (uint32_t i = 0; i < kept.count; ++i) {
+    const uint32_t end = function.params[i].offset + function.params[i].bytes;
+    if (end > kept.bytes) kept.bytes = end;
+  }
+  kept.data = static_cast<char*>(AllocateZeroed(kept.bytes));
+  kept.pointers = static_cast<void**>(AllocateZeroed(kept.count * sizeof(void*)));
+  for (uint32_t i = 0; i < kept.count; ++i) {
+    const KernelParam& param = function.params[i];
+    const void* from = params.params != nullptr ? params.params[i] : buffer + param.offset;
+    kept.pointers[i] = kept.data + param.offset;
+    memcpy(kept.pointers[i], from, param.bytes);
+  }
+  *args = kept;
+}
+
+}  // namespace
+
+CUresult SetKernel(Entry& entry, Node* node, const KernelNodeParamsV1* params, bool second) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const auto* more = second ? static_cast<const KernelNodeParams*>(params) : nullptr;
+  Context* context = ContextFor(entry, second ? more->context : nullptr);
+  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  CUfunction function = params->function;
+  // A launch takes a CUkernel in the place of a function.
+  if (function == nullptr && second) function = reinterpret_cast<CUfunction>(more->kernel);
+  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  Op op;
+  const CUresult result = MakeKernelOp(context, function, params->grid, params->block,
+                                       params->shared_bytes, params->params, params->extra, &op);
+  if (result != CUDA_SUCCESS) return result;
+  // The new values may be the old ones, as GetParams gave them.
+  KernelArgs args = {};
+  KeepArgs(*op.launch.function, *params, &args);
+  CopyArgs(&node->args, args);
+  Deallocate(args.data);
+  Deallocate(args.pointers);
+  node->op = op;
+  node->context = context;
+  return CUDA_SUCCESS;
+}
+
+CUresult SetCopy(Entry& entry, Node* node, const CopyParams* params, CUcontext handle) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  Context* context = ContextFor(entry, handle);
+  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  const CUresult result = MakeCopyOp(*context, *params, &node->op);
+  if (result != CUDA_SUCCESS) return result;
+  node->copy = *params;
+  node->has_params = true;
+  node->context = context;
+  return CUDA_SUCCESS;
+}
+
+CUresult SetSet(Entry& entry, Node* node, const SetParams* params, CUcontext handle) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  Context* context = ContextFor(entry, handle);
+  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  const CUresult result = MakeSetOp(*context, *params, &node->op);
+  if (result != CUDA_SUCCESS) return result;
+  node->set = *params;
+  node->has_params = true;
+  node->context = context;
+  return CUDA_SUCCESS;
+}
+
+CUresult SetEvent(Node* node, CUevent handle) {
+  auto* event = Find<Event>(handle);
+  if (event == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  node->op = {};
+  node->op.event = event;
+  node->op.kind = node->type == NodeType::kRecord ? OpKind::kRecord : OpKind::kWait;
+  node->op.work = node->type == NodeType::kRecord ? WorkKind::kMark : WorkKind::kWait;
+  return CUDA_SUCCESS;
+}
+
+}  // namespace hami::simgpu::cuda
+
+using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
+
+namespace {
+
+// Where a new node goes, as every function that adds one is told.
+struct Place {
+  CUgraphNode* out;
+  CUgraph graph;
+  const CUgraphNode* dependencies;
+  size_t count;
+};
+
+// Adds a node that `fill` completes; without it if that fails.
+template <typename Fill>
+CUresult Add(const Place& place, NodeType type, Fill fill) {
+  HAMI_ENTER(Need::kInit);
+  auto* graph = Find<Graph>(place.graph);
+  if (graph == nullptr || place.out == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  NodeList dependencies;
+  const CUresult read = ReadNodes(graph, place.dependencies, place.count, &dependencies);
+  if (read != CUDA_SUCCESS) return read;
+  Node* node = NewNode(graph, type);
+  CopyList(node->dependencies, dependencies);
+  Free(dependencies);
+  const CUresult result = fill(entry, node);
+  if (result != CUDA_SUCCESS) {
+    DestroyNode(node);
+    return result;
+  }
+  *place.out = reinterpret_cast<CUgraphNode>(node);
+  return CUDA_SUCCESS;
+}
+
+CUresult AddKernel(const Place& place, const KernelNodeParamsV1* params, bool second) {
+  return Add(place, NodeType::kKernel,
+             [&](Entry& entry, Node* node) { return SetKernel(entry, node, params, second); });
+}
+
+CUresult AddEvent(const Place& place, NodeType type, CUevent event) {
+  return Add(place, type, [&](Entry&, Node* node) { return SetEvent(node, event); });
+}
+
+// Calls `act` for the node if it is of the type.
+template <typename Act>
+CUresult With(CUgraphNode handle, NodeType type, Act act) {
+  HAMI_ENTER(Need::kInit);
+  auto* node = Find<Node>(handle);
+  if (node == nullptr || node->type != type) return CUDA_ERROR_INVALID_VALUE;
+  return act(entry, node);
+}
+
+void GiveKernel(const Node& node, KernelNodeParamsV1* params) {
+  const KernelLaunch& launch = node.op.launch;
+  params->function = reinterpret_cast<CUfunction>(launch.function);
+  memcpy(params->grid, launch.grid, sizeof(launch.grid));
+  memcpy(params->block, launch.block, sizeof(launch.block));
+  params->shared_bytes = launch.shared_bytes;
+  params->params = node.args.pointers;
+  params->extra = nullptr;
+}
+
+CUresult GetKernel(CUgraphNode handle, KernelNodeParamsV1* params, bool second) {
+  return With(handle, NodeType::kKernel, [&](Entry&, Node* node) {
+    if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    GiveKernel(*node, params);
+    if (second) {
+      auto* more = static_cast<KernelNodeParams*>(params);
+      more->kernel = nullptr;
+      more->context = reinterpret_cast<CUcontext>(node->context);
+    }
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult ChangeKernel(CUgraphNode handle, const KernelNodeParamsV1* params, bool second) {
+  return With(handle, NodeType::kKernel, [&](Entry& entry, Node* node) {
+    return SetKernel(entry, node, params, second);
+  });
+}
+
+CUcontext HandleOf(const Node* node) { return reinterpret_cast<CUcontext>(node->context); }
+
+CUresult GetEvent(CUgraphNode handle, NodeType type, CUevent* event) {
+  return With(handle, type, [&](Entry&, Node* node) {
+    if (event == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    *event = reinterpret_cast<CUevent>(node->op.event);
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult ChangeEvent(CUgraphNode handle, NodeType type, CUevent event) {
+  return With(handle, type, [&](Entry&, Node* node) { return SetEvent(node, event); });
+}
+
+}  // namespace
+
+#define PLACE_PARAMETERS \
+  CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count
+#define PLACE \
+  Place { out, graph, dependencies, count }
+
+HAMI_SIM_API CUresult cuGraphAddKernelNode(PLACE_PARAMETERS, const KernelNodeParamsV1* params) {
+  return AddKernel(PLACE, params, false);
+}
+HAMI_SIM_API CUresult cuGraphAddKernelNode_v2(PLACE_PARAMETERS, const KernelNodeParams* params) {
+  return AddKernel(PLACE, params, true);
+}
+HAMI_SIM_API CUresult cuGraphKernelNodeGetParams(CUgraphNode node, KernelNodeParamsV1* params) {
+  return GetKernel(node, params, false);
+}
+HAMI_SIM_API CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode node, KernelNodeParams* params) {
+  return GetKernel(node, params, true);
+}
+HAMI_SIM_API CUresult cuGraphKernelNodeSetParams(CUgraphNode node,
+                                                 const KernelNodeParamsV1* params) {
+  return ChangeKernel(node, params, false);
+}
+HAMI_SIM_API CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode node,
+                                                    const KernelNodeParams* params) {
+  return ChangeKernel(node, params, true);
+}
+
+HAMI_SIM_API CUresult cuGraphAddMemcpyNode(PLACE_PARAMETERS, const CopyParams* params,
+                                           CUcontext context) {
+  return Add(PLACE, NodeType::kCopy, [&](Entry& entry, Node* node) {
+    return SetCopy(entry, node, params, context);
+  });
+}
+HAMI_SIM_API CUresult cuGraphMemcpyNodeGetParams(CUgraphNode handle, CopyParams* params) {
+  return With(handle, NodeType::kCopy, [&](Entry&, Node* node) {
+    if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    *params = node->copy;
+    return CUDA_SUCCESS;
+  });
+}
+HAMI_SIM_API CUresult cuGraphMemcpyNodeSetParams(CUgraphNode handle, const CopyParams* params) {
+  return With(handle, NodeType::kCopy, [&](Entry& entry, Node* node) {
+    return SetCopy(entry, node, params, HandleOf(node));
+  });
+}
+
+HAMI_SIM_API CUresult cuGraphAddMemsetNode(PLACE_PARAMETERS, const SetParams* params,
+                                           CUcontext context) {
+  return Add(PLACE, NodeType::kSet, [&](Entry& entry, Node* node) {
+    return SetSet(entry, node, params, context);
+  });
+}
+HAMI_SIM_API CUresult cuGraphMemsetNodeGetParams(CUgraphNode handle, SetParams* params) {
+  return With(handle, NodeType::kSet, [&](Entry&, Node* node) {
+    if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    *params = node->set;
+    return CUDA_SUCCESS;
+  });
+}
+HAMI_SIM_API CUresult cuGraphMemsetNodeSetParams(CUgraphNode handle, const SetParams* params) {
+  return With(handle, NodeType::kSet, [&](Entry& entry, Node* node) {
+    return SetSet(entry, node, params, HandleOf(node));
+  });
+}
+
+HAMI_SIM_API CUresult cuGraphAddEmptyNode(PLACE_PARAMETERS) {
+  return Add(PLACE, NodeType::kEmpty, [](Entry&, Node*) { return CUDA_SUCCESS; });
+}
+
+HAMI_SIM_API CUresult cuGraphAddEventRecordNode(PLACE_PARAMETERS, CUevent event) {
+  return AddEvent(PLACE, NodeType::kRecord, event);
+}
+HAMI_SIM_API CUresult cuGraphAddEventWaitNode(PLACE_PARAMETERS, CUevent event) {
+  return AddEvent(PLACE, NodeType::kWait, event);
+}
+HAMI_SIM_API CUresult cuGraphEventRecordNodeGetEvent(CUgraphNode node, CUevent* event) {
+  return GetEvent(node, NodeType::kRecord, event);
+}
+HAMI_SIM_API CUresult cuGraphEventRecordNodeSetEvent(CUgraphNode node, CUevent event) {
+  return ChangeEvent(node, NodeType::kRecord, event);
+}
+HAMI_SIM_API CUresult cuGraphEventWaitNodeGetEvent(CUgraphNode node, CUevent* event) {
+  return GetEvent(node, NodeType::kWait, event);
+}
+HAMI_SIM_API CUresult cuGraphEventWaitNodeSetEvent(CUgraphNode node, CUevent event) {
+  return ChangeEvent(node, NodeType::kWait, event);
+}
+
+HAMI_SIM_API CUresult cuGraphAddChildGraphNode(PLACE_PARAMETERS, CUgraph child_handle) {
+  return Add(PLACE, NodeType::kGraph, [&](Entry&, Node* node) {
+    auto* child = Find<Graph>(child_handle);
+    if (child == nullptr || child == node->graph) return CUDA_ERROR_INVALID_VALUE;
+    node->child = CloneGraph(*child);
+    node->child->owned = true;
+    node->op.kind = OpKind::kChild;
+    return CUDA_SUCCESS;
+  });
+}
+HAMI_SIM_API CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode handle, CUgraph* out) {
+  return With(handle, NodeType::kGraph, [&](Entry&, Node* node) {
+    if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    *out = reinterpret_cast<CUgraph>(node->child);
+    return CUDA_SUCCESS;
+  });
+}
