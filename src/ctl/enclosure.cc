@@ -31,6 +31,10 @@ constexpr size_t kMaxMountInfoBytes = size_t{16} << 20;
 Status Mount(const char* source, const std::string& target, const char* type, unsigned long flags,
              const char* options) {
   if (mount(source, target.c_str(), type, flags, options) == 0) return {};
+  // No such file system in this kernel, or not in a user namespace (overlay before Linux 5.11).
+  if (errno == ENODEV) {
+    return Fail(Code::kUnimplemented, fmt::format("this kernel has no file system {}", type));
+  }
   return FailErrno(fmt::format("mount {} on {}", type != nullptr ? type : source, target));
 }
 
@@ -153,7 +157,8 @@ Status OverlayEtc(const EnclosureSpec& spec, bool privileged) {
   // Relative names: a path of the user's could hold the option separators.
   if (chdir(stage.c_str()) != 0) return FailErrno("enter " + stage);
   // A user's /etc was read-only to him; root may install packages, into the tmpfs.
-  const unsigned long flags = MS_NODEV | (privileged ? 0UL : MS_RDONLY);
+  unsigned long flags = MS_NODEV;
+  if (!privileged) flags |= MS_RDONLY;
   RETURN_IF_ERROR(Mount("hami", kEtc, "overlay", flags, "lowerdir=/etc,upperdir=upper,workdir=work"));
   RETURN_IF_ERROR(kept.BindAgain());
   if (chdir("/") != 0) return FailErrno("enter /");

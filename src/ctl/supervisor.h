@@ -43,6 +43,7 @@ struct SupervisorEvent {
     kStarted,     // value: CMD's PID
     kRefused,     // the enclosure is not possible; code and text say why; the supervisor is gone
     kExecFailed,  // value: errno of execve; the supervisor is gone
+    kStopped,     // value: the signal that stopped CMD; job control of the terminal
     kEnded,       // value: CMD's wait status
     kTreeGone,    // nothing is left
     kStuck,       // value: processes that do not end; the supervisor waits for them alone

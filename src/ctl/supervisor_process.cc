@@ -186,12 +186,16 @@ class SupervisorProcess {
   void ReapChildren() {
     for (;;) {
       int status = 0;
-      const pid_t pid = waitpid(-1, &status, WNOHANG);
+      const pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
       if (pid == 0) return;
       if (pid < 0 && errno == EINTR) continue;
       if (pid < 0) {
         has_children_ = false;
         return;
+      }
+      if (pid > 0 && WIFSTOPPED(status)) {
+        if (pid == command_) Tell(Kind::kStopped, WSTOPSIG(status));
+        continue;
       }
       if (pid == command_) {
         Tell(Kind::kEnded, status);

@@ -165,6 +165,9 @@ CUresult SetKernel(Entry& entry, Node* node, const KernelNodeParamsV1* params, b
 CUresult SetCopy(Entry& entry, Node* node, const CopyParams* params, CUcontext context);
 CUresult SetSet(Entry& entry, Node* node, const SetParams* params, CUcontext context);
 CUresult SetEvent(Node* node, CUevent handle);
+// graph_exec.cc.
+void DestroyExec(Exec* exec);
+CUresult LaunchExec(Entry& entry, Exec* exec, Stream* stream);
 // What a copy or set node does to memory (graph_memory.cc). Moving leaves out what is gone by then.
 CUresult MakeCopyOp(const Context& context, const CopyParams& params, Op* op);
 CUresult MakeSetOp(const Context& context, const SetParams& params, Op* op);

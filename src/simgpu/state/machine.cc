@@ -2,7 +2,7 @@
 
 #include "simgpu/state/machine.h"
 
-#include <dlfcn.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +27,26 @@ bool Exists(const char* path) {
   if (fd < 0) return false;
   os::Close(fd);
   return true;
+}
+
+// The file of the loaded object that contains an address. (dladdr would do, but it has moved between
+// libraries and versions of glibc.)
+struct ObjectSearch {
+  uint64_t address;
+  const char* name;
+};
+int LookAtObject(dl_phdr_info* info, size_t, void* data) {
+  auto* search = static_cast<ObjectSearch*>(data);
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const auto& segment = info->dlpi_phdr[i];
+    const uint64_t begin = info->dlpi_addr + segment.p_vaddr;
+    if (segment.p_type == PT_LOAD && search->address >= begin &&
+        search->address < begin + segment.p_memsz) {
+      search->name = info->dlpi_name;
+      return 1;
+    }
+  }
+  return 0;
 }
 
 int Reopen(const Machine& machine) {
@@ -97,13 +117,13 @@ void RestartClocks(State& state, uint64_t now_ns) {
 bool FindState(const void* address_in_library, char (&path)[kMaxStatePath]) {
   const char* folder = getenv("HAMI_SIM");
   if (folder != nullptr && *folder != 0) return Join(folder, strlen(folder), "/state", path);
-  Dl_info info = {};
-  if (dladdr(address_in_library, &info) != 0 && info.dli_fname != nullptr) {
-    const char* slash = strrchr(info.dli_fname, '/');
-    const size_t bytes = slash == nullptr ? 0 : static_cast<size_t>(slash - info.dli_fname);
-    if (slash != nullptr && Join(info.dli_fname, bytes, "/../state", path) && Exists(path)) {
-      return true;
-    }
+  ObjectSearch search = {reinterpret_cast<uint64_t>(address_in_library), nullptr};
+  dl_iterate_phdr(LookAtObject, &search);
+  const char* slash = search.name == nullptr ? nullptr : strrchr(search.name, '/');
+  if (slash != nullptr &&
+      Join(search.name, static_cast<size_t>(slash - search.name), "/../state", path) &&
+      Exists(path)) {
+    return true;
   }
   return Join(kDefaultState, 0, kDefaultState, path);
 }
