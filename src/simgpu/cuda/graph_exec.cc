@@ -17,7 +17,9 @@ void FreeExec(Exec* exec) {
 
 // Launches of one executable graph follow one another, on whatever streams.
 void QueueBehindLast(Entry& entry, Exec* exec, Stream& stream) {
-  if (!exec->last.recorded || exec->last.place.lane == stream.lane) return;
+  const auto& place = exec->last.place;
+  const bool same = place.lane == stream.lane && place.context == stream.owner->queue;
+  if (!exec->last.recorded || same) return;
   Op op = {};
   op.kind = OpKind::kWait;
   op.work = WorkKind::kWait;

@@ -129,6 +129,7 @@ Graph* CloneGraph(const Graph& graph) {
     Node* node = NewNode(clone, from.type);
     CopyPayload(node, from);
     node->original = from.id;
+    node->disabled = from.disabled;
     if (from.child != nullptr) {
       node->child = CloneGraph(*from.child);
       node->child->owned = true;
