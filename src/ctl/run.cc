@@ -1,316 +1,305 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The order matters: whatever can be found wrong is found before anything is booked, everything is
+// forked before the agent's thread exists, and the share is removed after the last process is gone.
 
 #include "ctl/run.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <optional>
 
-#include "base/bytes.h"
+#include "api/share/agent.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/json_writer.h"
 #include "ctl/agent_socket.h"
 #include "ctl/command_line.h"
-#include "ctl/end_tree.h"
+#include "ctl/driver_choice.h"
 #include "ctl/loader_cache.h"
 #include "ctl/notice.h"
 #include "ctl/preload_library.h"
-#include "ctl/process_tree.h"
 #include "ctl/region_file.h"
 #include "ctl/run_options.h"
+#include "ctl/run_record.h"
+#include "ctl/run_watch.h"
+#include "ctl/share_agent.h"
 #include "ctl/slice.h"
+#include "ctl/state_folder.h"
 #include "ctl/supervisor.h"
 
 namespace hami::ctl {
 namespace {
 
-using Kind = SupervisorEvent::Kind;
-
-constexpr int kNotExecutable = 126;
+constexpr int kCannotExecute = 126;  // as shells have it
 constexpr int kNotFound = 127;
+constexpr char kDefaultPath[] = "/usr/local/bin:/usr/bin:/bin";
 
-int Complain(const Error& error) {
-  Notice(error.message);
-  return ExitCode(error.code);
+using Variables = std::map<std::string, std::string>;
+
+// What is known before anything is booked.
+struct Plan {
+  RunOptions options;
+  DriverChoice driver;
+  Variables variables;
+  std::string program;
+  StateFolder state;
+  PreloadLibrary library;
+  base::Fd record;  // --json
+};
+
+
+bool IsSimulated(const DriverChoice& driver) { return !driver.simulation.empty(); }
+
+Variables TenantVariables(const DriverChoice& driver) {
+  Variables variables = ReadEnvironment(environ);
+  if (!variables.contains("PATH")) variables["PATH"] = kDefaultPath;
+  if (IsSimulated(driver)) {
+    PrependToList(&variables, "LD_LIBRARY_PATH", driver.location.library_folder);
+    // The simulated driver's nvidia-smi.
+    PrependToList(&variables, "PATH", base::JoinPath(driver.simulation, "bin"));
+  }
+  return variables;
 }
 
-std::string DescribeSlice(const Slice& slice) {
-  const Booking& booking = slice.booking;
-  const std::string cores = booking.cores_pct > 0 ? fmt::format("{} % of compute", booking.cores_pct)
-                                                  : "no compute limit";
-  return fmt::format("slice {}: {} and {} of GPU {} ({}, {}){}", booking.name,
-                     base::FormatBytes(booking.memory_bytes), cores, booking.device_index,
-                     booking.device_name, booking.device_uuid,
-                     booking.simulation.empty() ? "" : "; this GPU is simulated");
+Result<base::Fd> OpenRecord(const std::string& path) {
+  if (path.empty()) return base::Fd();
+  if (path == "-") return base::Fd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+  return base::OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+}
+
+std::string DescribeSlice(const Booking& booking) {
+  return fmt::format("slice {}: {} and {} of GPU {} ({}{})", booking.name,
+                     base::FormatBytes(booking.memory_bytes),
+                     booking.cores_pct > 0 ? fmt::format("{} % of compute", booking.cores_pct)
+                                           : "any compute",
+                     booking.device_index, booking.device_name,
+                     booking.simulation.empty() ? "" : ", simulated");
 }
 
 class Run {
  public:
-  Run(const RunOptions& options, std::vector<std::string> arguments)
-      : options_(options), arguments_(std::move(arguments)) {}
+  Run(Plan plan, Slice slice)
+      : plan_(std::move(plan)),
+        slice_(std::move(slice)),
+        region_path_(base::JoinPath(slice_.folder, api::kRegionFile)) {}
 
-  int Main() {
-    HoldSignals();
-    environment_ = ReadEnvironment(environ);
-    const Result<std::string> program = FindProgram(options_.command[0], environment_["PATH"]);
-    if (!program) {
-      Notice(program.error().message);
-      return program.error().code == Code::kNotFound ? kNotFound : kNotExecutable;
-    }
-    Result<DriverChoice> driver = ChooseDriver(options_.simulation, arguments_);
-    if (!driver) return Complain(driver.error());
-    driver_ = std::move(*driver);
-    Result<StateFolder> state = StateFolder::Open();
-    if (!state) return Complain(state.error());
-    state_ = std::move(*state);
-    Result<Slice> slice = TakeSlice(*state_, driver_, options_);
-    if (!slice) return Complain(slice.error());
-    slice_ = std::move(*slice);
-
-    const Status served = Serve(*program);
-    if (!served) exit_code_ = Complain(served.error());
-    Finish();
-    return exit_code_;
+  // The exit code. Whatever happens, the share is removed if nothing holds it.
+  Result<int> Execute() {
+    Result<int> code = StartAndWatch();
+    const RunRecord record = MakeRecord(code.value_or(1));
+    const Status released = Release();
+    if (!code) return code;
+    if (!released) return Fail(released.error());
+    if (plan_.record) RETURN_IF_ERROR(base::WriteAll(plan_.record.get(), WriteRunRecord(record)));
+    return code;
   }
+
+  // The driver did not come back from a call: no destructor may enter it again.
+  bool driver_hangs() const { return driver_hangs_; }
 
  private:
-  // From here on the signals that are passed on to CMD are read, not obeyed.
-  void HoldSignals() {
-    sigset_t held;
-    sigemptyset(&held);
-    for (const int number : kForwardedSignals) sigaddset(&held, number);
-    sigaddset(&held, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &held, &original_mask_);
-    signals_ = base::Fd(signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
+  Result<int> StartAndWatch() {
+    started_ns_ = base::SystemClock().MonotonicNs();
+    sigset_t tenant_mask;
+    ASSIGN_OR_RETURN(const base::Fd signals, TakeSignals(&tenant_mask));
+    ASSIGN_OR_RETURN(const base::Fd listener, ListenForTenants(slice_.folder));
+    SupervisorSpec spec = {.enclosure = MakeEnclosure(),
+                           .program = plan_.program,
+                           .command = plan_.options.command,
+                           .environment = {},
+                           .signal_mask = tenant_mask};
+    plan_.variables["CUDA_VISIBLE_DEVICES"] = slice_.booking.device_uuid;
+    plan_.variables["NVIDIA_VISIBLE_DEVICES"] = slice_.booking.device_uuid;
+    spec.environment = FlattenEnvironment(plan_.variables);
 
-  Status Serve(const std::string& program) {
-    ASSIGN_OR_RETURN(const PreloadLibrary library, FindPreloadLibrary());
-    ASSIGN_OR_RETURN(listener_, ListenForTenants(slice_.folder));
-    SupervisorSpec spec;
-    RETURN_IF_ERROR(Describe(program, library, &spec));
-    RETURN_IF_ERROR(StartTree(&spec, library));
-    if (supervisor_) Watch();
-    return {};
-  }
-
-  Status Describe(const std::string& program, const PreloadLibrary& library, SupervisorSpec* spec) {
-    EnclosureSpec enclosure;
-    enclosure.stage_folder = state_->stage();
-    enclosure.shares_folder = state_->shares();
-    enclosure.share_folder = slice_.folder;
-    enclosure.share_name = slice_.booking.name;
-    enclosure.library = library.content;
-    environment_["CUDA_VISIBLE_DEVICES"] = slice_.booking.device_uuid;
-    environment_["NVIDIA_VISIBLE_DEVICES"] = slice_.booking.device_uuid;
-    if (!driver_.simulation.empty()) {
-      const std::string& folder = driver_.location.library_folder;
-      PrependToList(&environment_, "LD_LIBRARY_PATH", folder);
-      PrependToList(&environment_, "PATH", driver_.simulation + "/bin");
-      const Result<std::string> cache = BuildLoaderCache(folder, slice_.folder);
-      if (cache) enclosure.loader_cache = *cache;
-      else Notice("without ldconfig a program that clears LD_LIBRARY_PATH finds no simulated driver");
+    ASSIGN_OR_RETURN(Supervisor supervisor, Supervisor::Start(spec));
+    SupervisorEvent event = supervisor.Read();
+    if (event.kind == SupervisorEvent::Kind::kRefused) {
+      supervisor.Reap();
+      RETURN_IF_ERROR(Degrade(event, &spec));
+      ASSIGN_OR_RETURN(supervisor, Supervisor::Start(spec));
+      event = supervisor.Read();
     }
-    spec->enclosure = std::move(enclosure);
-    spec->program = program;
-    if (spec->program.find('/') == std::string::npos) spec->program = "./" + spec->program;
-    spec->command = options_.command;
-    spec->environment = FlattenEnvironment(environment_);
-    spec->signal_mask = original_mask_;
-    return {};
-  }
-
-  // Starts the supervisor; where the system forbids the namespace once more without.
-  Status StartTree(SupervisorSpec* spec, const PreloadLibrary& library) {
-    if (!options_.quiet) Notice(DescribeSlice(slice_));
-    ASSIGN_OR_RETURN(Supervisor started, Supervisor::Start(*spec));
-    SupervisorEvent event = started.Read();
-    if (event.kind == Kind::kRefused) {
-      started.Reap();
-      if (event.code != Code::kPermissionDenied && event.code != Code::kUnimplemented) {
-        return Fail(event.code, event.text);
-      }
-      ASSIGN_OR_RETURN(const std::string path, KeepPreloadLibrary(*state_, library));
-      RETURN_IF_ERROR(MarkDegraded(&slice_));
-      Notice("this system allows no mount namespace here (" + event.text +
-             "); the limits hold through LD_PRELOAD, which a program can undo");
-      PrependToList(&environment_, "LD_PRELOAD", path);
-      environment_["HAMI_SHARES"] = slice_.folder;
-      spec->enclosure.reset();
-      spec->environment = FlattenEnvironment(environment_);
-      ASSIGN_OR_RETURN(started, Supervisor::Start(*spec));
-      event = started.Read();
+    if (event.kind == SupervisorEvent::Kind::kExecFailed) {
+      supervisor.Reap();
+      Notice(fmt::format("{}: {}", plan_.program, std::strerror(event.value)));
+      return event.value == ENOENT ? kNotFound : kCannotExecute;
     }
-    if (event.kind == Kind::kStarted) {
-      supervisor_.emplace(std::move(started));
-      return {};
+    if (event.kind != SupervisorEvent::Kind::kStarted) {
+      supervisor.Reap();
+      return Fail(Code::kInternal, "the supervisor ended before it started the command");
     }
-    started.Reap();
-    if (event.kind != Kind::kExecFailed) return Fail(Code::kInternal, "the supervisor ended early");
-    Notice(fmt::format("{}: {}", spec->program, std::strerror(event.value)));
-    exit_code_ = event.value == ENOENT ? kNotFound : kNotExecutable;
-    return {};
-  }
-
-  void Watch() {
     StartAgent();
-    bool over = false;
-    while (!over) {
-      pollfd ready[3] = {{signals_.get(), POLLIN, 0},
-                         {supervisor_->fd(), POLLIN, 0},
-                         {listener_.get(), POLLIN, 0}};
-      if (poll(ready, 3, -1) < 0 && errno != EINTR) break;
-      if ((ready[2].revents & POLLIN) != 0) AnswerTenants(listener_);
-      if ((ready[0].revents & POLLIN) != 0) PassSignals();
-      if (ready[1].revents != 0) over = Handle(supervisor_->Read());
+    const RunOutcome outcome = WatchRun(&supervisor, signals, listener);
+    is_stuck_ = outcome.stuck;
+    return outcome.exit_code;
+  }
+
+  EnclosureSpec MakeEnclosure() {
+    EnclosureSpec spec = {.stage_folder = plan_.state.stage(),
+                          .shares_folder = plan_.state.shares(),
+                          .share_folder = slice_.folder,
+                          .share_name = slice_.booking.name,
+                          .library = plan_.library.content,
+                          .loader_cache = {}};
+    if (IsSimulated(plan_.driver)) {
+      Result<std::string> cache =
+          BuildLoaderCache(plan_.driver.location.library_folder, slice_.folder);
+      if (cache) {
+        spec.loader_cache = std::move(*cache);
+      } else {
+        Notice(fmt::format("programs without LD_LIBRARY_PATH will not find the simulated driver: {}",
+                           cache.error().message));
+      }
     }
-    supervisor_->Reap();
+    return spec;
+  }
+
+  // Without a namespace the environment has to do.
+  Status Degrade(const SupervisorEvent& refusal, SupervisorSpec* spec) {
+    if (refusal.code != Code::kPermissionDenied && refusal.code != Code::kUnimplemented) {
+      return Fail(Code::kInternal,
+                  fmt::format("the slice cannot be mounted: {}", refusal.text));
+    }
+    ASSIGN_OR_RETURN(const std::string library,
+                     KeepPreloadLibrary(plan_.state, plan_.library));
+    RETURN_IF_ERROR(MarkDegraded(&slice_));
+    Notice(fmt::format("degraded: this system allows no mount namespace here ({}); the limits are "
+                       "set by LD_PRELOAD, which a program can undo",
+                       refusal.text));
+    PrependToList(&plan_.variables, "LD_PRELOAD", library);
+    plan_.variables["HAMI_SHARES"] = slice_.folder;
+    spec->enclosure.reset();
+    spec->environment = FlattenEnvironment(plan_.variables);
+    return {};
   }
 
   void StartAgent() {
-    ShareAgentSpec spec;
-    spec.nvml = driver_.nvml.get();
-    spec.region_path = slice_.folder + "/region";
-    spec.device_uuid = slice_.booking.device_uuid;
-    spec.limit_bytes = slice_.booking.memory_bytes;
-    spec.tree_root = getpid();
-    spec.on_escape = options_.on_escape;
-    Result<std::unique_ptr<ShareAgent>> agent = ShareAgent::Start(spec);
-    if (agent) agent_ = std::move(*agent);
-    else Notice("nobody watches the driver's own figures: " + agent.error().message);
-  }
-
-  void PassSignals() {
-    signalfd_siginfo info = {};
-    while (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
-      if (info.ssi_signo == SIGCHLD) continue;
-      const SignalEvent event = FromSignalfd(info);
-      supervisor_->Forward(event);
-      // The shell waits for this process to stop, not for CMD.
-      if (event.number == SIGTSTP) kill(getpid(), SIGSTOP);
+    Result<std::unique_ptr<ShareAgent>> agent =
+        ShareAgent::Start({.nvml = plan_.driver.nvml.get(),
+                           .region_path = region_path_,
+                           .device_uuid = slice_.booking.device_uuid,
+                           .limit_bytes = slice_.booking.memory_bytes,
+                           .tree_root = getpid(),
+                           .on_escape = plan_.options.on_escape});
+    if (agent) {
+      agent_ = std::move(*agent);
+    } else {
+      Notice(fmt::format("this run is not watched from outside: {}", agent.error().message));
     }
   }
 
-  // True when the run is over.
-  bool Handle(const SupervisorEvent& event) {
-    switch (event.kind) {
-      case Kind::kEnded:
-        exit_code_ = ExitCodeOf(event.value);
-        return false;
-      case Kind::kStuck:
-        Notice(fmt::format("{} processes do not end, even by SIGKILL; waiting for them, they may "
-                           "hold the slice",
-                           event.value));
-        return false;
-      case Kind::kTreeGone:
-        return true;
-      case Kind::kLost:
-        Notice("the supervisor was killed; ending what it had started");
-        EndOrphans();
-        exit_code_ = 1;
-        return true;
-      default:
-        return false;
+  RunRecord MakeRecord(int exit_code) {
+    RunRecord record = {.booking = slice_.booking,
+                        .driver_version = plan_.driver.inventory.driver_version,
+                        .exit_code = exit_code};
+    record.duration_ms = (base::SystemClock().MonotonicNs() - started_ns_) / 1'000'000;
+    if (agent_ != nullptr) {
+      ShareFigures figures;
+      driver_hangs_ = !agent_->Stop(&figures);
+      record.memory_high_water_bytes = figures.memory_high_water_bytes;
+      record.escapes = figures.escapes;
     }
+    const Result<RegionFile> region = RegionFile::Open(region_path_);
+    if (!region) return record;
+    const Result<DeviceView> device = region->ReadDevice(0);
+    if (!device) return record;
+    record.throttled_ns = device->throttled_ns;
+    record.refused = device->refused;
+    return record;
   }
 
-  // The supervisor's children are ours now, because we are a subreaper.
-  static void EndOrphans() {
-    TreeEnding ending(base::SystemClock().MonotonicNs());
-    ending.Hurry();
-    while (ReapEnded()) {
-      int refused = 0;
-      switch (ending.Step(base::SystemClock().MonotonicNs())) {
-        case TreeEnding::Action::kNothing: break;
-        case TreeEnding::Action::kTerminate: SignalTree(SIGTERM, &refused); break;
-        case TreeEnding::Action::kKill: SignalTree(SIGKILL, &refused); break;
-      }
-      if (ending.IsStuck(base::SystemClock().MonotonicNs())) return;
-      usleep(10'000);
+  Status Release() {
+    if (is_stuck_) return {};  // its processes hold it; a later sweep removes it
+    const Status released = ReleaseSlice(plan_.state, std::move(slice_));
+    if (!released && released.error().code == Code::kFailedPrecondition) {
+      Notice("the slice stays taken: " + released.error().message);
+      return {};
     }
+    return released;
   }
 
-  void Finish() {
-    DeviceView device;
-    if (const Result<RegionFile> region = RegionFile::Open(slice_.folder + "/region")) {
-      if (const Result<DeviceView> seen = region->ReadDevice(0)) device = *seen;
-    }
-    ShareFigures figures;
-    bool agent_stopped = true;
-    if (agent_) {
-      agent_stopped = agent_->Stop(&figures);
-      if (agent_stopped) agent_.reset();
-    }
-    if (!options_.json_path.empty()) WriteRecord(device, figures);
-    const Status returned = ReturnSlice(*state_, &slice_);
-    if (!returned) Notice("the slice stays taken: " + returned.error().message);
-    // A thread that hangs in the driver cannot be joined; nothing is left to destroy by force.
-    if (!agent_stopped) _exit(exit_code_);
-  }
-
-  void WriteRecord(const DeviceView& device, const ShareFigures& figures) {
-    const Booking& booking = slice_.booking;
-    base::JsonWriter json;
-    json.BeginObject();
-    json.Key("name").Value(booking.name);
-    json.Key("device").Value(booking.device_uuid);
-    json.Key("device_name").Value(booking.device_name);
-    json.Key("simulated").Value(!booking.simulation.empty());
-    json.Key("memory_bytes").Value(booking.memory_bytes);
-    json.Key("cores_pct").Value(booking.cores_pct);
-    json.Key("degraded").Value(booking.degraded);
-    json.Key("exit_code").Value(exit_code_);
-    json.Key("memory_high_water_bytes").Value(figures.memory_high_water_bytes);
-    json.Key("refused_allocations").Value(device.refused);
-    json.Key("charged_gpu_ns").Value(device.charged_gpu_ns);
-    json.Key("throttled_ns").Value(device.throttled_ns);
-    json.Key("escapes").Value(figures.escapes);
-    json.EndObject();
-    const std::string text = std::move(json).Take() + "\n";
-    if (options_.json_path == "-") {
-      std::fputs(text.c_str(), stdout);
-      std::fflush(stdout);
-      return;
-    }
-    const Status written = base::WriteFileAtomically(options_.json_path, text, 0644);
-    if (!written) Notice("no record: " + written.error().message);
-  }
-
-  const RunOptions& options_;
-  const std::vector<std::string> arguments_;
-  sigset_t original_mask_ = {};
-  base::Fd signals_;
-  std::map<std::string, std::string> environment_;
-  DriverChoice driver_;
-  std::optional<StateFolder> state_;
+  Plan plan_;
   Slice slice_;
-  base::Fd listener_;
-  std::optional<Supervisor> supervisor_;
+  const std::string region_path_;
+  int64_t started_ns_ = 0;
+  bool is_stuck_ = false;
+  bool driver_hangs_ = false;
   std::unique_ptr<ShareAgent> agent_;
-  int exit_code_ = 1;
 };
+
+// Everything that can be wrong before a slice is taken. The exit code of a shell if CMD cannot be
+// run, in `*exit_code`.
+Result<Plan> MakePlan(RunOptions options, const std::vector<std::string>& arguments,
+                      int* exit_code) {
+  ASSIGN_OR_RETURN(DriverChoice driver, ChooseDriver(options.simulation, arguments));
+  Variables variables = TenantVariables(driver);
+  Result<std::string> program = FindProgram(options.command.front(), variables["PATH"]);
+  if (!program) {
+    *exit_code = program.error().code == Code::kPermissionDenied ? kCannotExecute : kNotFound;
+    return Fail(std::move(program).error());
+  }
+  ASSIGN_OR_RETURN(StateFolder state, StateFolder::Open());
+  ASSIGN_OR_RETURN(PreloadLibrary library, FindPreloadLibrary());
+  return Plan{.options = std::move(options),
+              .driver = std::move(driver),
+              .variables = std::move(variables),
+              .program = std::move(*program),
+              .state = std::move(state),
+              .library = std::move(library),
+              .record = {}};
+}
+
+Result<int> RunWith(RunOptions options, const std::vector<std::string>& arguments,
+                    int* exit_code) {
+  ASSIGN_OR_RETURN(Plan plan, MakePlan(std::move(options), arguments, exit_code));
+  if (IsSimulated(plan.driver)) {
+    Notice("the GPU is simulated: " + plan.driver.simulation_says);
+  }
+  const SliceRequest request = {.wish = plan.options.wish,
+                                .name = plan.options.name,
+                                .policy = plan.options.policy,
+                                .command = plan.options.command};
+  ASSIGN_OR_RETURN(Slice slice, BookSlice(plan.state, plan.driver, request));
+  Result<base::Fd> record = OpenRecord(plan.options.json_path);
+  if (!record) {
+    RETURN_IF_ERROR(ReleaseSlice(plan.state, std::move(slice)));
+    return Fail(std::move(record).error());
+  }
+  plan.record = std::move(*record);
+  if (!plan.options.quiet) Notice(DescribeSlice(slice.booking));
+  Run run(std::move(plan), std::move(slice));
+  Result<int> code = run.Execute();
+  if (run.driver_hangs()) {
+    Notice("the driver does not answer");
+    _exit(code.value_or(1));
+  }
+  return code;
+}
 
 }  // namespace
 
 int RunMain(const std::vector<std::string>& arguments) {
-  const Result<RunOptions> options = ParseRunOptions(arguments);
+  Result<RunOptions> options = ParseRunOptions(arguments);
   if (!options) {
-    Notice(options.error().message + "\nSee `hami run --help`.");
+    Notice(options.error().message + "\nSee hami run --help.");
     return ExitCode(options.error().code);
   }
   if (options->help) {
     std::fputs(std::string(RunHelp()).c_str(), stdout);
     return 0;
   }
-  return Run(*options, arguments).Main();
+  int exit_code = 0;
+  const Result<int> code = RunWith(std::move(*options), arguments, &exit_code);
+  if (code) return *code;
+  Notice(code.error().message);
+  return exit_code != 0 ? exit_code : ExitCode(code.error().code);
 }
 
 }  // namespace hami::ctl

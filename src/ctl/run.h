@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `hami run`: books a slice, starts CMD in it, stays until CMD's tree is gone, gives the slice back.
+// `hami run`: books a slice, runs CMD inside it, and is the agent of the share while it lives.
+// Public face of the folder with hami.h.
 
 #pragma once
 
@@ -9,8 +10,7 @@
 
 namespace hami::ctl {
 
-// `arguments`: what follows `hami run`. Returns the exit code (RunHelp lists them). The process must
-// have one thread.
+// `arguments`: what follows `hami run`. Returns the exit code (RunHelp lists them).
 int RunMain(const std::vector<std::string>& arguments);
 
 }  // namespace hami::ctl
