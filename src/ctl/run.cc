@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "api/share/agent.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "ctl/agent_socket.h"
@@ -217,7 +218,7 @@ class Run {
 
   Status Release() {
     if (is_stuck_) return {};  // its processes hold it; a later sweep removes it
-    const Status released = ReleaseSlice(plan_.state, std::move(slice_));
+    const Status released = ReturnSlice(plan_.state, &slice_);
     if (!released && released.error().code == Code::kFailedPrecondition) {
       Notice("the slice stays taken: " + released.error().message);
       return {};
@@ -262,14 +263,10 @@ Result<int> RunWith(RunOptions options, const std::vector<std::string>& argument
   if (IsSimulated(plan.driver)) {
     Notice("the GPU is simulated: " + plan.driver.simulation_says);
   }
-  const SliceRequest request = {.wish = plan.options.wish,
-                                .name = plan.options.name,
-                                .policy = plan.options.policy,
-                                .command = plan.options.command};
-  ASSIGN_OR_RETURN(Slice slice, BookSlice(plan.state, plan.driver, request));
+  ASSIGN_OR_RETURN(Slice slice, TakeSlice(plan.state, plan.driver, plan.options));
   Result<base::Fd> record = OpenRecord(plan.options.json_path);
   if (!record) {
-    RETURN_IF_ERROR(ReleaseSlice(plan.state, std::move(slice)));
+    RETURN_IF_ERROR(ReturnSlice(plan.state, &slice));
     return Fail(std::move(record).error());
   }
   plan.record = std::move(*record);

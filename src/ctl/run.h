@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `hami run`: books a slice, runs CMD inside it, and is the agent of the share while it lives.
-// Public face of the folder with hami.h.
+// Public face of the folder with dispatch.h.
 
 #pragma once
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The grant of one run: finds a device with room, writes limits and booking, and takes them back.
+//
+// Invariant: between the decision and the booking nobody else decides (the state folder's lock).
 
 #pragma once
 
@@ -32,5 +34,8 @@ Status MarkDegraded(Slice* slice);
 
 // Lets the hold go and removes the share, unless processes still use it.
 Status ReturnSlice(const StateFolder& state, Slice* slice);
+
+// "python3-4711" of /usr/bin/python3 and 4711.
+std::string NameSlice(const std::string& program, int pid);
 
 }  // namespace hami::ctl
