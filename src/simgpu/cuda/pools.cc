@@ -75,7 +75,7 @@ bool FreePooledNow(Entry&, uint64_t address, CUresult* result) {
   const bool is_allocation = block != nullptr && block->base == address;
   *result = is_allocation ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
   // cuMemFree does not synchronise for memory of a pool: the program promises that nothing queued
-  // still uses it.
+  // still uses it (CUDA manual, cuMemFree).
   if (is_allocation) {
     Pool* pool = block->segment->pool;
     ReturnBlock(block, Place{});
