@@ -49,6 +49,11 @@ void Invalidate(Capture* capture);
 // What a captured stream makes of work. INVALIDATED where the capture is broken.
 CUresult CaptureOp(Stream& stream, const Op& op);
 CUresult CaptureNode(Stream& stream, NodeType type, Node** node);
+// Says more of the node that CaptureOp has just made: what each launch does to memory, or what the
+// parameters of the kernel are. Nothing happens where the stream is not captured.
+void KeepCopy(Stream& stream, uint64_t to, uint64_t from, uint64_t bytes);
+void KeepSet(Stream& stream, uint64_t to, uint32_t pattern, uint32_t width, uint64_t count);
+void KeepArgs(Stream& stream, void** params, void** extra);
 CUresult CaptureRecord(Stream& stream, Event& event);
 // Also for a stream that is not captured and an event that is: the stream joins.
 CUresult CaptureWait(Stream& stream, Event& event);

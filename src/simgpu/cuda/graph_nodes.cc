@@ -16,18 +16,26 @@ Context* ContextFor(const Entry& entry, CUcontext handle) {
   return Find<Context>(handle != nullptr ? reinterpret_cast<void*>(handle) : entry.context);
 }
 
-// Where the values lie in a buffer that was given by CU_LAUNCH_PARAM_BUFFER_POINTER, which is 1.
-const char* BufferOf(void** extra) {
+// Where the values lie in a buffer, as given by CU_LAUNCH_PARAM_BUFFER_POINTER, which is 1, and
+// CU_LAUNCH_PARAM_BUFFER_SIZE, which is 2.
+const char* BufferOf(void** extra, size_t* bytes) {
+  const char* buffer = nullptr;
+  *bytes = 0;
   for (; extra != nullptr && *extra != nullptr; extra += 2) {
-    if (reinterpret_cast<uint64_t>(extra[0]) == 1) return static_cast<const char*>(extra[1]);
+    const auto key = reinterpret_cast<uint64_t>(extra[0]);
+    if (key == 1) buffer = static_cast<const char*>(extra[1]);
+    if (key == 2) *bytes = *static_cast<const size_t*>(extra[1]);
   }
-  return nullptr;
+  return buffer;
 }
 
-void KeepArgs(const Function& function, const KernelNodeParamsV1& params, KernelArgs* args) {
-  const char* buffer = BufferOf(params.extra);
-  if (function.param_count == 0 || (params.params == nullptr && buffer == nullptr)) return;
+}  // namespace
+
+KernelArgs MakeArgs(const Function& function, void** params, void** extra) {
+  size_t buffer_bytes = 0;
+  const char* buffer = BufferOf(extra, &buffer_bytes);
   KernelArgs kept = {};
+  if (function.param_count == 0 || (params == nullptr && buffer == nullptr)) return kept;
   kept.count = function.param_count;
   for (uint32_t i = 0; i < kept.count; ++i) {
     const uint32_t end = function.params[i].offset + function.params[i].bytes;
@@ -37,14 +45,15 @@ void KeepArgs(const Function& function, const KernelNodeParamsV1& params, Kernel
   kept.pointers = static_cast<void**>(AllocateZeroed(kept.count * sizeof(void*)));
   for (uint32_t i = 0; i < kept.count; ++i) {
     const KernelParam& param = function.params[i];
-    const void* from = params.params != nullptr ? params.params[i] : buffer + param.offset;
     kept.pointers[i] = kept.data + param.offset;
-    memcpy(kept.pointers[i], from, param.bytes);
+    if (params != nullptr) {
+      memcpy(kept.pointers[i], params[i], param.bytes);
+    } else if (param.offset + param.bytes <= buffer_bytes) {
+      memcpy(kept.pointers[i], buffer + param.offset, param.bytes);
+    }
   }
-  *args = kept;
+  return kept;
 }
-
-}  // namespace
 
 CUresult SetKernel(Entry& entry, Node* node, const KernelNodeParamsV1* params, bool second) {
   if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
@@ -60,11 +69,9 @@ CUresult SetKernel(Entry& entry, Node* node, const KernelNodeParamsV1* params, b
                                        params->shared_bytes, params->params, params->extra, &op);
   if (result != CUDA_SUCCESS) return result;
   // The new values may be the old ones, as GetParams gave them.
-  KernelArgs args = {};
-  KeepArgs(*op.launch.function, *params, &args);
-  CopyArgs(&node->args, args);
-  Deallocate(args.data);
-  Deallocate(args.pointers);
+  const KernelArgs args = MakeArgs(*op.launch.function, params->params, params->extra);
+  FreeArgs(&node->args);
+  node->args = args;
   node->op = op;
   node->context = context;
   return CUDA_SUCCESS;

@@ -11,12 +11,6 @@ namespace {
 
 uint64_t newest_mark;
 
-void FreeArgs(KernelArgs* args) {
-  Deallocate(args->data);
-  Deallocate(args->pointers);
-  *args = {};
-}
-
 void FreeNode(Node* node) {
   if (node->child != nullptr) DestroyGraph(node->child);
   FreeArgs(&node->args);
@@ -96,6 +90,12 @@ void DestroyNode(Node* node) {
     Remove(nodes.items[i]->dependencies, node);
   }
   FreeNode(node);
+}
+
+void FreeArgs(KernelArgs* args) {
+  Deallocate(args->data);
+  Deallocate(args->pointers);
+  *args = {};
 }
 
 void CopyArgs(KernelArgs* to, const KernelArgs& from) {

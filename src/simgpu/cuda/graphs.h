@@ -14,6 +14,7 @@
 
 namespace hami::simgpu::cuda {
 
+struct Function;
 struct Graph;
 
 // The vendor's CUgraphNodeType.
@@ -146,6 +147,7 @@ void DestroyNode(Node* node);
 // What the node does, without its place in the graph.
 void CopyPayload(Node* to, const Node& from);
 void CopyArgs(KernelArgs* to, const KernelArgs& from);
+void FreeArgs(KernelArgs* args);
 
 // Appends the nodes, each behind what it depends on, those of child graphs behind their node.
 // False: there is a cycle through *bad.
@@ -160,7 +162,8 @@ CUresult ReadNodes(const Graph* graph, const CUgraphNode* handles, size_t count,
 // Edges carry no data here: what is asked for must be nothing.
 CUresult CheckEdgeData(const CUgraphEdgeData* data, size_t count);
 
-// graph_nodes.cc. Shared with executable graphs.
+// graph_nodes.cc. Shared with executable graphs and captures.
+KernelArgs MakeArgs(const Function& function, void** params, void** extra);
 CUresult SetKernel(Entry& entry, Node* node, const KernelNodeParamsV1* params, bool second);
 CUresult SetCopy(Entry& entry, Node* node, const CopyParams* params, CUcontext context);
 CUresult SetSet(Entry& entry, Node* node, const SetParams* params, CUcontext context);
