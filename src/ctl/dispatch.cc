@@ -3,6 +3,7 @@
 #include "ctl/dispatch.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "ctl/notice.h"
 #include "ctl/run.h"
 #include "simctl/sim.h"
 #include "smi/smi.h"
@@ -30,6 +32,9 @@ memory and compute.
 
 Each command explains itself: hami COMMAND --help
 
+Where slices and simulations are kept: $HAMI_STATE_DIR, else /run/hami for root,
+else $XDG_RUNTIME_DIR/hami or /tmp/hami-UID.
+
 examples:
   hami run --gpumem 10Gi --gpucores 50 -- python train.py
   hami smi
@@ -44,11 +49,29 @@ int PrintVersion() {
   return 0;
 }
 
+// A command of a person says nothing but what is wrong, unless asked.
+bool StartCommandLog() {
+  base::LogOptions options = {.level = base::LogLevel::kWarn};
+  const char* const level = std::getenv("HAMI_LOG_LEVEL");
+  if (level != nullptr && *level != '\0') {
+    const Result<base::LogLevel> parsed = base::ParseLogLevel(level);
+    if (!parsed) {
+      Notice("HAMI_LOG_LEVEL: " + parsed.error().message);
+      return false;
+    }
+    options.level = *parsed;
+  }
+  base::StartLog(options);
+  LOG_INFO("start", Field("version", base::VersionLine("hami")));
+  return true;
+}
+
 }  // namespace
 
 int HamiMain(int argc, char** argv) {
-  const char* slash = std::strrchr(argv[0], '/');
-  const std::string_view self = slash == nullptr ? argv[0] : slash + 1;
+  const char* const name = argc > 0 ? argv[0] : "hami";
+  const char* const slash = std::strrchr(name, '/');
+  const std::string_view self = slash == nullptr ? name : slash + 1;
   if (self == "nvidia-smi") return smi::SmiMain(argc, argv);
   if (argc < 2) {
     std::fputs(kHelp, stderr);
@@ -60,11 +83,11 @@ int HamiMain(int argc, char** argv) {
     return 0;
   }
   if (command == "version" || command == "--version") return PrintVersion();
-  LOG_DEBUG("started", base::Field("version", base::VersionLine("hami")));
+  if (!StartCommandLog()) return 2;
   if (command == "run") return RunMain(std::vector<std::string>(argv + 2, argv + argc));
   if (command == "smi") return smi::SmiMain(argc - 1, argv + 1);
   if (command == "sim") return simctl::SimMain(argc - 1, argv + 1);
-  std::fprintf(stderr, "hami: there is no command \"%s\"; see `hami --help`\n", argv[1]);
+  Notice("there is no command \"" + std::string(command) + "\". See hami --help.");
   return 2;
 }
 

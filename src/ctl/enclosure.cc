@@ -79,20 +79,24 @@ Status MapOnlySelf(uid_t uid, gid_t gid) {
   return WriteProcFile("/proc/self/gid_map", fmt::format("{0} {0} 1\n", gid));
 }
 
+// Seccomp filters, sysctls, limits and kernels without namespaces refuse with different numbers (EPERM,
+// ENOSPC, EUSERS, ENOSYS, EINVAL); all mean that it is not to be had here.
+tl::unexpected<Error> NamespaceRefused(std::string_view what, int error_number) {
+  Error error = ErrnoError(error_number, what);
+  error.code = Code::kPermissionDenied;
+  return Fail(std::move(error));
+}
+
 // True: with privileges of the host; false: inside a user namespace.
 Result<bool> LeaveMountNamespace() {
   const uid_t uid = geteuid();
   const gid_t gid = getegid();
   if (uid == 0) {
     if (unshare(CLONE_NEWNS) == 0) return true;
-    if (errno != EPERM) return FailErrno("new mount namespace");
+    if (errno != EPERM) return NamespaceRefused("new mount namespace", errno);
   }
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
-    // ENOSPC: /proc/sys/user/max_*_namespaces is used up or 0, a way of forbidding them.
-    if (errno == ENOSPC) {
-      return Fail(Code::kPermissionDenied, "new user namespace: the limit of namespaces is reached");
-    }
-    return FailErrno("new user namespace");
+    return NamespaceRefused("new user namespace", errno);
   }
   RETURN_IF_ERROR(MapOnlySelf(uid, gid));
   return false;
