@@ -34,8 +34,13 @@ inline constexpr uint32_t kLegacyLane = 0;
 inline constexpr uint32_t kFirstBlockingLane = 1;
 inline constexpr uint32_t kFirstNonBlockingLane = 21;
 
-// Lock bytes, far behind the end of the file (F_OFD_SETLK): one for each client.
+// Lock bytes, far behind the end of the file (F_OFD_SETLK): one for each client, one for each process
+// that takes the lock word (lock.h). A client's is inherited by forked children, an owner's is not.
 inline constexpr int64_t kClientLockOffset = int64_t{1} << 40;
+inline constexpr int64_t kOwnerLockOffset = kClientLockOffset + (int64_t{1} << 20);
+inline constexpr int64_t kTakeoverLockOffset = kClientLockOffset + (int64_t{1} << 21);
+inline constexpr uint32_t kMaxOwners = 4 * kMaxClients;
+inline constexpr uint32_t kUnknownOwner = kMaxOwners;  // never judged dead
 
 // Work of a client on a device within sampling periods, as NVML reports utilisation.
 inline constexpr uint64_t kLoadPeriodNs = 1'000'000'000 / 6;
@@ -140,7 +145,7 @@ struct Ring {
 struct State {
   uint64_t magic;  // written last
   uint32_t version;
-  uint32_t lock;  // 0: free; else client + 1, and kLockWaiters
+  uint32_t lock;  // 0: free; else the owner's number + 1, and kLockWaiters
   uint64_t bytes;
   uint64_t created_ns;    // CLOCK_MONOTONIC
   uint64_t created_wall_us;

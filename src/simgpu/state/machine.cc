@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "simgpu/state/os.h"
 #include "simgpu/state/lock.h"
+#include "simgpu/state/os.h"
 
 namespace hami::simgpu {
 namespace {
@@ -49,14 +49,6 @@ int LookAtObject(dl_phdr_info* info, size_t, void* data) {
   return 0;
 }
 
-int Reopen(const Machine& machine) {
-  const int fd = os::OpenReadWrite(machine.path);
-  if (fd < 0) return -1;
-  if (os::IsSameFile(fd, machine.file_device, machine.file_inode)) return fd;
-  os::Close(fd);
-  return -1;
-}
-
 void FreeClient(State& state, uint32_t slot) {
   Client& client = state.clients[slot];
   for (uint32_t i = 0; i < state.contexts_high; ++i) {
@@ -72,35 +64,6 @@ void FreeClient(State& state, uint32_t slot) {
   client.in_use = 0;
 }
 
-// The first slot whose byte nobody holds. What its last holder left is freed first.
-int TakeSlot(int fd, State& state, bool observer) {
-  for (uint32_t slot = 0; slot < kMaxClients; ++slot) {
-    if (!os::TryLock(fd, kClientLockOffset + slot)) continue;
-    // The slot is ours now; whoever reaps sees it held. The lock word may carry its number from a
-    // dead owner: then the takeover repairs the state before anybody reads it.
-    Machine self;
-    self.state = &state;
-    self.client = slot;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    uint32_t word = __atomic_load_n(&state.lock, __ATOMIC_ACQUIRE);
-    if ((word & ~kLockWaiters) == slot + 1) ForceUnlock(state, word);
-    LockGuard guard(self);
-    if (state.clients_high <= slot) state.clients_high = slot + 1;
-    Client& client = state.clients[slot];
-    if (client.in_use != 0) FreeClient(state, slot);
-    const uint32_t generation = client.generation + 1;
-    memset(&client, 0, sizeof(client));
-    client.generation = generation;
-    client.observer = observer ? 1 : 0;
-    client.pid = os::ProcessId();
-    client.host_pid = os::OuterProcessId();
-    client.attached_ns = os::NowNs();
-    client.in_use = 1;
-    return static_cast<int>(slot);
-  }
-  return -1;
-}
-
 // A state from before a reboot: its clock is ahead of this boot's.
 void RestartClocks(State& state, uint64_t now_ns) {
   if (state.created_ns <= now_ns) return;
@@ -110,6 +73,34 @@ void RestartClocks(State& state, uint64_t now_ns) {
     device.load = {};
     device.current = -1;
   }
+}
+
+// The first slot whose byte nobody holds. Whoever reaps sees it held from then on.
+bool TakeSlot(int fd, Machine* machine) {
+  for (uint32_t slot = 0; slot < kMaxClients; ++slot) {
+    if (!os::TryLock(fd, kClientLockOffset + slot)) continue;
+    machine->client = slot;
+    return true;
+  }
+  return false;
+}
+
+// Frees what the slot's last holder left, and writes the new one's record.
+void EnterClient(const Machine& machine, bool observer) {
+  State& state = *machine.state;
+  const LockGuard guard(machine);
+  RestartClocks(state, os::NowNs());
+  if (state.clients_high <= machine.client) state.clients_high = machine.client + 1;
+  Client& client = state.clients[machine.client];
+  if (client.in_use != 0) FreeClient(state, machine.client);
+  const uint32_t generation = client.generation + 1;
+  memset(&client, 0, sizeof(client));
+  client.generation = generation;
+  client.observer = observer ? 1 : 0;
+  client.pid = os::ProcessId();
+  client.host_pid = os::OuterProcessId();
+  client.attached_ns = os::NowNs();
+  client.in_use = 1;
 }
 
 }  // namespace
@@ -139,22 +130,19 @@ AttachStatus Attach(const char* path, bool observer, Machine* machine) {
     made.state = static_cast<State*>(os::MapShared(fd, sizeof(State)));
     if (made.state != nullptr && made.state->magic == kStateMagic &&
         made.state->version == kStateVersion) {
-      const int slot = TakeSlot(fd, *made.state, observer);
-      made.client = static_cast<uint32_t>(slot);
-      status = slot < 0 ? AttachStatus::kNoSlot : AttachStatus::kOk;
+      status = AttachStatus::kNoSlot;
+      if (TakeSlot(fd, &made)) status = OpenOwner(&made) ? AttachStatus::kOk : AttachStatus::kNoLocks;
     }
   }
   // The mapping keeps the open file, and with it the lock.
   os::Close(fd);
-  if (status != AttachStatus::kOk) {
-    if (made.state != nullptr) os::Unmap(made.state, sizeof(State));
+  if (status == AttachStatus::kOk) {
+    EnterClient(made, observer);
+    *machine = made;
     return status;
   }
-  {
-    LockGuard guard(made);
-    RestartClocks(*made.state, os::NowNs());
-  }
-  *machine = made;
+  CloseOwner(&made);
+  if (made.state != nullptr) os::Unmap(made.state, sizeof(State));
   return status;
 }
 
@@ -164,6 +152,7 @@ void Detach(Machine* machine) {
     LockGuard guard(*machine);
     FreeClient(*machine->state, machine->client);
   }
+  CloseOwner(machine);
   os::Unmap(machine->state, sizeof(State));
   machine->state = nullptr;
 }
@@ -173,7 +162,7 @@ int ReapDead(const Machine& machine, State& state) {
   int reaped = 0;
   for (uint32_t slot = 0; slot < state.clients_high; ++slot) {
     if (state.clients[slot].in_use == 0 || slot == machine.client) continue;
-    if (fd < 0 && (fd = Reopen(machine)) < 0) return 0;
+    if (fd < 0 && (fd = ReopenState(machine)) < 0) return 0;
     if (os::IsLocked(fd, kClientLockOffset + slot)) continue;
     FreeClient(state, slot);
     ++state.reaped;
@@ -181,14 +170,6 @@ int ReapDead(const Machine& machine, State& state) {
   }
   if (fd >= 0) os::Close(fd);
   return reaped;
-}
-
-bool IsClientDead(const Machine& machine, uint32_t slot) {
-  const int fd = Reopen(machine);
-  if (fd < 0) return false;
-  const bool dead = !os::IsLocked(fd, kClientLockOffset + slot);
-  os::Close(fd);
-  return dead;
 }
 
 void Repair(State& state) {
@@ -199,11 +180,13 @@ void Repair(State& state) {
       if (state.clients[c].in_use != 0) used += state.clients[c].devices[d].used_bytes;
     }
     state.devices[d].used_bytes = used;
+    for (uint32_t c = 0; c < state.clients_high; ++c) state.clients[c].devices[d].contexts = 0;
     for (uint64_t& word : state.devices[d].active) word = 0;
   }
   for (uint32_t i = 0; i < state.contexts_high; ++i) {
     Context& context = state.contexts[i];
     if (context.in_use == 0) continue;
+    ++state.clients[context.client].devices[context.device].contexts;
     context.pending = 0;
     for (uint32_t lane = 0; lane < kLanes; ++lane) {
       if (context.lanes[lane].submitted != context.lanes[lane].completed) {

@@ -18,9 +18,13 @@ inline constexpr int kMaxStatePath = 1024;
 
 enum class AttachStatus { kOk, kNoState, kWrongState, kNoSlot, kNoLocks };
 
+struct Owner;  // of the lock: lock.cc
+
 struct Machine {
   State* state = nullptr;
+  Owner* owner = nullptr;
   uint32_t client = 0;
+  bool owner_survives_fork = false;  // on kernels without MADV_WIPEONFORK
   uint64_t file_device = 0;
   uint64_t file_inode = 0;
   char path[kMaxStatePath] = {};

@@ -93,6 +93,12 @@ void* MapShared(int fd, size_t bytes) {
   return mapped == MAP_FAILED ? nullptr : mapped;
 }
 
+void* MapSharedNotForked(int fd, size_t bytes) {
+  void* mapped = MapShared(fd, bytes);
+  if (mapped != nullptr) madvise(mapped, bytes, MADV_DONTFORK);
+  return mapped;
+}
+
 void* MapPrivate(size_t bytes, bool writable) {
   void* mapped = mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -109,6 +115,11 @@ void Discard(void* address, size_t bytes) { madvise(address, bytes, MADV_DONTNEE
 bool TryLock(int fd, int64_t offset) {
   struct flock lock = ByteLock(F_WRLCK, offset);
   return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+void ReleaseLock(int fd, int64_t offset) {
+  struct flock lock = ByteLock(F_UNLCK, offset);
+  fcntl(fd, F_OFD_SETLK, &lock);
 }
 
 bool IsLocked(int fd, int64_t offset) {

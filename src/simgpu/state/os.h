@@ -24,12 +24,14 @@ bool IsSameFile(int fd, uint64_t device, uint64_t inode);
 bool FileIdentity(int fd, uint64_t* device, uint64_t* inode, uint64_t* bytes);
 
 void* MapShared(int fd, size_t bytes);        // read and write; nullptr
+void* MapSharedNotForked(int fd, size_t bytes);  // a forked child has no such mapping
 void* MapPrivate(size_t bytes, bool writable);  // reserves addresses, takes no memory; nullptr
 void Unmap(void* address, size_t bytes);
 void Discard(void* address, size_t bytes);  // reads as zero again
 
 // Locks on one byte that belong to the open file (F_OFD_SETLK).
 bool TryLock(int fd, int64_t offset);
+void ReleaseLock(int fd, int64_t offset);
 bool IsLocked(int fd, int64_t offset);  // by another open file
 
 // A page that reads 0 in a forked child (MADV_WIPEONFORK); nullptr where the kernel cannot.
