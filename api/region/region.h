@@ -127,7 +127,8 @@ struct alignas(128) DeviceExtension {
   uint64_t charged_gpu_ns;      // GPU time granted since the region was made
   uint64_t throttled_ns;        // time callers slept for the limit
   uint32_t cost_scale_q16;      // written by the agent: true cost over estimated cost, 65536 = 1.0
-  uint32_t neighbour_busy_pct;  // written by the agent: what others used of this device lately
+  // Written by the agent: 1 + the percent that others used of this device lately; 0: nobody looks.
+  uint32_t neighbour_busy_pct;
   uint64_t refused;             // allocations refused since the region was made
   uint64_t unused[3];
 };

@@ -139,7 +139,7 @@ Status RegionFile::WriteCostScale(int device, uint32_t scale_q16) const {
 Status RegionFile::WriteNeighbourBusy(int device, uint32_t busy_pct) const {
   return WriteAt(file_.get(),
                  DeviceOffset(device) + offsetof(api::DeviceExtension, neighbour_busy_pct),
-                 busy_pct);
+                 busy_pct + 1);  // 0 means that nobody looks
 }
 
 Status RegionFile::ReapDeadSlots() const {

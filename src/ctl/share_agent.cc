@@ -121,6 +121,18 @@ void ShareAgent::Look() {
       std::max(figures_.memory_high_water_bytes, usage.driver_bytes);
 }
 
+bool ShareAgent::IsAlone() const {
+  for (const Sight& sight : sights_) {
+    if (sight.device.granted_as != kGrantedDevice) continue;
+    const Result<std::vector<gpu::DeviceProcess>> processes =
+        gpu::ListProcesses(*spec_.nvml, sight.handle);
+    return processes && std::ranges::all_of(*processes, [this](const gpu::DeviceProcess& process) {
+      return IsBelow(spec_.tree_root, process.pid);
+    });
+  }
+  return false;
+}
+
 void ShareAgent::LookAtCompute() {
   const Result<DeviceView> device = region_.ReadDevice(kGrantedDevice);
   const Result<std::map<int, uint64_t>> busy = sampler_->Sample();
@@ -141,7 +153,13 @@ void ShareAgent::LookAtCompute() {
   const uint64_t charged_ns = device->charged_gpu_ns;
   const uint64_t delta_ns = charged_ns > charged_gpu_ns_ ? charged_ns - charged_gpu_ns_ : 0;
   charged_gpu_ns_ = charged_ns;
-  if (last_look_ns_ != 0) {
+  if (last_look_ns_ == 0) {
+    // Nothing to compare with yet; but where nobody else holds the device nobody computes on it.
+    if (IsAlone()) {
+      const Status written = region_.WriteNeighbourBusy(kGrantedDevice, 0);
+      if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
+    }
+  } else {
     cost_scale_ = gpu::Learn(cost_scale_, ours_ns, delta_ns);
     const uint64_t busy_pct = others_ns * 100 / static_cast<uint64_t>(elapsed_ns);
     Status written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));

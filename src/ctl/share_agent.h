@@ -67,6 +67,7 @@ class ShareAgent {
   Status FindDevices();
   void Run();
   void Look();
+  bool IsAlone() const;  // nobody else holds the granted device
   void LookAtCompute();
   void Report(const Escape& escape);
 

@@ -106,6 +106,14 @@ uint32_t CostScale(const DevicePart& part) {
   return scale < kLeast ? kLeast : scale > kMost ? kMost : scale;
 }
 
+// Whether an agent looks at the device and sees (almost) nobody else on it.
+bool AreNeighboursIdle(const DevicePart& part) {
+  constexpr uint32_t kIdlePct = 1;
+  const uint32_t seen =
+      std::atomic_ref(BucketOf(part).neighbour_busy_pct).load(std::memory_order_relaxed);
+  return seen != 0 && seen - 1 <= kIdlePct;
+}
+
 // Takes GPU time from a part's bucket. Returns when it may be used.
 uint64_t Take(const DevicePart& part, uint64_t gpu_ns) {
   const uint64_t true_ns = Scaled(Scaled(gpu_ns, OverlapFactorQ16()), CostScale(part));
@@ -129,14 +137,14 @@ void SleepForShare(const DevicePart& part, uint64_t until_ns) {
 
 // A function that was never measured: bounds how many launches of it are on their way, and says
 // what to charge for one more.
-uint64_t GuessCost(Cost& cost) {
+uint64_t GuessCost(Cost& cost, bool neighbours_idle) {
   const uint64_t began = os::NowNs();
   uint64_t waited = 0;
   while (cost.cost_ns.load(std::memory_order_acquire) == 0 &&
          cost.pending.load(std::memory_order_relaxed) >= kUnmeasuredInFlight &&
          waited < kFirstMeasureNs) {
     os::SleepUntil(os::NowNs() + kPollNs);
-    HarvestSamples();
+    HarvestSamples(neighbours_idle);
     waited = os::NowNs() - began;
   }
   const uint64_t learnt_ns = cost.cost_ns.load(std::memory_order_acquire);
@@ -227,11 +235,12 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
   DevicePart* part = device != nullptr ? PartToCharge(*device) : nullptr;
   if (part == nullptr) return nullptr;
 
-  const uint64_t owed_ns = HarvestSamples();
+  const bool neighbours_idle = AreNeighboursIdle(*part);
+  const uint64_t owed_ns = HarvestSamples(neighbours_idle);
   if (owed_ns > 0) Take(*part, owed_ns);
   Cost& cost = *FindCost(CostKey(shape));
   const uint64_t learnt_ns = cost.cost_ns.load(std::memory_order_acquire);
-  Spend(*device, *part, learnt_ns != 0 ? learnt_ns : GuessCost(cost));
+  Spend(*device, *part, learnt_ns != 0 ? learnt_ns : GuessCost(cost, neighbours_idle));
   const bool sample = ShouldSample(cost, stream) && may_sample;
   return sample ? BeginSample(&cost, stream, form) : nullptr;
 }

@@ -90,15 +90,31 @@ TEST(Costs, LearnsSettlesAndForgets) {
   // Three launches were charged 20 us each before the first measurement said 5 ms.
   cost->guessed_launches = 3;
   cost->guessed_ns = 60'000;
-  EXPECT_EQ(AddCostSample(*cost, 5'000'000), 15'000'000U - 60'000U);
-  EXPECT_EQ(AddCostSample(*cost, 5'000'000), 0U);
+  EXPECT_EQ(AddCostSample(*cost, 5'000'000, false), 15'000'000U - 60'000U);
+  EXPECT_EQ(AddCostSample(*cost, 5'000'000, false), 0U);
   EXPECT_EQ(PeekSettledCost(key), 0U) << "two samples do not settle a cost";
-  AddCostSample(*cost, 5'000'000);
-  AddCostSample(*cost, 5'000'000);
+  AddCostSample(*cost, 5'000'000, false);
+  AddCostSample(*cost, 5'000'000, false);
   EXPECT_EQ(PeekSettledCost(key), 5'000'000U);
   ForgetCost(key);
   EXPECT_EQ(PeekSettledCost(key), 0U);
   EXPECT_EQ(FindCost(key)->cost_ns, 0U);
+}
+
+TEST(Costs, OtherDataIsLearntAfterAFewSamples) {
+  ResetCosts();
+  const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
+  Cost& cost = *FindCost(key);
+  for (int i = 0; i < 16; ++i) AddCostSample(cost, 1'000'000, false);
+  for (int i = 0; i < 3; ++i) AddCostSample(cost, 20'000'000, false);
+  EXPECT_EQ(cost.cost_ns, 1'000'000U) << "three could be neighbours' slices";
+  AddCostSample(cost, 20'000'000, false);
+  EXPECT_EQ(cost.cost_ns, 20'000'000U);
+  // Beside idle neighbours one is enough.
+  for (int i = 0; i < 4; ++i) AddCostSample(cost, 20'000'000, true);
+  AddCostSample(cost, 5'000'000, true);
+  EXPECT_EQ(cost.cost_ns, 5'000'000U);
+  ResetCosts();
 }
 
 TEST(Costs, AFullTableStillAnswers) {

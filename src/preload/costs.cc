@@ -16,10 +16,41 @@ constinit Cost costs[kPlaces];
 // Half of the shortest default time slice of current GPUs (about 2 ms): longer by that much means
 // that a neighbour was in between.
 constexpr uint64_t kClusterSlackNs = 1'000'000;
+constexpr uint64_t kLeastSlackNs = 50'000;
+
+// So many samples in a row outside the cluster are a new behaviour, not neighbours.
+constexpr uint32_t kNewBehaviour = 4;
 
 // So many samples settle a cost; it is then sampled again this often.
 constexpr uint32_t kSettledAfter = 4;
 constexpr uint64_t kSampleEveryNs = 20'000'000;
+
+// The longest interval of the cluster. A kernel much shorter than a slice varies by less than one.
+uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
+  uint64_t shortest = intervals_ns[0];
+  for (uint32_t i = 1; i < count; ++i) {
+    if (intervals_ns[i] < shortest) shortest = intervals_ns[i];
+  }
+  uint64_t slack = 4 * shortest;
+  if (slack < kLeastSlackNs) slack = kLeastSlackNs;
+  if (slack > kClusterSlackNs) slack = kClusterSlackNs;
+  return shortest + shortest / 2 + slack;
+}
+
+bool IsFarFrom(uint64_t a, uint64_t b) { return a > b + b / 4 + 1000 || b > a + a / 4 + 1000; }
+
+// The same function with other data: what was learnt before says nothing any more. The lock is held.
+bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
+  const uint64_t before_ns = cost.settled_ns.load(std::memory_order_relaxed);
+  if (before_ns == 0) return false;
+  if (neighbours_idle) return IsFarFrom(interval_ns, before_ns);
+  const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
+  cost.outside_in_a_row =
+      interval_ns > ClusterBound(cost.samples_ns, kept) ? cost.outside_in_a_row + 1 : 0;
+  if (cost.outside_in_a_row < kNewBehaviour) return false;
+  cost.outside_in_a_row = 0;
+  return true;
+}
 
 }  // namespace
 
@@ -43,13 +74,15 @@ uint64_t PeekSettledCost(uint64_t key) {
   return cost.settled_ns.load(std::memory_order_relaxed);
 }
 
+uint64_t Mean(const uint64_t* intervals_ns, uint32_t count) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < count; ++i) sum += intervals_ns[i];
+  return count == 0 ? 0 : sum / count;
+}
+
 uint64_t LowerClusterMean(const uint64_t* intervals_ns, uint32_t count) {
   if (count == 0) return 0;
-  uint64_t shortest = intervals_ns[0];
-  for (uint32_t i = 1; i < count; ++i) {
-    if (intervals_ns[i] < shortest) shortest = intervals_ns[i];
-  }
-  const uint64_t bound = shortest + shortest / 2 + kClusterSlackNs;
+  const uint64_t bound = ClusterBound(intervals_ns, count);
   uint64_t sum = 0;
   uint64_t members = 0;
   for (uint32_t i = 0; i < count; ++i) {
@@ -60,17 +93,24 @@ uint64_t LowerClusterMean(const uint64_t* intervals_ns, uint32_t count) {
   return sum / members;
 }
 
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns) {
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
   const SpinLock::Holder holder(cost.lock);
+  if (IsNewBehaviour(cost, interval_ns, neighbours_idle)) {
+    cost.sample_count = 0;
+    cost.settled_ns.store(0, std::memory_order_relaxed);
+  }
   cost.samples_ns[cost.sample_count % kCostSamples] = interval_ns;
   ++cost.sample_count;
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
-  uint64_t learnt_ns = LowerClusterMean(cost.samples_ns, kept);
+  uint64_t learnt_ns = neighbours_idle ? Mean(cost.samples_ns, kept)
+                                       : LowerClusterMean(cost.samples_ns, kept);
   if (learnt_ns == 0) learnt_ns = 1;  // 0 means "not learnt"
   cost.cost_ns.store(learnt_ns, std::memory_order_release);
   if (cost.sample_count >= kSettledAfter) {
     cost.settled_ns.store(learnt_ns, std::memory_order_relaxed);
-    cost.next_sample_ns.store(os::NowNs() + kSampleEveryNs, std::memory_order_relaxed);
+    // One that does not fit in is looked into at once.
+    const uint64_t rest_ns = cost.outside_in_a_row > 0 ? 0 : kSampleEveryNs;
+    cost.next_sample_ns.store(os::NowNs() + rest_ns, std::memory_order_relaxed);
   }
   if (cost.sample_count > 1) return 0;
   const uint64_t launches = cost.guessed_launches.exchange(0, std::memory_order_relaxed);

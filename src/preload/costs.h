@@ -3,8 +3,9 @@
 // What a launch costs in exclusive GPU time, learnt per function and shape (and per executable
 // graph) from sampled event intervals.
 //
-// An interval on a shared GPU is too long when a neighbour's time slice fell into it, never too
-// short. So the estimate is the mean of the lower cluster of the last samples: those that are not
+// Beside idle neighbours (the agent says so in the region) the estimate is the mean of the last
+// samples. Otherwise an interval is too long when a neighbour's time slice fell into it, never too
+// short, and the estimate is the mean of the lower cluster of the last samples: those that are not
 // longer than the shortest by a time slice. For kernels shorter than a slice that is the kernel's
 // own time; for longer ones every sample contains foreign slices, and the agent's factor
 // (cost_scale_q16 of the region) takes them out.
@@ -35,6 +36,7 @@ struct alignas(64) Cost {
 
   SpinLock lock;
   uint32_t sample_count = 0;
+  uint32_t outside_in_a_row = 0;  // the newest samples, longer than the cluster
   uint64_t samples_ns[kCostSamples] = {};
 };
 
@@ -67,10 +69,13 @@ uint64_t PeekSettledCost(uint64_t key);
 
 // Adds one measured interval. Returns the GPU time by which the launches that were charged before
 // the cost was known were charged too little; 0 from the second sample on.
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns);
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle);
 
 // Forgets what was learnt: the handle of a destroyed graph may come back for another one.
 void ForgetCost(uint64_t key);
+
+// The mean of `count` intervals.
+uint64_t Mean(const uint64_t* intervals_ns, uint32_t count);
 
 // The mean of the lower cluster of `count` intervals (at most kCostSamples). For tests too.
 uint64_t LowerClusterMean(const uint64_t* intervals_ns, uint32_t count);

@@ -27,6 +27,8 @@ struct Sample {
   CUevent begin = nullptr;
   CUevent end = nullptr;
   Cost* cost = nullptr;
+  uint64_t begun_ns = 0;  // when the first event had been recorded
+  uint64_t gap_ns = 0;    // of the interval: the device waited for our launch
 };
 
 namespace {
@@ -113,7 +115,7 @@ void FinishInWindow(Sample& sample) {
 }
 
 // Takes a pending sample in, if it has finished. The lock is held.
-uint64_t Harvest(Sample& sample) {
+uint64_t Harvest(Sample& sample, bool neighbours_idle) {
   const CUresult result = cuda.cuEventQuery(sample.end);
   if (result == CUDA_ERROR_NOT_READY) return 0;
   sample.cost->pending.fetch_sub(1, std::memory_order_relaxed);
@@ -125,7 +127,8 @@ uint64_t Harvest(Sample& sample) {
     if (in_window) GiveUpWindow();
     return 0;
   }
-  const uint64_t owed_ns = AddCostSample(*sample.cost, interval_ns);
+  const uint64_t work_ns = interval_ns > sample.gap_ns ? interval_ns - sample.gap_ns : 1;
+  const uint64_t owed_ns = AddCostSample(*sample.cost, work_ns, neighbours_idle);
   sample.state = &sample == anchor && in_window ? SampleState::kHeld : SampleState::kIdle;
   if (in_window) FinishInWindow(sample);
   return owed_ns;
@@ -154,12 +157,20 @@ Sample* BeginSample(Cost* cost, CUstream stream, StreamForm form) {
     }
   }
   Record(sample->begin, stream, form);
+  sample->begun_ns = os::NowNs();
   return sample;
 }
 
 void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) {
   const RelaxedCapture relaxed;
-  if (launched) Record(sample->end, stream, form);
+  if (launched) {
+    // On a device that had run dry the first event happened at once, and the interval contains the
+    // time that this thread took to launch.
+    const uint64_t launched_ns = os::NowNs();
+    const bool was_busy = cuda.cuEventQuery(sample->begin) == CUDA_ERROR_NOT_READY;
+    sample->gap_ns = was_busy ? 0 : launched_ns - sample->begun_ns;
+    Record(sample->end, stream, form);
+  }
   const SpinLock::Holder holder(samples_lock);
   if (!launched) {
     if (IsInOpenWindow(*sample)) GiveUpWindow();
@@ -171,14 +182,14 @@ void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) 
   pending_count.fetch_add(1, std::memory_order_relaxed);
 }
 
-uint64_t HarvestSamples() {
+uint64_t HarvestSamples(bool neighbours_idle) {
   if (pending_count.load(std::memory_order_relaxed) == 0) return 0;
   if (active_captures.load(std::memory_order_relaxed) > 0) return 0;
   const RelaxedCapture relaxed;
   const SpinLock::Holder holder(samples_lock);
   uint64_t owed_ns = 0;
   for (Sample& sample : samples) {
-    if (sample.state == SampleState::kPending) owed_ns += Harvest(sample);
+    if (sample.state == SampleState::kPending) owed_ns += Harvest(sample, neighbours_idle);
   }
   return owed_ns;
 }

@@ -25,8 +25,8 @@ Sample* BeginSample(Cost* cost, CUstream stream, StreamForm form);
 void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched);
 
 // Takes in what has finished. Returns the GPU time that turned out to be owed for launches charged
-// before their cost was known.
-uint64_t HarvestSamples();
+// before their cost was known. `neighbours_idle`: no other tenant's work can be in an interval.
+uint64_t HarvestSamples(bool neighbours_idle);
 
 // Whether this launch should be measured although its own cost does not ask for it: launches use
 // several streams and a window is due. `several`: the thread has used more than one since it asked

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/capture.h"
 #include "simgpu/cuda/memory.h"
 #include "simgpu/cuda/streams.h"
 
@@ -69,7 +70,10 @@ CUresult Copy(uint64_t to, uint64_t from, uint64_t bytes, Way way, const Call& c
   Stream* stream = ResolveStream(entry.context, call.stream, call.per_thread);
   if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (stream->capture == nullptr) Move(to, from, bytes);
-  return Finish(entry, *stream, CopyOp(*entry.context, bytes, way), call.wait);
+  const bool captured = stream->capture != nullptr;
+  const CUresult result = Finish(entry, *stream, CopyOp(*entry.context, bytes, way), call.wait);
+  if (captured && result == CUDA_SUCCESS) KeepCopy(*stream, to, from, bytes);
+  return result;
 }
 
 // Which way a copy between any two addresses goes: unified addressing.
@@ -98,7 +102,10 @@ CUresult Fill(uint64_t to, uint32_t pattern, uint32_t width, uint64_t count, con
   Op op = CopyOp(*entry.context, count * width, Way::kOnDevice);
   op.kind = OpKind::kSet;
   // A set does not wait, also where its name has no Async (CUDA manual, "API synchronization behavior").
-  return Finish(entry, *stream, op, false);
+  const bool captured = stream->capture != nullptr;
+  const CUresult result = Finish(entry, *stream, op, false);
+  if (captured && result == CUDA_SUCCESS) KeepSet(*stream, to, pattern, width, count);
+  return result;
 }
 
 CUresult Fill2D(uint64_t to, size_t pitch, uint32_t pattern, uint32_t width, size_t columns,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/capture.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -182,7 +183,10 @@ CUresult Launch(CUfunction function, const Shape& shape, CUstream stream_handle,
                                                           shape.shared_bytes)) {
     return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
   }
-  return Perform(entry, *stream, op);
+  const bool captured = stream->capture != nullptr;
+  const CUresult performed = Perform(entry, *stream, op);
+  if (captured && performed == CUDA_SUCCESS) KeepArgs(*stream, params, extra);
+  return performed;
 }
 
 CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** params, void** extra,

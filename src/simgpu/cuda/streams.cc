@@ -58,6 +58,8 @@ WorkItem ItemFor(const Context& context, const Op& op, uint64_t now_ns) {
   item.kind = op.work;
   item.remaining_ns = op.ns;
   item.demand_q16 = op.demand_q16 & 0x7fffffff;
+  // Every command takes the same way to the device, so the order of submission is that of arrival.
+  item.ready_ns = now_ns + ConfigOf(context.device).launch_ns;
   if (op.kind == OpKind::kWait) {
     item.wait = op.event->place;
   } else if (op.kind == OpKind::kRecord) {
@@ -67,8 +69,6 @@ WorkItem ItemFor(const Context& context, const Op& op, uint64_t now_ns) {
       slot.done_ns = 0;
       item.mark = {static_cast<uint32_t>(op.event->slot), ++slot.record};
     }
-  } else {
-    item.ready_ns = now_ns + ConfigOf(context.device).launch_ns;
   }
   return item;
 }
