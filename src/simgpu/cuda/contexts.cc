@@ -39,6 +39,7 @@ void DestroyObject(Object* object) {
     case Kind::kStream: return DestroyStream(reinterpret_cast<Stream*>(object));
     case Kind::kEvent: return DestroyEvent(reinterpret_cast<Event*>(object));
     case Kind::kModule: return DestroyModule(reinterpret_cast<Module*>(object));
+    case Kind::kFunction: return DestroyFunction(reinterpret_cast<Function*>(object));
     case Kind::kGraph:
     case Kind::kNode:
     case Kind::kExec: return DestroyGraphObject(object);

@@ -161,6 +161,7 @@ void DestroyContext(Context* context);
 void DestroyStream(Stream* stream);
 void DestroyEvent(struct Event* event);
 void DestroyModule(struct Module* module);
+void DestroyFunction(struct Function* function);
 void DestroyPool(struct Pool* pool);
 void DestroyGraphObject(Object* object);
 void ReleaseContextMemory(Context* context);

@@ -63,7 +63,8 @@ CUresult Record(CUevent handle, CUstream stream_handle, unsigned flags, bool per
   auto* event = Find<Event>(handle);
   Stream* stream = ResolveStream(entry.context, stream_handle, per_thread);
   if (event == nullptr || stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  if (flags > 1) return CUDA_ERROR_INVALID_VALUE;  // 1: an external node when captured
+  if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
+  if (flags == 1 && stream->capture != nullptr) return CUDA_ERROR_NOT_SUPPORTED;  // an external node
   return RecordEvent(entry, *event, *stream);
 }
 
@@ -73,6 +74,7 @@ CUresult Wait(CUstream stream_handle, CUevent handle, unsigned flags, bool per_t
   Stream* stream = ResolveStream(entry.context, stream_handle, per_thread);
   if (event == nullptr || stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
+  if (flags == 1 && stream->capture != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
   return WaitEvent(entry, *stream, *event);
 }
 

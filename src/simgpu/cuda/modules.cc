@@ -107,14 +107,17 @@ CUresult LoadModule(Context* context, const void* image, Module** out) {
   return CUDA_SUCCESS;
 }
 
+void DestroyFunction(Function* function) {
+  Deallocate(function->name);
+  Deallocate(function->params);
+  DeleteObject(function);
+}
+
 void DestroyModule(Module* module) {
   for (uint32_t i = 0; i < module->function_count; ++i) {
     Function* function = module->functions[i];
     // When the context goes its functions may have gone before.
-    if (!IsLive(function, Kind::kFunction)) continue;
-    Deallocate(function->name);
-    Deallocate(function->params);
-    DeleteObject(function);
+    if (IsLive(function, Kind::kFunction)) DestroyFunction(function);
   }
   for (uint32_t i = 0; i < module->global_count; ++i) Deallocate(module->globals[i].name);
   if (module->library != nullptr) {

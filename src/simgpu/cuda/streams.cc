@@ -104,9 +104,9 @@ Stream* ResolveStream(Context* context, CUstream handle, bool per_thread) {
 
 void Queue(Entry& entry, Stream& stream, const Op& op) {
   if (op.kind == OpKind::kEmpty || op.kind == OpKind::kChild) return;
-  const Context& context = *stream.owner;
   State& state = *process.machine.state;
   while (true) {
+    const Context& context = *stream.owner;
     Place oldest;
     {
       LockGuard guard(process.machine);
@@ -125,6 +125,9 @@ void Queue(Entry& entry, Stream& stream, const Op& op) {
       oldest.seq -= kLaneItems - 1;
     }
     entry.WaitFor(oldest);
+    // Meanwhile another thread may have destroyed what this operation needs.
+    if (!IsLive(&stream, Kind::kStream)) return;
+    if (op.event != nullptr && !IsLive(op.event, Kind::kEvent)) return;
   }
 }
 
