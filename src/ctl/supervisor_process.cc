@@ -126,6 +126,9 @@ class SupervisorProcess {
     close(report[0]);
     if (command_ < 0) error = fork_error;
     if (command_ < 0 || got == sizeof(error)) {
+      // Until it is gone its copy of the hold keeps the slice taken.
+      while (command_ > 0 && waitpid(command_, nullptr, 0) < 0 && errno == EINTR) {
+      }
       Tell(Kind::kExecFailed, error);
       _exit(1);
     }

@@ -26,17 +26,18 @@ print("total", sum(counts.values()), flush=True)
 """
 
 # A grandchild outside of the session and of its parent's life; prints its PID.
-DAEMON = "setsid sh -c '(trap \"\" HUP {trap}; sleep 1000 & echo $!; wait) & ' ; "
+DAEMON = "setsid sh -c '(trap \"\" HUP {trap}; sleep 1000 & echo daemon $!; wait) & ' ; "
 
 
 def daemon_script(then, trap=""):
     return DAEMON.format(trap=trap) + then
 
 
-def read_pid(run):
-    pid = int(run.line())
-    assert is_running(pid)
-    return pid
+def read_pids(run, *names):
+    """PIDs in the order of `names`, of lines "NAME PID" that come in any order."""
+    pids = dict(run.line().split() for _ in names)
+    assert all(is_running(pid) for pid in pids.values())
+    return [int(pids[name]) for name in names]
 
 
 def wait_for_end(pid):
@@ -128,7 +129,8 @@ def test_signal_mask_of_cmd_is_the_callers(hami):
 
 
 def test_stop_and_continue(hami, python):
-    run = hami.start(python, "-c", COUNTER, start_new_session=True)
+    # A group of our session, as a shell makes it: the kernel does not stop orphaned groups.
+    run = hami.start(python, "-c", COUNTER, process_group=0)
     assert run.line() == "ready"
     os.kill(run.pid, signal.SIGTSTP)
     wait_until(lambda: stat_of(run.pid)[0] == "T", "hami is stopped, for the shell to see")
@@ -143,8 +145,8 @@ def test_stop_and_continue(hami, python):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT], ids=["kill", "abort"])
 def test_hami_killed_ends_the_whole_tree(anyone, number):
-    run = anyone.start("sh", "-c", daemon_script("echo $$; exec sleep 1000"))
-    daemon, command = read_pid(run), read_pid(run)
+    run = anyone.start("sh", "-c", daemon_script("echo command $$; exec sleep 1000"))
+    daemon, command = read_pids(run, "daemon", "command")
     os.kill(run.pid, number)
     wait_for_end(command)
     wait_for_end(daemon)
@@ -152,8 +154,8 @@ def test_hami_killed_ends_the_whole_tree(anyone, number):
 
 
 def test_hami_killed_ends_processes_that_ignore_sigterm(hami):
-    run = hami.start("sh", "-c", 'trap "" TERM; echo $$; while :; do sleep 1; done')
-    command = read_pid(run)
+    run = hami.start("sh", "-c", 'trap "" TERM; echo command $$; while :; do sleep 1; done')
+    (command,) = read_pids(run, "command")
     os.kill(run.pid, signal.SIGKILL)
     refused = hami.run("true", options=("--gpumem", "100%"))
     assert refused.returncode == 4, "the slice was free before its last process was gone"
@@ -162,8 +164,8 @@ def test_hami_killed_ends_processes_that_ignore_sigterm(hami):
 
 
 def test_supervisor_killed_ends_the_whole_tree(anyone):
-    run = anyone.start("sh", "-c", daemon_script("echo $$; exec sleep 1000"))
-    daemon, command = read_pid(run), read_pid(run)
+    run = anyone.start("sh", "-c", daemon_script("echo command $$; exec sleep 1000"))
+    daemon, command = read_pids(run, "daemon", "command")
     os.kill(run.supervisor(), signal.SIGKILL)
     code, errors = run.end()
     assert code == 1
@@ -173,8 +175,8 @@ def test_supervisor_killed_ends_the_whole_tree(anyone):
 
 
 def test_hami_and_supervisor_killed_at_once_end_cmd(hami):
-    run = hami.start("sh", "-c", "echo $$; exec sleep 1000")
-    command = read_pid(run)
+    run = hami.start("sh", "-c", "echo command $$; exec sleep 1000")
+    (command,) = read_pids(run, "command")
     supervisor = run.supervisor()
     os.kill(run.pid, signal.SIGSTOP)
     os.kill(supervisor, signal.SIGKILL)
@@ -184,8 +186,8 @@ def test_hami_and_supervisor_killed_at_once_end_cmd(hami):
 
 
 def test_cmd_killed_ends_what_it_left(anyone):
-    run = anyone.start("sh", "-c", daemon_script("echo $$; exec sleep 1000"))
-    daemon, command = read_pid(run), read_pid(run)
+    run = anyone.start("sh", "-c", daemon_script("echo command $$; exec sleep 1000"))
+    daemon, command = read_pids(run, "daemon", "command")
     os.kill(command, signal.SIGKILL)
     assert run.end()[0] == 128 + signal.SIGKILL
     assert not is_running(daemon)
@@ -193,7 +195,8 @@ def test_cmd_killed_ends_what_it_left(anyone):
 
 
 def test_run_ends_with_cmd_and_leftovers_get_sigterm(hami):
-    script = "(trap 'echo got TERM; exit' TERM; echo ready; while :; do sleep 0.05; done) & read _; exit 5"
+    leftover = "(trap 'echo got TERM; exit' TERM; echo ready; while :; do sleep 0.05; done) &"
+    script = leftover + " read _; exit 5"
     run = hami.start("sh", "-c", script)
     assert run.line() == "ready"
     run.say("end")
@@ -203,32 +206,26 @@ def test_run_ends_with_cmd_and_leftovers_get_sigterm(hami):
 
 
 def test_leftovers_that_ignore_sigterm_are_killed(hami):
-    run = hami.start("sh", "-c", daemon_script("exit 5", trap="TERM"))
-    pid = int(run.line())
+    run = hami.start("sh", "-c", daemon_script("read _; exit 5", trap="TERM"))
+    (pid,) = read_pids(run, "daemon")
+    run.say("end")
     assert run.end()[0] == 5
     assert not is_running(pid)
     assert hami.shares() == []
 
 
 def test_second_request_to_end_kills_leftovers_at_once(hami):
-    # Its processes are stopped and ignore SIGTERM; nothing but SIGKILL ends them.
-    script = "(trap '' TERM; echo $$; while :; do sleep 1000; done) & read _; exit 5"
-    run = hami.start("sh", "-c", script)
-    run.line()
-    run.say("end")
-    wait_until(lambda: not run.process.poll() and hami.shares() != [], "the grace time")
-    while run.process.poll() is None:
-        os.kill(run.pid, signal.SIGINT)
-        try:
-            run.process.wait(timeout=0.1)
-        except Exception:
-            continue
+    run = hami.start("sh", "-c", daemon_script("exit 5", trap="TERM"))
+    (pid,) = read_pids(run, "daemon")
+    while is_running(pid):
+        run.process.send_signal(signal.SIGINT)
     assert run.end()[0] == 5
     assert hami.shares() == []
 
 
 def test_fork_storm_is_ended(hami):
-    script = "i=0; while [ $i -lt 200 ]; do (trap '' TERM; sleep 1000) & i=$((i+1)); done; echo up; exit 0"
+    child = "(trap '' TERM; sleep 1000) &"
+    script = f"i=0; while [ $i -lt 200 ]; do {child} i=$((i+1)); done; echo up; wait"
     run = hami.start("sh", "-c", script)
     assert run.line() == "up"
     os.kill(run.pid, signal.SIGKILL)
