@@ -93,13 +93,15 @@ TEST(ProfileTest, SeveralDevicesAndKernels) {
                                                    "  - {name: B, count: 3, compute_capability: "
                                                    "\"9.0\", memory: {total: 80GiB},\n"
                                                    "     multiprocessors: {count: 132}}\n"
-                                                   "kernels: {scale: 10us, reduce: 2ms, spin: param0}\n",
+                                                   "kernels: {scale: 10us, reduce: 2ms,\n"
+                                                   "          spin: param0, \"gemm_*\": param3}\n",
                                                "f.yaml");
   ASSERT_TRUE(profile.has_value()) << profile.error().message;
   EXPECT_EQ(profile->DeviceCount(), 4U);
   EXPECT_THAT(profile->kernels, testing::ElementsAre(KernelTime{"scale", 10'000, -1},
                                                      KernelTime{"reduce", 2'000'000, -1},
-                                                     KernelTime{"spin", 0, 0}));
+                                                     KernelTime{"spin", 0, 0},
+                                                     KernelTime{"gemm_*", 0, 3}));
   EXPECT_EQ(ParseProfile(WriteProfile(*profile), "again")->kernels, profile->kernels);
 }
 
@@ -139,6 +141,8 @@ TEST(ProfileTest, ErrorsNameFileLineKeyAndWhatIsAllowed) {
   EXPECT_THAT(Complaint("name: Small GPU", "name: A\n    temperature: {idle: 90C}"),
               HasSubstr("do not rise"));
   EXPECT_THAT(Complaint("devices:", "kernels: {k: 10}\ndevices:"), HasSubstr("kernels.k"));
+  EXPECT_THAT(Complaint("devices:", "kernels: {k: param}\ndevices:"), HasSubstr("param0 to param9"));
+  EXPECT_THAT(Complaint("devices:", "kernels: {k: param10}\ndevices:"), HasSubstr("kernels.k"));
   EXPECT_THAT(Complaint("name: small", "name: [small"), HasSubstr("not YAML"));
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a simulated machine is, as plain values: the part of the shared state that is written once,
-// when the state is made (create.h), and only read afterwards. A YAML profile is turned into this by
-// src/simctl. Sizes in bytes, times in nanoseconds.
+// when the state is made (create.h), and only read afterwards. A YAML profile is turned into this
+// by src/simctl. Sizes in bytes, times in nanoseconds.
 
 #pragma once
 

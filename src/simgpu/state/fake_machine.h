@@ -55,8 +55,10 @@ class FakeMachine {
 
 class AttachedMachine {
  public:
-  explicit AttachedMachine(const FakeMachine& fake, bool observer = false) {
-    EXPECT_EQ(Attach(fake.path().c_str(), observer, &machine_), AttachStatus::kOk);
+  explicit AttachedMachine(const FakeMachine& fake, bool observer = false)
+      : AttachedMachine(fake.path(), observer) {}
+  explicit AttachedMachine(const std::string& path, bool observer = false) {
+    EXPECT_EQ(Attach(path.c_str(), observer, &machine_), AttachStatus::kOk);
   }
   ~AttachedMachine() { Detach(&machine_); }
   AttachedMachine(const AttachedMachine&) = delete;
@@ -115,6 +117,7 @@ class Child {
   }
 
   // In the parent. -1: the child ended without a word, or said none for ten seconds.
+  pid_t pid() const { return pid_; }
   int WaitReady() const {
     pollfd waited = {ready_[0], POLLIN, 0};
     int value = -1;

@@ -34,8 +34,9 @@ inline constexpr uint32_t kLegacyLane = 0;
 inline constexpr uint32_t kFirstBlockingLane = 1;
 inline constexpr uint32_t kFirstNonBlockingLane = 21;
 
-// Lock bytes, far behind the end of the file (F_OFD_SETLK): one for each client, one for each process
-// that takes the lock word (lock.h). A client's is inherited by forked children, an owner's is not.
+// Lock bytes, far behind the end of the file (F_OFD_SETLK): one for each client, one for each
+// process that takes the lock word (lock.h). A client's is inherited by forked children, an owner's
+// is not.
 inline constexpr int64_t kClientLockOffset = int64_t{1} << 40;
 inline constexpr int64_t kOwnerLockOffset = kClientLockOffset + (int64_t{1} << 20);
 inline constexpr int64_t kTakeoverLockOffset = kClientLockOffset + (int64_t{1} << 21);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one lock of the state: a futex word with the number of the owning process. Every process holds
-// the lock on the byte of its number, which a forked child does not inherit. A waiter that has waited
-// for a while asks the kernel whether somebody still holds the owner's byte; if not, it takes the
-// lock over and repairs the state. (A robust pthread mutex identifies owners by thread ids, which
-// mean nothing between PID namespaces, and has moved between glibc versions.)
+// The one lock of the state: a futex word with the number of the owning process. Every process
+// holds the lock on the byte of its number, which a forked child does not inherit. A waiter that
+// has waited for a while asks the kernel whether somebody still holds the owner's byte; if not, it
+// takes the lock over and repairs the state. (A robust pthread mutex identifies owners by thread
+// ids, which mean nothing between PID namespaces, and has moved between glibc versions.)
 //
 // While an owner is judged dead nobody may begin to use its number again: both is done under the
 // lock on one more byte (kTakeoverLockOffset).

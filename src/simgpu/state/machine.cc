@@ -29,8 +29,8 @@ bool Exists(const char* path) {
   return true;
 }
 
-// The file of the loaded object that contains an address. (dladdr would do, but it has moved between
-// libraries and versions of glibc.)
+// The file of the loaded object that contains an address. (dladdr would do, but it has moved
+// between libraries and versions of glibc.)
 struct ObjectSearch {
   uint64_t address;
   const char* name;
@@ -131,7 +131,9 @@ AttachStatus Attach(const char* path, bool observer, Machine* machine) {
     if (made.state != nullptr && made.state->magic == kStateMagic &&
         made.state->version == kStateVersion) {
       status = AttachStatus::kNoSlot;
-      if (TakeSlot(fd, &made)) status = OpenOwner(&made) ? AttachStatus::kOk : AttachStatus::kNoLocks;
+      if (TakeSlot(fd, &made)) {
+        status = OpenOwner(&made) ? AttachStatus::kOk : AttachStatus::kNoLocks;
+      }
     }
   }
   // The mapping keeps the open file, and with it the lock.

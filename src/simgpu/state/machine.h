@@ -52,7 +52,8 @@ class LockGuard {
   const Machine& machine_;
 };
 
-// Frees what clients had that nobody holds any more. Returns how many. Opens the file: microseconds.
+// Frees what clients had that nobody holds any more. Returns how many. Opens the file:
+// microseconds.
 int ReapDead(const Machine& machine, State& state);
 
 // Computes every total again from the clients' records.

@@ -90,7 +90,8 @@ class Runner {
     uint64_t next = kNever;
     ForEachPending(context_, [&](uint32_t lane) {
       const WorkItem& item = Head(state_, index_, lane);
-      if (item.ready_ns > device_.now_ns && IsUnblocked(lane, item)) next = Min(next, item.ready_ns);
+      if (item.ready_ns <= device_.now_ns || !IsUnblocked(lane, item)) return;
+      next = Min(next, item.ready_ns);
     });
     return next;
   }
@@ -136,7 +137,8 @@ class Runner {
     return !is_copy || (copies_ & (1U << static_cast<uint32_t>(item.kind))) == 0;
   }
 
-  // The oldest head that can start. A kernel that does not fit yet is not overtaken by younger ones.
+  // The oldest head that can start. A kernel that does not fit yet is not overtaken by younger
+  // ones.
   int NextToStart() {
     int found = -1;
     int blocked_kernel = -1;

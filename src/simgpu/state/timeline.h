@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The devices' time. No device has a thread: whoever looks computes, under the lock, what has happened
-// up to now. Contexts with pending work get time slices in turn and give up at once when they have
-// nothing to run; within the running context streams go on in order, and kernels of different streams
-// run together as long as their demands fit on the multiprocessors. So an interval between two events
-// contains the neighbours' slices, as on real hardware.
+// The devices' time. No device has a thread: whoever looks computes, under the lock, what has
+// happened up to now. Contexts with pending work get time slices in turn and give up at once when
+// they have nothing to run; within the running context streams go on in order, and kernels of
+// different streams run together as long as their demands fit on the multiprocessors. So an
+// interval between two events contains the neighbours' slices, as on real hardware.
 //
 // Times are CLOCK_MONOTONIC nanoseconds. All functions need the lock.
 
