@@ -19,7 +19,9 @@
 namespace hami::ctl {
 namespace {
 
-constexpr std::chrono::seconds kPeriod{1};
+constexpr std::chrono::milliseconds kTick{100};
+constexpr uint64_t kTicksPerLook = 10;
+constexpr size_t kTicksKept = 40;
 constexpr std::chrono::seconds kStopPatience{2};
 constexpr int kGrantedDevice = 0;  // `hami run` grants one device: the first of its limits file
 constexpr int kRepeatMs = 60'000;
@@ -75,12 +77,15 @@ Status ShareAgent::FindDevices() {
 
 void ShareAgent::Run() {
   std::unique_lock lock(mutex_);
-  while (!stop_) {
+  for (uint64_t tick = 0; !stop_; ++tick) {
     lock.unlock();
-    Look();
-    LookAtCompute();
+    WatchCompute();
+    if (tick % kTicksPerLook == 0) {
+      Look();
+      LookAtCompute();
+    }
     lock.lock();
-    changed_.wait_for(lock, kPeriod, [this] { return stop_; });
+    changed_.wait_for(lock, kTick, [this] { return stop_; });
   }
   stopped_ = true;
   changed_.notify_all();
@@ -133,43 +138,68 @@ bool ShareAgent::IsAlone() const {
   return false;
 }
 
-void ShareAgent::LookAtCompute() {
+// The driver averages over periods of a sixth of a second to a second and shows the newest: each has to
+// be seen. The tenant may set its counter back; then time seems to stand still for a look.
+void ShareAgent::WatchCompute() {
   const Result<DeviceView> device = region_.ReadDevice(kGrantedDevice);
   const Result<std::map<int, uint64_t>> busy = sampler_->Sample();
-  const int64_t now_ns = base::SystemClock().MonotonicNs();
-  const int64_t elapsed_ns = now_ns - last_look_ns_;
-  if (!device || !busy) {
-    if (!busy && busy.error().code != Code::kUnimplemented) {
+  if (device) {
+    ticks_.push_back({base::SystemClock().MonotonicNs(), device->charged_gpu_ns});
+    if (ticks_.size() > kTicksKept) ticks_.pop_front();
+  }
+  if (!busy) {
+    if (busy.error().code != Code::kUnimplemented) {
       LOG_WARN_EVERY(kRepeatMs, "driver does not tell utilisation", Field("error", busy.error()));
     }
     return;
   }
-  uint64_t ours_ns = 0;
-  uint64_t others_ns = 0;
   for (const auto& [pid, ns] : *busy) {
-    (IsBelow(spec_.tree_root, pid) ? ours_ns : others_ns) += ns;
+    (IsBelow(spec_.tree_root, pid) ? ours_ns_ : others_ns_) += ns;
   }
-  // The tenant may have set the counter back; then this look teaches nothing.
-  const uint64_t charged_ns = device->charged_gpu_ns;
-  const uint64_t delta_ns = charged_ns > charged_gpu_ns_ ? charged_ns - charged_gpu_ns_ : 0;
-  charged_gpu_ns_ = charged_ns;
-  if (last_look_ns_ == 0) {
+}
+
+uint64_t ShareAgent::ChargedAt(int64_t time_ns) const {
+  if (ticks_.empty()) return 0;
+  for (size_t i = 1; i < ticks_.size(); ++i) {
+    const Tick& before = ticks_[i - 1];
+    const Tick& after = ticks_[i];
+    if (time_ns > after.time_ns || after.charged_gpu_ns < before.charged_gpu_ns) continue;
+    if (time_ns <= before.time_ns) return before.charged_gpu_ns;
+    const double part = static_cast<double>(time_ns - before.time_ns) /
+                        static_cast<double>(after.time_ns - before.time_ns);
+    return before.charged_gpu_ns +
+           static_cast<uint64_t>(
+               part * static_cast<double>(after.charged_gpu_ns - before.charged_gpu_ns));
+  }
+  return ticks_.back().charged_gpu_ns;
+}
+
+void ShareAgent::LookAtCompute() {
+  // The samples' times are wall clock.
+  const int64_t wall_ns = base::SystemClock().WallNs();
+  const int64_t now_ns = base::SystemClock().MonotonicNs();
+  const int64_t until_ns =
+      now_ns - (wall_ns - static_cast<int64_t>(sampler_->last_seen_us()) * 1000);
+  Status written;
+  if (looked_until_ns_ == 0) {
     // Nothing to compare with yet; but where nobody else holds the device nobody computes on it.
-    if (IsAlone()) {
-      const Status written = region_.WriteNeighbourBusy(kGrantedDevice, 0);
-      if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
-    }
-  } else {
-    cost_scale_ = gpu::Learn(cost_scale_, ours_ns, delta_ns);
-    const uint64_t busy_pct = others_ns * 100 / static_cast<uint64_t>(elapsed_ns);
-    Status written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));
+    if (IsAlone()) written = region_.WriteNeighbourBusy(kGrantedDevice, 0);
+  } else if (until_ns > looked_until_ns_) {
+    const uint64_t charged_before = ChargedAt(looked_until_ns_);
+    const uint64_t charged_now = ChargedAt(until_ns);
+    const uint64_t delta_ns = charged_now > charged_before ? charged_now - charged_before : 0;
+    cost_scale_ = gpu::Learn(cost_scale_, ours_ns_, delta_ns);
+    const uint64_t busy_pct = others_ns_ * 100 / static_cast<uint64_t>(until_ns - looked_until_ns_);
+    written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));
     if (written) {
       written = region_.WriteNeighbourBusy(kGrantedDevice,
                                            static_cast<uint32_t>(std::min<uint64_t>(busy_pct, 100)));
     }
-    if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
   }
-  last_look_ns_ = now_ns;
+  if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
+  looked_until_ns_ = until_ns;
+  ours_ns_ = 0;
+  others_ns_ = 0;
 }
 
 void ShareAgent::Report(const Escape& escape) {

@@ -14,6 +14,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -68,7 +69,9 @@ class ShareAgent {
   void Run();
   void Look();
   bool IsAlone() const;  // nobody else holds the granted device
+  void WatchCompute();
   void LookAtCompute();
+  uint64_t ChargedAt(int64_t time_ns) const;
   void Report(const Escape& escape);
 
   const ShareAgentSpec spec_;
@@ -76,8 +79,17 @@ class ShareAgent {
   std::vector<Sight> sights_;
   std::unique_ptr<gpu::UsageSampler> sampler_;
   gpu::CostScale cost_scale_;
-  uint64_t charged_gpu_ns_ = 0;
-  int64_t last_look_ns_ = 0;
+
+  // What the tenant had charged at the last few ticks, oldest first; and the driver's sums since the
+  // last look, which end at the end of its newest sample.
+  struct Tick {
+    int64_t time_ns;
+    uint64_t charged_gpu_ns;
+  };
+  std::deque<Tick> ticks_;
+  uint64_t ours_ns_ = 0;
+  uint64_t others_ns_ = 0;
+  int64_t looked_until_ns_ = 0;
   std::set<int> reported_;  // PIDs; a reused PID is reported again after it was seen gone
 
   std::mutex mutex_;

@@ -36,6 +36,9 @@ class UsageSampler {
   // nobody computed. kUnimplemented where the driver cannot tell.
   Result<std::map<int, uint64_t>> Sample();
 
+  // End of the newest sample, wall clock; 0 before the first call.
+  uint64_t last_seen_us() const { return last_seen_us_; }
+
  private:
   const Nvml& nvml_;
   nvmlDevice_t device_;
