@@ -68,6 +68,18 @@ class View {
   State& state() const { return *g_machine.state; }
   uint64_t now_ns() const { return now_ns_; }
 
+  // The end of the newest full period, as a wall clock time: within a period always the same one,
+  // so that who has seen it is not shown it again.
+  uint64_t PeriodEndUs() const {
+    static uint64_t period = 0;  // the guard is held
+    static uint64_t end_us = 0;
+    if (period != now_ns_ / kLoadPeriodNs) {
+      period = now_ns_ / kLoadPeriodNs;
+      end_us = os::WallUs() - now_ns_ % kLoadPeriodNs / 1000;
+    }
+    return end_us;
+  }
+
   // Clients that hold something of the device.
   template <typename Visit>
   void ForEachUser(uint32_t device, Visit visit) const {
@@ -180,9 +192,7 @@ Load CurrentLoad(uint32_t device) {
 uint32_t ListProcessLoads(uint32_t device, uint64_t last_seen_us, ProcessLoad* out,
                           uint32_t capacity) {
   const View view;
-  // The end of the newest full period, as a wall clock time.
-  const uint64_t since_end_ns = view.now_ns() % kLoadPeriodNs;
-  const uint64_t end_us = os::WallUs() - since_end_ns / 1000;
+  const uint64_t end_us = view.PeriodEndUs();
   if (end_us <= last_seen_us) return 0;
   uint32_t count = 0;
   view.ForEachUser(device, [&](const Client& client, const ClientDevice& share) {
