@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
 constexpr uint64_t kTicksPerLook = 10;
+constexpr uint64_t kTicksPerComputeLook = 5;
 constexpr size_t kTicksKept = 40;
 constexpr std::chrono::seconds kStopPatience{2};
 constexpr int kGrantedDevice = 0;  // `hami run` grants one device: the first of its limits file
@@ -80,10 +81,8 @@ void ShareAgent::Run() {
   for (uint64_t tick = 0; !stop_; ++tick) {
     lock.unlock();
     WatchCompute();
-    if (tick % kTicksPerLook == 0) {
-      Look();
-      LookAtCompute();
-    }
+    if (tick % kTicksPerLook == 0) Look();
+    if (tick % kTicksPerComputeLook == 0) LookAtCompute();
     lock.lock();
     changed_.wait_for(lock, kTick, [this] { return stop_; });
   }

@@ -20,7 +20,7 @@ inline constexpr double kMostCostScale = 4.0;
 inline constexpr uint64_t kStepChargedNs = 200'000'000;
 
 // How much of the difference one step takes away.
-inline constexpr double kStepWeight = 0.25;
+inline constexpr double kStepWeight = 0.5;
 
 struct CostScale {
   double scale = 1.0;
