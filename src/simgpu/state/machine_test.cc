@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "simgpu/state/fake_machine.h"
@@ -99,6 +100,30 @@ TEST(AttachTest, AStateOfAnEarlierBootGetsThisBootsClock) {
   const AttachedMachine looker(fake, true);
   EXPECT_LE(looker.state().created_ns, os::NowNs());
   EXPECT_LE(looker.state().devices[1].now_ns, os::NowNs());
+}
+
+TEST(LockTest, ThreadsAndProcessesExcludeEachOther) {
+  constexpr uint64_t kRounds = 20'000;
+  const FakeMachine fake;
+  const AttachedMachine looker(fake, true);
+  std::vector<std::unique_ptr<Child>> children;
+  for (int i = 0; i < 2; ++i) {
+    children.push_back(std::make_unique<Child>([&](Child&) {
+      const AttachedMachine own(fake);
+      const auto count = [&] {
+        for (uint64_t round = 0; round < kRounds; ++round) {
+          const LockGuard guard(own.machine());
+          ++own.state().devices[0].switches;
+        }
+      };
+      std::thread other(count);
+      count();
+      other.join();
+    }));
+  }
+  for (auto& child : children) EXPECT_EQ(child->Wait(), 0);
+  EXPECT_EQ(looker.state().devices[0].switches, 4 * kRounds);
+  EXPECT_EQ(looker.state().repairs, 0U);
 }
 
 TEST(MemoryTest, ProcessesShareADevice) {
