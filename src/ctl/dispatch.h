@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The commands of `hami`: finds the one that was asked for and runs it. Called as `nvidia-smi`, it is
-// that.
+// The commands of `hami`: finds the one that was asked for and runs it. Called as `nvidia-smi`, it
+// is that.
 
 #pragma once
 

@@ -43,8 +43,8 @@ Status Bind(const std::string& source, const std::string& target, unsigned long 
   return FailErrno(fmt::format("bind {} on {}", source, target));
 }
 
-// A bind mount takes its other flags from the file system it shows, and inside a user namespace they
-// may not be dropped, so they are named again (mount_namespaces(7)).
+// A bind mount takes its other flags from the file system it shows, and inside a user namespace
+// they may not be dropped, so they are named again (mount_namespaces(7)).
 Status MakeReadOnly(const std::string& target) {
   struct statvfs info = {};
   if (statvfs(target.c_str(), &info) != 0) return FailErrno("look at " + target);
@@ -73,14 +73,15 @@ Status WriteProcFile(const std::string& path, std::string_view text) {
 
 // A user namespace in which we are who we are, and nobody else exists.
 Status MapOnlySelf(uid_t uid, gid_t gid) {
-  // Without it the kernel takes no group map from a process without privileges (user_namespaces(7)).
+  // Without it the kernel takes no group map from a process without privileges
+  // (user_namespaces(7)).
   RETURN_IF_ERROR(WriteProcFile("/proc/self/setgroups", "deny"));
   RETURN_IF_ERROR(WriteProcFile("/proc/self/uid_map", fmt::format("{0} {0} 1\n", uid)));
   return WriteProcFile("/proc/self/gid_map", fmt::format("{0} {0} 1\n", gid));
 }
 
-// Seccomp filters, sysctls, limits and kernels without namespaces refuse with different numbers (EPERM,
-// ENOSPC, EUSERS, ENOSYS, EINVAL); all mean that it is not to be had here.
+// Seccomp filters, sysctls, limits and kernels without namespaces refuse with different numbers
+// (EPERM, ENOSPC, EUSERS, ENOSYS, EINVAL); all mean that it is not to be had here.
 tl::unexpected<Error> NamespaceRefused(std::string_view what, int error_number) {
   Error error = ErrnoError(error_number, what);
   error.code = Code::kPermissionDenied;
@@ -114,8 +115,7 @@ Status FillUpper(const EnclosureSpec& spec, const std::string& upper) {
   const std::string library_path = base::JoinPath(kLibraryFolder, kPreloadLibrary);
   RETURN_IF_ERROR(base::MakeFolders(upper + "/hami/lib", 0755));
   RETURN_IF_ERROR(base::MakeFolders(upper + "/hami/shares/" + spec.share_name, 0755));
-  RETURN_IF_ERROR(
-      WriteUpperFile(upper + "/hami/lib/" + kPreloadLibrary, spec.library, 0555));
+  RETURN_IF_ERROR(WriteUpperFile(upper + "/hami/lib/" + kPreloadLibrary, spec.library, 0555));
   std::string host_text;
   if (base::Exists(kPreloadFile)) {
     ASSIGN_OR_RETURN(host_text, base::ReadFile(kPreloadFile, kMaxPreloadBytes));
@@ -163,7 +163,8 @@ Status OverlayEtc(const EnclosureSpec& spec, bool privileged) {
   // A user's /etc was read-only to him; root may install packages, into the tmpfs.
   unsigned long flags = MS_NODEV;
   if (!privileged) flags |= MS_RDONLY;
-  RETURN_IF_ERROR(Mount("hami", kEtc, "overlay", flags, "lowerdir=/etc,upperdir=upper,workdir=work"));
+  RETURN_IF_ERROR(
+      Mount("hami", kEtc, "overlay", flags, "lowerdir=/etc,upperdir=upper,workdir=work"));
   RETURN_IF_ERROR(kept.BindAgain());
   if (chdir("/") != 0) return FailErrno("enter /");
   return {};
@@ -176,8 +177,8 @@ Status PlaceShare(const EnclosureSpec& spec) {
   RETURN_IF_ERROR(BindReadOnly(kLibraryFolder, kLibraryFolder));
   RETURN_IF_ERROR(BindReadOnly(spec.share_folder, inside));
   RETURN_IF_ERROR(Bind(base::JoinPath(spec.share_folder, api::kRegionFile), region));
-  // Last, because the paths above lie below it: the tenant may own these folders, and must not reach
-  // a writable limits file by its name on the host.
+  // Last, because the paths above lie below it: the tenant may own these folders, and must not
+  // reach a writable limits file by its name on the host.
   return Mount("hami", spec.shares_folder, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
                "mode=0555,size=4k");
 }

@@ -54,7 +54,6 @@ struct Plan {
   base::Fd record;  // --json
 };
 
-
 bool IsSimulated(const DriverChoice& driver) { return !driver.simulation.empty(); }
 
 Variables TenantVariables(const DriverChoice& driver) {
@@ -75,12 +74,10 @@ Result<base::Fd> OpenRecord(const std::string& path) {
 }
 
 std::string DescribeSlice(const Booking& booking) {
-  return fmt::format("slice {}: {} and {} of GPU {} ({}{})", booking.name,
-                     base::FormatBytes(booking.memory_bytes),
-                     booking.cores_pct > 0 ? fmt::format("{} % of compute", booking.cores_pct)
-                                           : "any compute",
-                     booking.device_index, booking.device_name,
-                     booking.simulation.empty() ? "" : ", simulated");
+  return fmt::format(
+      "slice {}: {} and {} of GPU {} ({}{})", booking.name, base::FormatBytes(booking.memory_bytes),
+      booking.cores_pct > 0 ? fmt::format("{} % of compute", booking.cores_pct) : "any compute",
+      booking.device_index, booking.device_name, booking.simulation.empty() ? "" : ", simulated");
 }
 
 class Run {
@@ -155,8 +152,9 @@ class Run {
       if (cache) {
         spec.loader_cache = std::move(*cache);
       } else {
-        Notice(fmt::format("programs without LD_LIBRARY_PATH will not find the simulated driver: {}",
-                           cache.error().message));
+        Notice(
+            fmt::format("programs without LD_LIBRARY_PATH will not find the simulated driver: {}",
+                        cache.error().message));
       }
     }
     return spec;
@@ -165,15 +163,14 @@ class Run {
   // Without a namespace the environment has to do.
   Status Degrade(const SupervisorEvent& refusal, SupervisorSpec* spec) {
     if (refusal.code != Code::kPermissionDenied && refusal.code != Code::kUnimplemented) {
-      return Fail(Code::kInternal,
-                  fmt::format("the slice cannot be mounted: {}", refusal.text));
+      return Fail(Code::kInternal, fmt::format("the slice cannot be mounted: {}", refusal.text));
     }
-    ASSIGN_OR_RETURN(const std::string library,
-                     KeepPreloadLibrary(plan_.state, plan_.library));
+    ASSIGN_OR_RETURN(const std::string library, KeepPreloadLibrary(plan_.state, plan_.library));
     RETURN_IF_ERROR(MarkDegraded(&slice_));
-    Notice(fmt::format("degraded: this system allows no mount namespace here ({}); the limits are "
-                       "set by LD_PRELOAD, which a program can undo",
-                       refusal.text));
+    Notice(
+        fmt::format("degraded: this system allows no mount namespace here ({}); the limits are "
+                    "set by LD_PRELOAD, which a program can undo",
+                    refusal.text));
     PrependToList(&plan_.variables, "LD_PRELOAD", library);
     plan_.variables["HAMI_SHARES"] = slice_.folder;
     spec->enclosure.reset();
@@ -257,8 +254,7 @@ Result<Plan> MakePlan(RunOptions options, const std::vector<std::string>& argume
               .record = {}};
 }
 
-Result<int> RunWith(RunOptions options, const std::vector<std::string>& arguments,
-                    int* exit_code) {
+Result<int> RunWith(RunOptions options, const std::vector<std::string>& arguments, int* exit_code) {
   ASSIGN_OR_RETURN(Plan plan, MakePlan(std::move(options), arguments, exit_code));
   if (IsSimulated(plan.driver)) {
     Notice("the GPU is simulated: " + plan.driver.simulation_says);

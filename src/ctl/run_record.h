@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The record of a run (`hami run --json`): one JSON object in one line, written at the end. Keys are
-// added, never renamed. Pure.
+// The record of a run (`hami run --json`): one JSON object in one line, written at the end. Keys
+// are added, never renamed. Pure.
 
 #pragma once
 

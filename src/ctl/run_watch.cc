@@ -56,8 +56,10 @@ class Watch {
         outcome_.exit_code = ExitCodeOf(event.value);
         return;
       case Kind::kStuck:
-        Notice(fmt::format("{} processes of this run do not end; the slice stays taken until they "
-                           "do", event.value));
+        Notice(
+            fmt::format("{} processes of this run do not end; the slice stays taken until they "
+                        "do",
+                        event.value));
         outcome_.stuck = true;
         over_ = true;
         return;
@@ -67,7 +69,8 @@ class Watch {
         return;
       case Kind::kLost:
         supervisor_.Reap();
-        if (!ended_) Notice("the supervisor of this run was killed; all of its processes are ended");
+        if (!ended_)
+          Notice("the supervisor of this run was killed; all of its processes are ended");
         EndTree();
         over_ = true;
         return;

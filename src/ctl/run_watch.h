@@ -12,8 +12,8 @@
 
 namespace hami::ctl {
 
-// Blocks the signals that are forwarded, and SIGCHLD stays at its default. `*before` is the mask that
-// CMD gets.
+// Blocks the signals that are forwarded, and SIGCHLD stays at its default. `*before` is the mask
+// that CMD gets.
 Result<base::Fd> TakeSignals(sigset_t* before);
 
 struct RunOutcome {

@@ -24,8 +24,8 @@ struct Slice {
   base::Fd hold;
 };
 
-// kResourceExhausted: no room; the message says what is free and who holds the rest. One thread (the
-// cost of a context may be measured in a child).
+// kResourceExhausted: no room; the message says what is free and who holds the rest. One thread
+// (the cost of a context may be measured in a child).
 Result<Slice> TakeSlice(const StateFolder& state, const DriverChoice& driver,
                         const RunOptions& options);
 

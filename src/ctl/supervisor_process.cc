@@ -37,8 +37,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& words) {
 
 // CMD's process up to its program; tells errno through `report` if there is none.
 [[noreturn]] void BecomeCommand(const SupervisorSpec& spec, int report, pid_t supervisor) {
-  // If both hami and its supervisor are killed at once nobody is left to end the tree; this at least
-  // ends CMD. Programs that raise their privileges lose it (prctl(2)).
+  // If both hami and its supervisor are killed at once nobody is left to end the tree; this at
+  // least ends CMD. Programs that raise their privileges lose it (prctl(2)).
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != supervisor) _exit(1);
   const std::vector<char*> argv = Pointers(spec.command);
@@ -143,8 +143,7 @@ class SupervisorProcess {
       const int64_t left_ns = ending_->next_ns() - base::SystemClock().MonotonicNs();
       timeout_ms = static_cast<int>(std::clamp<int64_t>(left_ns / 1'000'000 + 1, 0, 60'000));
     }
-    pollfd ready[2] = {{signals_, POLLIN, 0},
-                       {parent_is_gone_ ? -1 : channel_, POLLIN, 0}};
+    pollfd ready[2] = {{signals_, POLLIN, 0}, {parent_is_gone_ ? -1 : channel_, POLLIN, 0}};
     (void)poll(ready, 2, timeout_ms);
   }
 

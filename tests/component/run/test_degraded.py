@@ -7,19 +7,7 @@ import json
 import subprocess
 
 import pytest
-from conftest import TENANT
-
-FORBID = (
-    "unshare",
-    "--user",
-    "--map-root-user",
-    "sh",
-    "-c",
-    "echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > /proc/sys/user/max_mnt_namespaces"
-    ' && exec "$@"',
-    "sh",
-)
-
+from run_harness import FORBID, TENANT
 
 @pytest.fixture(autouse=True)
 def can_forbid():

@@ -5,7 +5,7 @@ All GPUs here are simulated."""
 import pathlib
 
 import pytest
-from conftest import TENANT
+from run_harness import TENANT
 
 MAPPED = ["grep", "-c", "/etc/hami/lib/libvgpu.so", "/proc/self/maps"]
 

@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from conftest import is_running, stat_of, wait_until
+from run_harness import is_running, stat_of, wait_until
 
 # Says which signals came, and how often, until a line comes on standard input.
 COUNTER = """
@@ -36,8 +36,9 @@ def daemon_script(then, trap=""):
 def read_pids(run, *names):
     """PIDs in the order of `names`, of lines "NAME PID" that come in any order."""
     pids = dict(run.line().split() for _ in names)
-    assert all(is_running(pid) for pid in pids.values())
-    return [int(pids[name]) for name in names]
+    found = [int(pids[name]) for name in names]
+    assert all(is_running(pid) for pid in found)
+    return found
 
 
 def wait_for_end(pid):
@@ -215,9 +216,10 @@ def test_leftovers_that_ignore_sigterm_are_killed(hami):
 
 
 def test_second_request_to_end_kills_leftovers_at_once(hami):
-    run = hami.start("sh", "-c", daemon_script("exit 5", trap="TERM"))
-    (pid,) = read_pids(run, "daemon")
-    while is_running(pid):
+    run = hami.start("sh", "-c", daemon_script("echo command $$; exit 5", trap="TERM"))
+    pids = dict(run.line().split() for _ in range(2))
+    wait_for_end(int(pids["command"]))
+    while is_running(int(pids["daemon"])):
         run.process.send_signal(signal.SIGINT)
     assert run.end()[0] == 5
     assert hami.shares() == []

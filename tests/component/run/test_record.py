@@ -4,8 +4,7 @@
 import json
 import signal
 
-from conftest import TENANT
-from test_degraded import FORBID
+from run_harness import FORBID, TENANT
 
 
 def test_record_of_a_run(hami, tmp_path):

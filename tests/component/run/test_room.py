@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import HAMI, TENANT, wait_until
+from run_harness import HAMI, TENANT, wait_until
 
 
 def test_second_run_that_does_not_fit_is_refused_with_reasons(anyone):

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ctl/region_file.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl/temporary_folder.h"
+#include "region/ledger.h"
+#include "region/mapping.h"
+#include "region/slots.h"
+
+namespace hami::ctl {
+namespace {
+
+constexpr uint64_t kGib = uint64_t{1} << 30;
+
+// A tenant's process: takes a slot, charges 3 GiB to device 0 and waits to be killed.
+pid_t StartTenant(const std::string& path) {
+  int ready[2];
+  if (pipe(ready) != 0) return -1;
+  const pid_t child = fork();
+  if (child == 0) {
+    region::Mapping mapping;
+    const region::Identity identity = region::ReadIdentity();
+    if (region::Attach(path.c_str(), false, &identity, &mapping) != region::AttachError::kNone) {
+      _exit(1);
+    }
+    region::Reserve(mapping.region->ext, mapping.slot, 0, region::ChargeUnits(3 * kGib),
+                    region::LimitUnits(4 * kGib));
+    (void)!write(ready[1], "x", 1);
+    for (;;) pause();
+  }
+  close(ready[1]);
+  char byte = 0;
+  EXPECT_EQ(read(ready[0], &byte, 1), 1);
+  close(ready[0]);
+  return child;
+}
+
+class RegionFileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(RegionFile::Create(path_));
+    Result<RegionFile> file = RegionFile::Open(path_);
+    ASSERT_TRUE(file);
+    file_.emplace(std::move(*file));
+  }
+  TemporaryFolder folder_;
+  const std::string path_ = folder_ / "region";
+  std::optional<RegionFile> file_;
+};
+
+TEST_F(RegionFileTest, ANewRegionHasNoSlots) {
+  const Result<std::vector<SlotView>> slots = file_->ReadSlots();
+  ASSERT_TRUE(slots);
+  EXPECT_TRUE(slots->empty());
+  const Result<DeviceView> device = file_->ReadDevice(0);
+  ASSERT_TRUE(device);
+  EXPECT_EQ(device->charged_bytes, 0U);
+}
+
+TEST_F(RegionFileTest, ATenantWithoutPrivilegesMayWriteIt) {
+  struct stat info = {};
+  ASSERT_EQ(stat(path_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0666U);
+}
+
+TEST_F(RegionFileTest, ASlotIsSeenAliveThenDeadThenReaped) {
+  const pid_t tenant = StartTenant(path_);
+  Result<std::vector<SlotView>> slots = file_->ReadSlots();
+  ASSERT_TRUE(slots);
+  ASSERT_EQ(slots->size(), 1U);
+  EXPECT_TRUE((*slots)[0].alive);
+  EXPECT_EQ((*slots)[0].pid, tenant);
+  EXPECT_EQ((*slots)[0].charged_bytes[0], 3 * kGib);
+  EXPECT_EQ((*slots)[0].charged_bytes[1], 0U);
+  EXPECT_EQ(file_->ReadDevice(0)->charged_bytes, 3 * kGib);
+
+  ASSERT_TRUE(file_->ReapDeadSlots());
+  EXPECT_EQ(file_->ReadSlots()->size(), 1U) << "a live slot was reaped";
+
+  kill(tenant, SIGKILL);
+  ASSERT_EQ(waitpid(tenant, nullptr, 0), tenant);
+  slots = file_->ReadSlots();
+  ASSERT_EQ(slots->size(), 1U);
+  EXPECT_FALSE((*slots)[0].alive);
+  ASSERT_TRUE(file_->ReapDeadSlots());
+  EXPECT_TRUE(file_->ReadSlots()->empty());
+  EXPECT_EQ(file_->ReadDevice(0)->charged_bytes, 0U);
+}
+
+TEST_F(RegionFileTest, WhatTheAgentWritesIsWhereTheTenantReads) {
+  region::Mapping mapping;
+  ASSERT_EQ(region::Attach(path_.c_str(), false, nullptr, &mapping), region::AttachError::kNone);
+  ASSERT_TRUE(file_->WriteDriverBytes(9, 3, 12345));
+  ASSERT_TRUE(file_->WriteCostScale(3, 98304));
+  ASSERT_TRUE(file_->WriteNeighbourBusy(3, 42));
+  EXPECT_EQ(mapping.region->ext.slots[9].driver_bytes[3], 12345U);
+  EXPECT_EQ(mapping.region->ext.devices[3].cost_scale_q16, 98304U);
+  EXPECT_EQ(mapping.region->ext.devices[3].neighbour_busy_pct, 1U + 42U);
+  mapping.region->ext.devices[3].throttled_ns = 7;
+  mapping.region->ext.devices[3].refused = 8;
+  const Result<DeviceView> device = file_->ReadDevice(3);
+  ASSERT_TRUE(device);
+  EXPECT_EQ(device->throttled_ns, 7U);
+  EXPECT_EQ(device->refused, 8U);
+}
+
+TEST_F(RegionFileTest, AFileCutShortIsAnErrorNotASignal) {
+  const pid_t tenant = StartTenant(path_);
+  ASSERT_EQ(truncate(path_.c_str(), 4096), 0);
+  EXPECT_EQ(file_->ReadDevice(0).error().code, Code::kDataLoss);
+  EXPECT_EQ(file_->ReadSlots().error().code, Code::kDataLoss);
+  // The library may refuse or repair it; either way we live.
+  (void)file_->ReapDeadSlots();
+  kill(tenant, SIGKILL);
+  ASSERT_EQ(waitpid(tenant, nullptr, 0), tenant);
+}
+
+TEST(RegionFileOpenTest, NoFileIsNotFound) {
+  EXPECT_EQ(RegionFile::Open("/no/such/region").error().code, Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace hami::ctl

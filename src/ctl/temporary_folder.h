@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// For tests: a folder that is removed at the end of its owner's life.
+
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <string>
+
+#include "base/file.h"
+
+namespace hami::ctl {
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    char path[] = "/tmp/hami-ctl-XXXXXX";
+    if (mkdtemp(path) == nullptr) ADD_FAILURE() << "mkdtemp";
+    path_ = path;
+  }
+  ~TemporaryFolder() {
+    const Status removed = base::RemoveTree(path_);
+    if (!removed) ADD_FAILURE() << removed.error().message;
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return base::JoinPath(path_, name); }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace hami::ctl
