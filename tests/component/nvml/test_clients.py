@@ -14,6 +14,7 @@ BUILD = pathlib.Path(
     os.environ.get("HAMI_BUILD", pathlib.Path(__file__).resolve().parents[3] / "build")
 ).resolve()
 HAMI = BUILD / "bin" / "hami"
+TENANT = BUILD / "bin" / "tenant"
 MIB = 1 << 20
 PATIENCE_S = 60  # never the subject of a test, only its end
 
@@ -34,7 +35,9 @@ for i in range(n.nvmlDeviceGetCount()):
         "used_v2": v2.used,
         "reserved": v2.reserved,
         "gpu_pct": n.nvmlDeviceGetUtilizationRates(h).gpu,
-        "processes": len(n.nvmlDeviceGetComputeRunningProcesses(h)),
+        "processes": [
+            (p.pid, p.usedGpuMemory) for p in n.nvmlDeviceGetComputeRunningProcesses(h)
+        ],
         "again": n.nvmlDeviceGetIndex(n.nvmlDeviceGetHandleByUUID(n.nvmlDeviceGetUUID(h))),
     })
 print(json.dumps({
@@ -102,7 +105,35 @@ def test_nvidia_ml_py_reads_the_profile(
         assert gpu["capability"] == capability
         assert gpu["total"] == total_mib * MIB
         assert gpu["used"] == gpu["reserved"]
-        assert (gpu["used_v2"], gpu["gpu_pct"], gpu["processes"]) == (0, 0, 0)
+        assert (gpu["used_v2"], gpu["gpu_pct"], gpu["processes"]) == (0, 0, [])
+
+
+def test_what_a_killed_program_had_is_free(simulation):
+    pytest.importorskip("pynvml")
+    simulation.create("a10-550", 1)
+
+    def read():
+        return json.loads(simulation.call(sys.executable, "-c", READ_ALL))["gpus"][0]
+
+    tenant = subprocess.Popen(
+        [TENANT, "alloc", "3Gi", "wait"],
+        env=simulation.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with tenant:
+        try:
+            assert tenant.stdout.readline().split() == ["alloc", "3Gi", "CUDA_SUCCESS"]
+            ((pid, used),) = read()["processes"]
+            assert pid == tenant.pid
+            # Besides the allocation its context, and what its module needs.
+            assert 3 * 1024 + 254 <= used / MIB < 3 * 1024 + 300
+            assert read()["used_v2"] == used
+        finally:
+            tenant.kill()
+    assert read()["processes"] == []
+    assert read()["used_v2"] == 0
 
 
 def test_gpustat_lists_the_gpus(simulation):
