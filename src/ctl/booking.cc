@@ -18,6 +18,7 @@ namespace hami::ctl {
 namespace {
 
 constexpr int kVersion = 1;
+constexpr size_t kMaxShownCommandBytes = 64 << 10;  // JSON makes at most six of each
 
 // Whether any byte of [start, start + length) is locked by somebody.
 Result<bool> IsLocked(const std::string& path, int64_t start, int64_t length) {
@@ -53,7 +54,16 @@ std::string WriteBooking(const Booking& booking) {
       .Member("degraded", booking.degraded)
       .Key("command")
       .BeginArray();
-  for (const std::string& word : booking.command) json.Value(word);
+  // The command is there for people to read; whole, it can be longer than what other runs read.
+  size_t shown_bytes = 0;
+  for (const std::string& word : booking.command) {
+    shown_bytes += word.size() + 1;
+    if (shown_bytes > kMaxShownCommandBytes) {
+      json.Value("...");
+      break;
+    }
+    json.Value(word);
+  }
   json.EndArray().EndObject();
   return std::move(json).Take() + "\n";
 }

@@ -52,6 +52,16 @@ TEST(BookingTest, ReadsBackWhatItWrote) {
   EXPECT_EQ(read->command, booking.command);
 }
 
+TEST(BookingTest, ALongCommandIsCutSoThatOtherRunsCanReadIt) {
+  Booking booking = Example();
+  booking.command = {"first", std::string(3 << 20, '\1'), "last"};
+  const std::string text = WriteBooking(booking);
+  EXPECT_LT(text.size(), size_t{1} << 20);
+  const Result<Booking> read = ParseBooking(text);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->command, (std::vector<std::string>{"first", "..."}));
+}
+
 TEST(BookingTest, WhatIsNoBookingIsDataLoss) {
   std::string older = WriteBooking(Example());
   older.replace(older.find("\"version\":1"), 11, "\"version\":2");

@@ -20,15 +20,16 @@ last of these processes is gone.
 
   --gpumem SIZE      memory: 10Gi, 10240Mi, 10G (10^9), 40% of the GPU's memory;
                      a number alone is MiB. Required.
-  --gpucores PCT     compute: 1 to 100 percent of the GPU's time. 0, the default,
-                     is no limit, and takes nothing from others' shares.
+  --gpucores PCT     compute: 1 to 100 percent of the GPU's time. 0, the
+                     default, is no limit and takes nothing from others' shares.
   --gpu I|UUID       this GPU; else the one with most room
   --name NAME        name of the slice (letters, digits, . _ -)
   --policy P         when the compute limit holds: default (while a monitor does
                      not lift it), force (always), disable (never)
   --sim[=NAME]       on simulated GPUs (see `hami sim --help`): the named or the
                      only simulation; one is made if there is none
-  --on-escape A      when a process goes round the limits: report (default), kill
+  --on-escape A      when a process goes round the limits: report (the default)
+                     or kill
   --json FILE        at the end, write a record of the run to FILE (-: standard
                      output)
   -q, --quiet        say nothing but warnings and errors

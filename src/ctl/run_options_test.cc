@@ -100,5 +100,14 @@ TEST(RunOptionsTest, WordsThatAreNoOptionsAreRefused) {
               HasSubstr("--on-escape"));
 }
 
+TEST(RunOptionsTest, TheHelpFitsATerminal) {
+  const std::string_view help = RunHelp();
+  for (size_t begin = 0; begin < help.size();) {
+    const size_t end = help.find('\n', begin);
+    EXPECT_LE(end - begin, 80U) << help.substr(begin, end - begin);
+    begin = end + 1;
+  }
+}
+
 }  // namespace
 }  // namespace hami::ctl

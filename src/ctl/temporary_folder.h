@@ -4,11 +4,11 @@
 
 #pragma once
 
-#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <string>
 
+#include "base/check.h"
 #include "base/file.h"
 
 namespace hami::ctl {
@@ -17,12 +17,12 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     char path[] = "/tmp/hami-ctl-XXXXXX";
-    if (mkdtemp(path) == nullptr) ADD_FAILURE() << "mkdtemp";
+    CHECK(mkdtemp(path) != nullptr);
     path_ = path;
   }
   ~TemporaryFolder() {
     const Status removed = base::RemoveTree(path_);
-    if (!removed) ADD_FAILURE() << removed.error().message;
+    CHECK(removed.has_value());
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
