@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where mount namespaces are forbidden, hami falls back to the environment and says so. Namespaces
-are forbidden here as an administrator does it, by their limits, inside a user namespace. All GPUs
-are simulated."""
+are forbidden here as an administrator does it, by their limits, inside a user namespace, and as a
+container's seccomp filter does it. All GPUs are simulated."""
 
 import json
 import subprocess
+import sys
 
 import pytest
 from run_harness import FORBID, TENANT
+
+# A filter that answers unshare(2) with EPERM, then the rest of the command line.
+SECCOMP = """
+import ctypes, os, platform, struct, sys
+number = {"x86_64": 272, "aarch64": 97}[platform.machine()]
+code = b"".join(struct.pack("<HBBI", *one) for one in (
+    (0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7fff0000)))
+held = ctypes.create_string_buffer(code, len(code))
+program = struct.pack("<HxxxxxxQ", 4, ctypes.addressof(held))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, program, 0, 0) == 0, os.strerror(ctypes.get_errno())
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+WRAPS = {"limits": FORBID, "seccomp": (sys.executable, "-c", SECCOMP)}
+
 
 @pytest.fixture(autouse=True)
 def can_forbid():
@@ -17,9 +34,10 @@ def can_forbid():
     assert probe.returncode != 0
 
 
-def test_fallback_says_so_and_limits(hami):
+@pytest.mark.parametrize("how", WRAPS)
+def test_fallback_says_so_and_limits(hami, how):
     words = (str(TENANT), "info", "alloc", "5Gi", "alloc", "2Gi")
-    result = hami.run(*words, wrap=FORBID, options=("--gpumem", "4Gi", "--json", "-", "-q"))
+    result = hami.run(*words, wrap=WRAPS[how], options=("--gpumem", "4Gi", "--json", "-", "-q"))
     assert result.returncode == 0, result.stderr
     degraded = [line for line in result.stderr.splitlines() if "degraded" in line]
     assert len(degraded) == 1
