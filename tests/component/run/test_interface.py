@@ -97,7 +97,7 @@ def test_help_and_version_print_and_succeed(hami, words):
 
 
 def test_help_fits_a_terminal(hami):
-    for words in (("--help",), ("run", "--help"), ("sim", "--help"), ("smi", "--help")):
+    for words in (("--help",), ("run", "--help")):
         wide = [line for line in hami.call(*words).stdout.splitlines() if len(line) > 80]
         assert wide == [], words
 
