@@ -73,6 +73,28 @@ TEST(BookingTest, WhatIsNoBookingIsDataLoss) {
   }
 }
 
+TEST(BookingTest, ACommandNeedNotBeUtf8) {
+  Booking booking = Example();
+  booking.command = {"\xff\xfe", "plain"};
+  const Result<Booking> read = ParseBooking(WriteBooking(booking));
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->command.size(), 2U);
+  EXPECT_EQ(read->command[1], "plain");
+}
+
+// Other runs read at most 1 MiB; a command line may be longer.
+TEST(BookingTest, ALongCommandIsCut) {
+  Booking booking = Example();
+  booking.command.assign(1'000, std::string(2'000, '\x01'));
+  const Result<Booking> read = ParseBooking(WriteBooking(booking));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->command.front().size(), 2'000U);
+  EXPECT_EQ(read->command.back(), "...");
+  EXPECT_LT(WriteBooking(booking).size(), size_t{1} << 20);
+  booking.command.assign(1'000'000, "");
+  EXPECT_LT(WriteBooking(booking).size(), size_t{1} << 20);
+}
+
 class LivenessTest : public ::testing::Test {
  protected:
   Liveness Look() {
