@@ -3,11 +3,13 @@
 applications use. All GPUs are simulated."""
 
 import os
+import pathlib
 import shlex
+import signal
 import subprocess
 
 import pytest
-from run_harness import BUILD, TENANT
+from run_harness import BUILD, TENANT, is_running, wait_until
 
 ASK = (str(TENANT), "info", "alloc", "5Gi", "alloc", "2Gi")
 ANSWER = ["alloc 5Gi CUDA_ERROR_OUT_OF_MEMORY", "alloc 2Gi CUDA_SUCCESS"]
@@ -142,11 +144,29 @@ def test_long_command_lines_do_not_stop_other_runs(hami):
     assert run.end()[0] == 0
 
 
-def test_memory_of_a_killed_run_is_back_on_the_card(hami):
-    run = hami.start(str(TENANT), "alloc", "3Gi", "wait")
-    assert run.line() == "alloc 3Gi CUDA_SUCCESS"
-    run.process.kill()
-    hami.wait_for_whole_card()
-
-    whole = hami.run(str(TENANT), "alloc", "20Gi", options=("--gpumem", "100%"))
+@pytest.mark.parametrize("victim", ["hami", "supervisor", "command"])
+def test_memory_of_a_killed_run_is_back_on_the_card(anyone, victim):
+    mounts = pathlib.Path("/proc/self/mountinfo")
+    preload = pathlib.Path("/etc/ld.so.preload")
+    before = mounts.read_text(), preload.exists()
+    # A tenant outside of CMD's session and of its parent's life holds the memory.
+    fifo = f"{anyone.state}/never"
+    tenant = f"{TENANT} alloc 3Gi wait < {fifo}"
+    # The shell keeps the pipe open for writing, so that the tenant waits.
+    script = (
+        f"mkfifo {fifo}; (setsid sh -c 'echo daemon $$; exec {tenant}' &) ; exec 3> {fifo};"
+        " echo command $$; exec sleep 1000"
+    )
+    run = anyone.start("sh", "-c", script)
+    said = [run.line() for _ in range(3)]
+    assert "alloc 3Gi CUDA_SUCCESS" in said
+    pids = dict(line.split() for line in said if not line.startswith("alloc"))
+    daemon, command = int(pids["daemon"]), int(pids["command"])
+    assert is_running(daemon) and is_running(command)
+    target = {"hami": run.pid, "supervisor": None, "command": command}[victim]
+    os.kill(target or run.supervisor(), signal.SIGKILL)
+    wait_until(lambda: not is_running(daemon) and not is_running(command), "the end of the tree")
+    anyone.wait_for_whole_card()
+    whole = anyone.run(str(TENANT), "alloc", "20Gi", options=("--gpumem", "100%"))
     assert whole.stdout == "alloc 20Gi CUDA_SUCCESS\n"
+    assert (mounts.read_text(), preload.exists()) == before
