@@ -13,7 +13,7 @@ CUgraphExec Instantiate(CUgraph graph) {
   return exec;
 }
 
-CASE(capture_does_not_run, "Driver API, Stream Management, cuStreamBeginCapture: captured, not run") {
+CASE(capture_does_not_run, "Driver API, Streams, cuStreamBeginCapture: captured, not run") {
   Start();
   const Spinner spinner;
   CUstream stream = NewStream(1);
@@ -86,7 +86,7 @@ CASE(capture_unjoined, "Driver API, cuStreamEndCapture: forked streams must be j
   }
 }
 
-CASE(capture_unsafe_call, "Driver API, cuThreadExchangeStreamCaptureMode: global forbids cuMemAlloc") {
+CASE(capture_unsafe_call, "Driver API, cuThreadExchangeStreamCaptureMode: no cuMemAlloc") {
   Start();
   CUstream stream = NewStream(1);
   CUgraph graph = nullptr;

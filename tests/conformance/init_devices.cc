@@ -110,7 +110,7 @@ CASE(proc_address_missing, "Driver API, Driver Entry Point Access: SYMBOL_NOT_FO
   Start();
   void* function = nullptr;
   int status = -1;
-  // With a place for the status, a missing symbol is no error of the call.
+  // Drivers differ in what the call returns; the status says why.
   const CUresult missing = Cu("cuGetProcAddress_v2", "cuNoSuchThing", &function, 12000,
                               cuuint64_t{0}, &status);
   CHECK(missing == CUDA_SUCCESS || missing == CUDA_ERROR_NOT_FOUND);

@@ -39,7 +39,7 @@ CASE(modules_launch_bounds, "Driver API, Execution Control, cuLaunchKernel: inva
         0U, CUstream{nullptr}, static_cast<void**>(parameters), static_cast<void**>(nullptr));
 }
 
-CASE(streams_are_asynchronous, "Driver API, Stream Management, cuStreamQuery; Event, cuEventQuery") {
+CASE(streams_are_asynchronous, "Driver API, Streams, cuStreamQuery; Events, cuEventQuery") {
   Start();
   const Spinner spinner;
   CUstream stream = NewStream(1);

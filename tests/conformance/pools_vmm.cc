@@ -11,7 +11,7 @@ constexpr int kPoolsSupported = 115;
 constexpr int kVmmSupported = 102;
 
 CASE(pools_keep_until_synchronised,
-     "Driver API, Stream Ordered Memory Allocator: threshold 0 gives memory back when synchronised") {
+     "Driver API, Stream Ordered Memory Allocator: threshold 0, given back when synchronised") {
   Start();
   if (Attribute(kPoolsSupported) == 0) Skip("no memory pools");
   CUstream stream = NewStream(1);
