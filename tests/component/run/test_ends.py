@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a run ends: exit codes, signals, and deaths of every process in it. All GPUs are simulated."""
 
+import json
 import os
 import signal
 
@@ -215,14 +216,20 @@ def test_leftovers_that_ignore_sigterm_are_killed(hami):
     assert hami.shares() == []
 
 
-def test_second_request_to_end_kills_leftovers_at_once(hami):
-    run = hami.start("sh", "-c", daemon_script("echo command $$; exit 5", trap="TERM"))
-    pids = dict(run.line().split() for _ in range(2))
-    wait_for_end(int(pids["command"]))
-    while is_running(int(pids["daemon"])):
+def test_second_request_to_end_kills_leftovers_at_once(hami, tmp_path):
+    # The daemon must have its trap before CMD ends.
+    script = daemon_script("echo command $$; read _; exit 5", trap="TERM")
+    record = tmp_path / "record.json"
+    run = hami.start("sh", "-c", script, options=("--gpumem", "1Gi", "--json", str(record)))
+    daemon, command = read_pids(run, "daemon", "command")
+    run.say("end")
+    wait_for_end(command)
+    while is_running(daemon):
         run.process.send_signal(signal.SIGINT)
     assert run.end()[0] == 5
     assert hami.shares() == []
+    # Without the second request the run lasts at least the time of grace.
+    assert json.loads(record.read_text())["duration_ms"] < 5000
 
 
 def test_fork_storm_is_ended(hami):
