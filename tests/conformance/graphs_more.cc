@@ -73,7 +73,8 @@ CASE(graphs_cycle, "Driver API, Graph Management, cuGraphInstantiate: no cycles"
   CUgraphExec exec = nullptr;
   OK("cuGraphCreate", &graph, 0U);
   OK("cuGraphAddEmptyNode", &nodes[0], graph, static_cast<const CUgraphNode*>(nullptr), size_t{0});
-  OK("cuGraphAddEmptyNode", &nodes[1], graph, static_cast<const CUgraphNode*>(&nodes[0]), size_t{1});
+  OK("cuGraphAddEmptyNode", &nodes[1], graph,
+     static_cast<const CUgraphNode*>(&nodes[0]), size_t{1});
   const CUgraphNode* from = &nodes[1];
   const CUgraphNode* to = &nodes[0];
   const CUresult added = Cu("cuGraphAddDependencies", graph, from, to, size_t{1});
@@ -123,7 +124,7 @@ CASE(streams_legacy_query, "Programming Guide, Default Stream: legacy comes behi
   GIVES(CUDA_SUCCESS, "cuStreamQuery", blocking);
 }
 
-CASE(memory_free_waits, "Programming Guide, cuMemFree: implicit synchronisation of the device") {
+CASE(memory_free_waits, "Programming Guide, Stream Ordered Memory Allocator: plain free synchronises") {
   Start();
   const Spinner spinner;
   CUstream stream = NewStream(1);

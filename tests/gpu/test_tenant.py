@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tenant under `hami run` on this machine's real GPU: what a simulation cannot show. Run by
-./dev gpu, which sets HAMI_REAL_GPU=1; skipped otherwise. Programs come from $HAMI_BUILD or build/."""
+./dev gpu, which sets HAMI_REAL_GPU=1; skipped otherwise. Programs: $HAMI_BUILD or build/."""
 
 import os
 import pathlib
