@@ -228,6 +228,11 @@ CUresult CaptureWait(Stream& stream, Event& event) {
 // The pointer is only a mark: the capture may be over.
 bool IsCaptured(const Event& event) { return event.capture != nullptr; }
 
+CUresult RefuseCaptured(const Event& event) {
+  if (Capture* capture = CaptureOf(event)) Invalidate(capture);
+  return CUDA_ERROR_CAPTURED_EVENT;
+}
+
 bool HasBlockingCapture(const Context* context) {
   for (Capture* capture = first_capture; capture != nullptr; capture = capture->next) {
     for (Participant* at = capture->participants; at != nullptr; at = at->next) {

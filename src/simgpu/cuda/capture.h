@@ -61,6 +61,9 @@ CUresult CaptureWait(Stream& stream, Event& event);
 // True: the event was recorded last into a capture, ended or not, and can be neither queried nor
 // waited for by the program.
 bool IsCaptured(const Event& event);
+// For who asks about a captured event: breaks its capture, if that is still going on (CUDA C++
+// Programming Guide, "Prohibited and Unhandled Operations").
+CUresult RefuseCaptured(const Event& event);
 
 // The legacy stream would wait for the blocking streams: while one of them is captured its use
 // breaks the capture. HasBlockingCapture only looks.

@@ -146,7 +146,7 @@ HAMI_SIM_API CUresult cuEventQuery(CUevent handle) {
   HAMI_ENTER(Need::kInit);
   auto* event = Find<Event>(handle);
   if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  if (IsCaptured(*event)) return CUDA_ERROR_CAPTURED_EVENT;
+  if (IsCaptured(*event)) return RefuseCaptured(*event);
   hami::simgpu::State& state = *process.machine.state;
   hami::simgpu::LockGuard guard(process.machine);
   hami::simgpu::AdvanceAll(state, hami::simgpu::os::NowNs());
@@ -157,7 +157,7 @@ HAMI_SIM_API CUresult cuEventSynchronize(CUevent handle) {
   HAMI_ENTER(Need::kInit);
   auto* event = Find<Event>(handle);
   if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  if (IsCaptured(*event)) return CUDA_ERROR_CAPTURED_EVENT;
+  if (IsCaptured(*event)) return RefuseCaptured(*event);
   const uint32_t device = event->owner->device;
   entry.WaitFor(event->place);
   TrimPoolsAfterSynchronisation(device);
