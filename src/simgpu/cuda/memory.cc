@@ -225,6 +225,10 @@ CUresult Free(uint64_t address) {
   const CUresult unsafe = CheckUnsafeCall();
   if (unsafe != CUDA_SUCCESS) return unsafe;
   CUresult result = CUDA_SUCCESS;
+  // Freeing synchronises with all streams (CUDA C++ Programming Guide, "Stream Ordered Memory
+  // Allocator"); what came from a pool only with its own past, in FreePooledNow.
+  Allocation found;
+  if (FindAllocation(address, &found) && found.kind != MemoryKind::kPool) WaitForAllStreams(entry);
   if (FreeManaged(address) || FreePooledNow(entry, address, &result)) return result;
   return FreePlain(address);
 }

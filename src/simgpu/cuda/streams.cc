@@ -152,6 +152,19 @@ void DestroyStream(Stream* stream) {
   DeleteObject(stream);
 }
 
+void WaitForAllStreams(Entry& entry) {
+  const uint32_t queue = entry.context->queue;
+  for (uint32_t lane = 0; lane < kLanes; ++lane) {
+    Place place;
+    {
+      LockGuard guard(process.machine);
+      place = EndOfLane(*process.machine.state, queue, lane);
+      if (IsReached(*process.machine.state, place)) continue;
+    }
+    entry.WaitFor(place);
+  }
+}
+
 uint64_t CopyNs(const Context& context, uint64_t bytes, WorkKind kind) {
   const DeviceConfig& config = ConfigOf(context.device);
   const uint64_t bps = kind == WorkKind::kCopyToDevice ? config.host_to_device_bps
@@ -255,17 +268,8 @@ HAMI_SIM_API CUresult cuCtxSynchronize() {
   HAMI_ENTER(Need::kContext);
   const CUresult captured = CheckNotCaptured(entry.context, nullptr);
   if (captured != CUDA_SUCCESS) return captured;
-  const uint32_t queue = entry.context->queue;
   const uint32_t device = entry.context->device;
-  for (uint32_t lane = 0; lane < hami::simgpu::kLanes; ++lane) {
-    hami::simgpu::Place place;
-    {
-      hami::simgpu::LockGuard guard(process.machine);
-      place = hami::simgpu::EndOfLane(*process.machine.state, queue, lane);
-      if (hami::simgpu::IsReached(*process.machine.state, place)) continue;
-    }
-    entry.WaitFor(place);
-  }
+  WaitForAllStreams(entry);
   TrimPoolsAfterSynchronisation(device);
   return CUDA_SUCCESS;
 }

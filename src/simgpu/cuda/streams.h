@@ -74,6 +74,8 @@ CUresult Perform(Entry& entry, Stream& stream, const Op& op);
 void Queue(Entry& entry, Stream& stream, const Op& op);
 
 Place EndOf(const Stream& stream);
+// For what all streams of the current context have got so far.
+void WaitForAllStreams(Entry& entry);
 CUresult RecordEvent(Entry& entry, Event& event, Stream& stream);
 CUresult WaitEvent(Entry& entry, Stream& stream, Event& event);
 
