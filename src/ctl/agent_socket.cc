@@ -25,8 +25,7 @@ Result<base::Fd> ListenForTenants(const std::string& share_folder) {
   if (!listener) return FailErrno("socket");
   // A socket's path has at most 107 bytes, a state folder's may be longer: go by a descriptor.
   ASSIGN_OR_RETURN(const base::Fd folder, base::OpenFile(share_folder, O_PATH | O_DIRECTORY));
-  const std::string path =
-      fmt::format("/proc/self/fd/{}/{}", folder.get(), api::kAgentSocket);
+  const std::string path = fmt::format("/proc/self/fd/{}/{}", folder.get(), api::kAgentSocket);
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);

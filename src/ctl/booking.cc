@@ -97,8 +97,7 @@ Result<Booking> ParseBooking(const std::string& text) {
 Result<base::Fd> WriteAndHoldBooking(const std::string& share_folder, const Booking& booking) {
   const std::string path = base::JoinPath(share_folder, kBookingFile);
   const std::string temporary = path + ".new";
-  ASSIGN_OR_RETURN(base::Fd file,
-                   base::OpenFile(temporary, O_RDWR | O_CREAT | O_TRUNC, 0644));
+  ASSIGN_OR_RETURN(base::Fd file, base::OpenFile(temporary, O_RDWR | O_CREAT | O_TRUNC, 0644));
   struct flock lock = {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
@@ -110,8 +109,7 @@ Result<base::Fd> WriteAndHoldBooking(const std::string& share_folder, const Book
 }
 
 Result<Liveness> LookForLife(const std::string& share_folder) {
-  ASSIGN_OR_RETURN(const bool held,
-                   IsLocked(base::JoinPath(share_folder, kBookingFile), 0, 0));
+  ASSIGN_OR_RETURN(const bool held, IsLocked(base::JoinPath(share_folder, kBookingFile), 0, 0));
   if (held) return Liveness::kHeldByHami;
   ASSIGN_OR_RETURN(const bool used, IsLocked(base::JoinPath(share_folder, api::kRegionFile),
                                              api::kSlotLockOffset, api::kMaxProcesses));

@@ -39,8 +39,8 @@ struct Booking {
 std::string WriteBooking(const Booking& booking);
 Result<Booking> ParseBooking(const std::string& text);
 
-// Writes the booking of a share directory and takes its lock. The lock is taken before the file gets
-// its name, so it is never seen without. Forked children keep it too.
+// Writes the booking of a share directory and takes its lock. The lock is taken before the file
+// gets its name, so it is never seen without. Forked children keep it too.
 Result<base::Fd> WriteAndHoldBooking(const std::string& share_folder, const Booking& booking);
 
 enum class Liveness : uint8_t { kDead, kHeldByHami, kHeldByProcesses };

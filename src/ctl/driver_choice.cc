@@ -77,8 +77,7 @@ Result<DriverChoice> ChooseDriver(const SimulationWish& wish,
     choice.location.library_folder = simulation.folder + "/lib";
   }
   Result<std::unique_ptr<gpu::Nvml>> nvml = gpu::Nvml::Load(choice.location);
-  Result<gpu::Inventory> inventory =
-      nvml ? gpu::ReadInventory(**nvml) : Fail(nvml.error());
+  Result<gpu::Inventory> inventory = nvml ? gpu::ReadInventory(**nvml) : Fail(nvml.error());
   if (!inventory) {
     Error error = inventory.error();
     if (error.code == Code::kUnavailable && !wish.wanted) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which driver a run uses: the machine's, or that of a simulation. A simulated one is used only when
-// somebody asked for it: --sim, or a shell with `hami sim env` (design decision 18).
+// Which driver a run uses: the machine's, or that of a simulation. A simulated one is used only
+// when somebody asked for it: --sim, or a shell with `hami sim env` (design decision 18).
 
 #pragma once
 

@@ -6,13 +6,15 @@
 //   ld.so.preload            our library first, then the host's own lines; read-only
 //   hami/lib/libvgpu.so      a copy; read-only
 //   hami/shares/NAME/        the share directory; read-only, but for its region
-//   ld.so.cache              for simulated GPUs, so that their driver is found without LD_LIBRARY_PATH
+//   ld.so.cache              for simulated GPUs, so that their driver is found without
+//   LD_LIBRARY_PATH
 //
-// The host's /etc is not touched, nothing propagates either way, and the folder that holds all shares
-// is hidden. A user without privileges gets a user namespace that maps only himself; /etc is
+// The host's /etc is not touched, nothing propagates either way, and the folder that holds all
+// shares is hidden. A user without privileges gets a user namespace that maps only himself; /etc is
 // read-only for him, as it was before. Root can undo every mount: see SECURITY.md.
 //
-// Enter changes the calling process for good, successful or not. Call it in a child with one thread.
+// Enter changes the calling process for good, successful or not. Call it in a child with one
+// thread.
 
 #pragma once
 

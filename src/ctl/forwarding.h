@@ -21,7 +21,7 @@ namespace hami::ctl {
 
 struct SignalEvent {
   int number = 0;
-  int code = 0;      // si_code
+  int code = 0;        // si_code
   int32_t sender = 0;  // PID, 0 for the kernel
 };
 

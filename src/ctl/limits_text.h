@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes the limits file (api/limits/README.md). limits_text_test reads it back with the parser that
-// the tenant's library uses.
+// Writes the limits file (api/limits/README.md). limits_text_test reads it back with the parser
+// that the tenant's library uses.
 
 #pragma once
 

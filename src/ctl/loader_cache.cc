@@ -13,8 +13,8 @@ namespace {
 constexpr int kTimeoutMs = 20'000;
 constexpr size_t kMaxCacheBytes = size_t{64} << 20;
 
-// Debian and Fedora keep it here; a user's PATH often lacks sbin. Ubuntu's /sbin/ldconfig is a script
-// around the real one, which takes the same options.
+// Debian and Fedora keep it here; a user's PATH often lacks sbin. Ubuntu's /sbin/ldconfig is a
+// script around the real one, which takes the same options.
 constexpr const char* kPrograms[] = {"/usr/sbin/ldconfig", "/sbin/ldconfig"};
 
 }  // namespace

@@ -11,8 +11,8 @@
 
 namespace hami::ctl {
 
-// Made by the system's ldconfig, without changing anything of the system; kNotFound if there is none.
-// `scratch_folder` holds the file while it is made.
+// Made by the system's ldconfig, without changing anything of the system; kNotFound if there is
+// none. `scratch_folder` holds the file while it is made.
 Result<std::string> BuildLoaderCache(const std::string& library_folder,
                                      const std::string& scratch_folder);
 

@@ -52,9 +52,8 @@ Result<PreloadLibrary> FindPreloadLibrary() {
     }
     return PreloadLibrary{path, std::move(*content)};
   }
-  return Fail(Code::kFailedPrecondition,
-              fmt::format("{} is missing; looked for {} and {}", kPreloadLibrary, beside,
-                          installed));
+  return Fail(Code::kFailedPrecondition, fmt::format("{} is missing; looked for {} and {}",
+                                                     kPreloadLibrary, beside, installed));
 }
 
 Result<std::string> KeepPreloadLibrary(const StateFolder& state, const PreloadLibrary& library) {

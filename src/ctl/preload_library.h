@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libvgpu.so, as it is given to tenants: always a copy, so that a rebuild or an upgrade never changes
-// a file that a running process has mapped (design decision 15).
+// libvgpu.so, as it is given to tenants: always a copy, so that a rebuild or an upgrade never
+// changes a file that a running process has mapped (design decision 15).
 
 #pragma once
 
@@ -23,8 +23,8 @@ struct PreloadLibrary {
 Result<PreloadLibrary> FindPreloadLibrary();
 
 // A copy under lib/<version>-<hash of the content>/ of the state folder, written once and renamed
-// into place. Only for tenants without a mount namespace. kFailedPrecondition where programs may not
-// be mapped from there (noexec).
+// into place. Only for tenants without a mount namespace. kFailedPrecondition where programs may
+// not be mapped from there (noexec).
 Result<std::string> KeepPreloadLibrary(const StateFolder& state, const PreloadLibrary& library);
 
 // The folder of the running program.

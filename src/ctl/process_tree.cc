@@ -31,8 +31,7 @@ std::optional<pid_t> ParsePid(std::string_view text) {
 // The parent: field 4 of /proc/PID/stat. The name before it may hold anything, so the last
 // parenthesis counts.
 std::optional<pid_t> ParentOf(pid_t pid) {
-  const Result<std::string> stat =
-      base::ReadFile("/proc/" + std::to_string(pid) + "/stat", 4096);
+  const Result<std::string> stat = base::ReadFile("/proc/" + std::to_string(pid) + "/stat", 4096);
   if (!stat) return std::nullopt;
   const size_t name_end = stat->rfind(')');
   if (name_end == std::string::npos || name_end + 4 > stat->size()) return std::nullopt;

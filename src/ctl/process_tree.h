@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The processes below one process. With PR_SET_CHILD_SUBREAPER set, everything that was ever started
-// below the caller is still below it: double forks and setsid do not leave the tree.
+// The processes below one process. With PR_SET_CHILD_SUBREAPER set, everything that was ever
+// started below the caller is still below it: double forks and setsid do not leave the tree.
 //
 // Any thread.
 

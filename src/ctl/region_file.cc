@@ -101,9 +101,9 @@ Result<std::vector<SlotView>> RegionFile::ReadSlots() const {
     api::SlotExtension extension = {};
     PidPair pids = {};
     RETURN_IF_ERROR(ReadAt(file_.get(), SlotOffset(slot), &extension));
-    RETURN_IF_ERROR(ReadAt(
-        file_.get(), kProcessesOffset + static_cast<size_t>(slot) * sizeof(api::ProcessSlot),
-        &pids));
+    RETURN_IF_ERROR(ReadAt(file_.get(),
+                           kProcessesOffset + static_cast<size_t>(slot) * sizeof(api::ProcessSlot),
+                           &pids));
     if (extension.state == static_cast<uint32_t>(api::SlotState::kFree)) continue;
     SlotView view = {.slot = slot, .pid = pids.pid, .host_pid = pids.host_pid};
     view.alive = IsByteLocked(file_.get(), api::kSlotLockOffset + slot);
@@ -132,8 +132,8 @@ Status RegionFile::WriteDriverBytes(int slot, int device, uint64_t bytes) const 
 }
 
 Status RegionFile::WriteCostScale(int device, uint32_t scale_q16) const {
-  return WriteAt(file_.get(),
-                 DeviceOffset(device) + offsetof(api::DeviceExtension, cost_scale_q16), scale_q16);
+  return WriteAt(file_.get(), DeviceOffset(device) + offsetof(api::DeviceExtension, cost_scale_q16),
+                 scale_q16);
 }
 
 Status RegionFile::WriteNeighbourBusy(int device, uint32_t busy_pct) const {

@@ -49,8 +49,8 @@ class RegionFile {
   Status WriteCostScale(int device, uint32_t scale_q16) const;
   Status WriteNeighbourBusy(int device, uint32_t busy_pct) const;
 
-  // Frees the slots of dead processes, by the region library in a child process: what a hostile file
-  // does to a mapping happens there. Safe in a program with several threads.
+  // Frees the slots of dead processes, by the region library in a child process: what a hostile
+  // file does to a mapping happens there. Safe in a program with several threads.
   Status ReapDeadSlots() const;
 
  private:

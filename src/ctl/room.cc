@@ -51,10 +51,10 @@ Status CheckPossible(const Wish& wish, const std::vector<Room>& rooms) {
     return Fail(Code::kInvalidArgument, "a slice needs memory: --gpumem is 0");
   }
   if (asked > largest) {
-    return Fail(Code::kInvalidArgument,
-                fmt::format("--gpumem {} is more than {} has: {}", base::FormatBytes(asked),
-                            rooms.size() == 1 ? "the GPU" : "any GPU here",
-                            base::FormatBytes(largest)));
+    return Fail(
+        Code::kInvalidArgument,
+        fmt::format("--gpumem {} is more than {} has: {}", base::FormatBytes(asked),
+                    rooms.size() == 1 ? "the GPU" : "any GPU here", base::FormatBytes(largest)));
   }
   return {};
 }
@@ -103,28 +103,27 @@ Result<Placement> Place(const Wish& wish, const gpu::Inventory& inventory,
   }
   if (best != nullptr) return Placement{best->device, wish.memory.Of(best->device->memory_bytes)};
   const uint64_t asked = wish.memory.Of(eligible.front().device->memory_bytes);
-  return Fail(Code::kResourceExhausted,
-              fmt::format("no room for {} of memory{} {}\n{}", base::FormatBytes(asked),
-                          wish.cores_pct > 0 ? fmt::format(" and {} % of compute", wish.cores_pct)
-                                             : "",
-                          wish.gpu.empty() ? "on any GPU" : "on this GPU",
-                          DescribeRoom(eligible)));
+  return Fail(
+      Code::kResourceExhausted,
+      fmt::format("no room for {} of memory{} {}\n{}", base::FormatBytes(asked),
+                  wish.cores_pct > 0 ? fmt::format(" and {} % of compute", wish.cores_pct) : "",
+                  wish.gpu.empty() ? "on any GPU" : "on this GPU", DescribeRoom(eligible)));
 }
 
 std::string DescribeRoom(const std::vector<Room>& rooms) {
   std::string text;
   for (const Room& room : rooms) {
-    text += fmt::format("GPU {}  {}  {}: {} of {} and {} % of compute free\n", room.device->index,
-                        room.device->name, room.device->uuid,
-                        base::FormatBytesRounded(room.free_bytes),
-                        base::FormatBytesRounded(room.device->memory_bytes), room.free_cores_pct);
+    text +=
+        fmt::format("GPU {}  {}  {}: {} of {} and {} % of compute free\n", room.device->index,
+                    room.device->name, room.device->uuid, base::FormatBytesRounded(room.free_bytes),
+                    base::FormatBytesRounded(room.device->memory_bytes), room.free_cores_pct);
     for (const Holder* holder : room.holders) {
       const Booking& booking = holder->booking;
-      text += fmt::format("  {}  pid {}  {}  {}  {}\n", booking.name, booking.pid,
-                          base::FormatBytes(booking.memory_bytes),
-                          booking.cores_pct > 0 ? fmt::format("{} %", booking.cores_pct)
-                                                : "no compute limit",
-                          ShowCommand(booking));
+      text += fmt::format(
+          "  {}  pid {}  {}  {}  {}\n", booking.name, booking.pid,
+          base::FormatBytes(booking.memory_bytes),
+          booking.cores_pct > 0 ? fmt::format("{} %", booking.cores_pct) : "no compute limit",
+          ShowCommand(booking));
     }
     if (room.outside_bytes > 0) {
       text += fmt::format("  processes outside hami  {}\n",

@@ -76,8 +76,8 @@ Result<int> ParseCores(std::string_view text) {
 // A name is a folder's name, on the host and in the tenant.
 Status CheckName(const std::string& name) {
   const auto is_plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   };
   if (name.empty() || name.size() > kMaxNameLength || name[0] == '.' || name[0] == '-' ||
       !std::ranges::all_of(name, is_plain)) {

@@ -62,8 +62,8 @@ Status ShareAgent::FindDevices() {
   ASSIGN_OR_RETURN(const gpu::Inventory inventory, gpu::ReadInventory(nvml));
   for (const gpu::Device& device : inventory.devices) {
     Sight sight = {.device = {.index = device.index, .uuid = device.uuid}, .handle = nullptr};
-    const nvmlReturn_t result = nvml->nvmlDeviceGetHandleByIndex_v2(
-        static_cast<unsigned>(device.index), &sight.handle);
+    const nvmlReturn_t result =
+        nvml->nvmlDeviceGetHandleByIndex_v2(static_cast<unsigned>(device.index), &sight.handle);
     if (result != NVML_SUCCESS) return Fail(nvml.Failure(result, device.uuid));
     if (device.uuid == spec_.device_uuid) {
       sight.device.granted_as = kGrantedDevice;
@@ -101,14 +101,15 @@ void ShareAgent::Look() {
     Result<std::vector<gpu::DeviceProcess>> processes =
         gpu::ListProcesses(*spec_.nvml, sight.handle);
     if (!processes) {
-      LOG_WARN_EVERY(kRepeatMs, "driver does not list processes", Field("error", processes.error()));
+      LOG_WARN_EVERY(kRepeatMs, "driver does not list processes",
+                     Field("error", processes.error()));
       continue;
     }
     sights.push_back(sight.device);
     sights.back().processes = std::move(*processes);
   }
-  const ShareUsage usage = MeasureShare(
-      sights, *slots, [this](int pid) { return IsBelow(spec_.tree_root, pid); });
+  const ShareUsage usage =
+      MeasureShare(sights, *slots, [this](int pid) { return IsBelow(spec_.tree_root, pid); });
   for (const SlotFigure& figure : usage.slots) {
     const Status written =
         region_.WriteDriverBytes(figure.slot, figure.granted_as, figure.driver_bytes);
@@ -121,8 +122,7 @@ void ShareAgent::Look() {
   for (const Escape& escape : usage.escapes) Report(escape);
   if (usage.escapes.empty()) reported_.clear();
   const std::lock_guard lock(mutex_);
-  figures_.memory_high_water_bytes =
-      std::max(figures_.memory_high_water_bytes, usage.driver_bytes);
+  figures_.memory_high_water_bytes = std::max(figures_.memory_high_water_bytes, usage.driver_bytes);
 }
 
 bool ShareAgent::IsAlone() const {
@@ -131,14 +131,14 @@ bool ShareAgent::IsAlone() const {
     const Result<std::vector<gpu::DeviceProcess>> processes =
         gpu::ListProcesses(*spec_.nvml, sight.handle);
     return processes && std::ranges::all_of(*processes, [this](const gpu::DeviceProcess& process) {
-      return IsBelow(spec_.tree_root, process.pid);
-    });
+             return IsBelow(spec_.tree_root, process.pid);
+           });
   }
   return false;
 }
 
-// The driver averages over periods of a sixth of a second to a second and shows the newest: each has to
-// be seen. The tenant may set its counter back; then time seems to stand still for a look.
+// The driver averages over periods of a sixth of a second to a second and shows the newest: each
+// has to be seen. The tenant may set its counter back; then time seems to stand still for a look.
 void ShareAgent::WatchCompute() {
   const Result<DeviceView> device = region_.ReadDevice(kGrantedDevice);
   const Result<std::map<int, uint64_t>> busy = sampler_->Sample();
@@ -167,8 +167,8 @@ uint64_t ShareAgent::ChargedAt(int64_t time_ns) const {
     const double part = static_cast<double>(time_ns - before.time_ns) /
                         static_cast<double>(after.time_ns - before.time_ns);
     return before.charged_gpu_ns +
-           static_cast<uint64_t>(
-               part * static_cast<double>(after.charged_gpu_ns - before.charged_gpu_ns));
+           static_cast<uint64_t>(part *
+                                 static_cast<double>(after.charged_gpu_ns - before.charged_gpu_ns));
   }
   return ticks_.back().charged_gpu_ns;
 }
@@ -191,8 +191,8 @@ void ShareAgent::LookAtCompute() {
     const uint64_t busy_pct = others_ns_ * 100 / static_cast<uint64_t>(until_ns - looked_until_ns_);
     written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));
     if (written) {
-      written = region_.WriteNeighbourBusy(kGrantedDevice,
-                                           static_cast<uint32_t>(std::min<uint64_t>(busy_pct, 100)));
+      written = region_.WriteNeighbourBusy(
+          kGrantedDevice, static_cast<uint32_t>(std::min<uint64_t>(busy_pct, 100)));
     }
   }
   if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));

@@ -2,8 +2,8 @@
 //
 // The host's view of one share while it runs: once a second it reads the driver's memory and
 // utilisation per process, writes what the tenant's library needs of it into the region (the
-// driver's own bytes per slot, the cost scale, how busy the neighbours are), frees the slots of dead
-// processes, and reports who holds more than was granted.
+// driver's own bytes per slot, the cost scale, how busy the neighbours are), frees the slots of
+// dead processes, and reports who holds more than was granted.
 //
 // A thread of its own, because a call into a sick driver can hang, and signals and PIDs must be
 // served all the same. Public functions are for the owner's thread.
@@ -80,8 +80,8 @@ class ShareAgent {
   std::unique_ptr<gpu::UsageSampler> sampler_;
   gpu::CostScale cost_scale_;
 
-  // What the tenant had charged at the last few ticks, oldest first; and the driver's sums since the
-  // last look, which end at the end of its newest sample.
+  // What the tenant had charged at the last few ticks, oldest first; and the driver's sums since
+  // the last look, which end at the end of its newest sample.
   struct Tick {
     int64_t time_ns;
     uint64_t charged_gpu_ns;

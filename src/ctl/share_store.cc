@@ -70,8 +70,9 @@ Result<NewShare> AddShare(const StateFolder& state, const base::Fd& lock, const 
   NewShare share;
   share.folder = base::JoinPath(state.shares(), booking.name);
   if (base::Exists(share.folder)) {
-    return Fail(Code::kAlreadyExists,
-                fmt::format("a slice named \"{}\" is running; choose another --name", booking.name));
+    return Fail(
+        Code::kAlreadyExists,
+        fmt::format("a slice named \"{}\" is running; choose another --name", booking.name));
   }
   const std::string unfinished =
       base::JoinPath(state.shares(), fmt::format(".new-{}-{}", getpid(), booking.name));

@@ -4,8 +4,8 @@
 // needs the state folder's lock, which is passed to show that it is held.
 //
 // Crash-safe: a share is prepared in shares/.new-*, and appears by one rename with its booking
-// already locked; it disappears by one rename to shares/.old-*. Whatever a dead hami left under such
-// names, or unlocked, the next sweep removes.
+// already locked; it disappears by one rename to shares/.old-*. Whatever a dead hami left under
+// such names, or unlocked, the next sweep removes.
 
 #pragma once
 
@@ -38,8 +38,8 @@ struct NewShare {
 Result<NewShare> AddShare(const StateFolder& state, const base::Fd& lock, const Booking& booking,
                           const std::string& limits);
 
-// Removes it, unless a process still holds one of its slots (kFailedPrecondition): then a later sweep
-// does. The caller has let its hold go.
+// Removes it, unless a process still holds one of its slots (kFailedPrecondition): then a later
+// sweep does. The caller has let its hold go.
 Status RemoveShare(const StateFolder& state, const base::Fd& lock, const std::string& folder);
 
 }  // namespace hami::ctl

@@ -15,9 +15,8 @@ const SlotView* SlotOf(const std::vector<SlotView>& slots, int pid) {
 // The processes of the share on one device, and the escape if there is one.
 void MeasureDevice(const DeviceSight& device, const std::vector<SlotView>& slots,
                    const std::function<bool(int)>& is_in_tree, ShareUsage* usage) {
-  Escape escape = {.device_index = device.index,
-                   .device_uuid = device.uuid,
-                   .limit_bytes = device.limit_bytes};
+  Escape escape = {
+      .device_index = device.index, .device_uuid = device.uuid, .limit_bytes = device.limit_bytes};
   uint64_t most_unaccounted = 0;
   for (const gpu::DeviceProcess& process : device.processes) {
     const uint64_t bytes = process.used_bytes.value_or(0);
@@ -45,8 +44,7 @@ void MeasureDevice(const DeviceSight& device, const std::vector<SlotView>& slots
 
 }  // namespace
 
-ShareUsage MeasureShare(const std::vector<DeviceSight>& devices,
-                        const std::vector<SlotView>& slots,
+ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vector<SlotView>& slots,
                         const std::function<bool(int pid)>& is_in_tree) {
   ShareUsage usage;
   for (const DeviceSight& device : devices) MeasureDevice(device, slots, is_in_tree, &usage);

@@ -3,8 +3,8 @@
 // What the processes of one share hold by the driver's own figure, compared with what they were
 // granted. Pure: the driver's lists, the tree and the region's slots in, figures out.
 //
-// Only processes of the share's own tree count. A slot's PID is the tenant's claim; one that names a
-// process outside the tree is ignored, so that a tenant cannot have a neighbour blamed.
+// Only processes of the share's own tree count. A slot's PID is the tenant's claim; one that names
+// a process outside the tree is ignored, so that a tenant cannot have a neighbour blamed.
 
 #pragma once
 
@@ -58,8 +58,7 @@ struct ShareUsage {
   std::vector<Escape> escapes;
 };
 
-ShareUsage MeasureShare(const std::vector<DeviceSight>& devices,
-                        const std::vector<SlotView>& slots,
+ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vector<SlotView>& slots,
                         const std::function<bool(int pid)>& is_in_tree);
 
 }  // namespace hami::ctl

@@ -20,7 +20,8 @@ namespace {
 
 bool IsSet(const char* text) { return text != nullptr && *text != '\0'; }
 
-// /tmp is everybody's: whoever makes /tmp/hami-1000 first could read and change what user 1000 books.
+// /tmp is everybody's: whoever makes /tmp/hami-1000 first could read and change what user 1000
+// books.
 Status CheckOwner(const std::string& path) {
   struct stat info = {};
   if (lstat(path.c_str(), &info) != 0) return FailErrno("look at " + path);

@@ -33,8 +33,8 @@ class StateFolder {
   std::string stage() const;
   std::string simulations() const;
 
-  // Waits for the lock that guards bookings; kDeadlineExceeded after `timeout_ms`. It is let go when
-  // the descriptor is closed, whatever happens to the process.
+  // Waits for the lock that guards bookings; kDeadlineExceeded after `timeout_ms`. It is let go
+  // when the descriptor is closed, whatever happens to the process.
   Result<base::Fd> Lock(int timeout_ms) const;
 
  private:

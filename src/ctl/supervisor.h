@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The process between `hami` and CMD. It enters the tenant's namespace, starts CMD, is the parent of
-// whatever CMD leaves behind, and ends all of it when CMD ends or hami is gone. It inherits hami's
-// hold on the booking, so the slice stays taken until the last process is gone even when hami was
-// killed.
+// The process between `hami` and CMD. It enters the tenant's namespace, starts CMD, is the parent
+// of whatever CMD leaves behind, and ends all of it when CMD ends or hami is gone. It inherits
+// hami's hold on the booking, so the slice stays taken until the last process is gone even when
+// hami was killed.
 //
-//   hami ── supervisor ── CMD ── ...
+//   hami -- supervisor -- CMD -- ...
 //
 // hami dies:       the channel closes (and the kernel sends SIGTERM): the tree is ended.
 // supervisor dies: CMD gets SIGKILL from the kernel; hami, a subreaper too, ends the rest.

@@ -39,7 +39,8 @@ uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
 
 bool IsFarFrom(uint64_t a, uint64_t b) { return a > b + b / 4 + 1000 || b > a + a / 4 + 1000; }
 
-// The same function with other data: what was learnt before says nothing any more. The lock is held.
+// The same function with other data: what was learnt before says nothing any more. The lock is
+// held.
 bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
   const uint64_t before_ns = cost.settled_ns.load(std::memory_order_relaxed);
   if (before_ns == 0) return false;
@@ -102,8 +103,8 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
   cost.samples_ns[cost.sample_count % kCostSamples] = interval_ns;
   ++cost.sample_count;
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
-  uint64_t learnt_ns = neighbours_idle ? Mean(cost.samples_ns, kept)
-                                       : LowerClusterMean(cost.samples_ns, kept);
+  uint64_t learnt_ns =
+      neighbours_idle ? Mean(cost.samples_ns, kept) : LowerClusterMean(cost.samples_ns, kept);
   if (learnt_ns == 0) learnt_ns = 1;  // 0 means "not learnt"
   cost.cost_ns.store(learnt_ns, std::memory_order_release);
   if (cost.sample_count >= kSettledAfter) {

@@ -95,7 +95,8 @@ class Observer {
   static Result<std::unique_ptr<Observer>> Open(const std::string& path) {
     auto observer = std::make_unique<Observer>();
     switch (simgpu::Attach(path.c_str(), true, &observer->machine_)) {
-      case AttachStatus::kOk: return observer;
+      case AttachStatus::kOk:
+        return observer;
       case AttachStatus::kNoState:
         return Fail(Code::kNotFound, path + ": cannot be opened for reading and writing");
       case AttachStatus::kWrongState:

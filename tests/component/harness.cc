@@ -19,9 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path BuildFolder() {
-  return fs::canonical("/proc/self/exe").parent_path().parent_path();
-}
+fs::path BuildFolder() { return fs::canonical("/proc/self/exe").parent_path().parent_path(); }
 
 std::string MakeTemporaryFolder(const char* purpose) {
   std::string name = fs::temp_directory_path() / (std::string("hami-") + purpose + "-XXXXXX");
@@ -146,14 +144,13 @@ int Running::Wait() {
 
 Simulation::Simulation(const std::string& profile, int gpus)
     : root_(MakeTemporaryFolder("component")), folder_(root_ + "/sim/test") {
-  const Command create = {ProductProgram("hami"),
-                          {"sim", "create", "--profile", profile, "--gpus", std::to_string(gpus),
-                           "test"},
-                          {{"HAMI_STATE_DIR", root_}}};
+  const Command create = {
+      ProductProgram("hami"),
+      {"sim", "create", "--profile", profile, "--gpus", std::to_string(gpus), "test"},
+      {{"HAMI_STATE_DIR", root_}}};
   const Output created = RunToEnd(create);
-  const Command show = {ProductProgram("hami"),
-                        {"sim", "show", "test", "--json"},
-                        {{"HAMI_STATE_DIR", root_}}};
+  const Command show = {
+      ProductProgram("hami"), {"sim", "show", "test", "--json"}, {{"HAMI_STATE_DIR", root_}}};
   const Output shown = RunToEnd(show);
   if (created.exit_code != 0 || shown.exit_code != 0) {
     std::cerr << created.text << shown.text;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a component test needs: a simulated GPU of its own, share directories, and programs run under
-// the real libvgpu.so exactly as in production. Everything lies in temporary directories and is gone
-// afterwards; tests may run in parallel.
+// What a component test needs: a simulated GPU of its own, share directories, and programs run
+// under the real libvgpu.so exactly as in production. Everything lies in temporary directories and
+// is gone afterwards; tests may run in parallel.
 
 #pragma once
 
@@ -49,8 +49,8 @@ class Running {
   // Reads lines until one begins with `prefix`; that line, or "" at the end.
   std::string ReadUntil(const std::string& prefix);
   void WriteLine(const std::string& line);
-  void Kill();       // SIGKILL and wait
-  int Wait();        // exit code
+  void Kill();  // SIGKILL and wait
+  int Wait();   // exit code
 
  private:
   pid_t pid_ = -1;
@@ -67,7 +67,7 @@ class Simulation {
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
 
-  const std::string& root() const { return root_; }    // HAMI_STATE_DIR
+  const std::string& root() const { return root_; }      // HAMI_STATE_DIR
   const std::string& folder() const { return folder_; }  // the simulation's own folder
   const std::vector<std::string>& uuids() const { return uuids_; }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The process' range of device addresses, what lies where, and the content behind it. The content of
-// address A is at A + shadow_offset in a second range of ordinary memory, so the kernel keeps the
-// pages and a page that was never written takes nothing and reads as zero.
+// The process' range of device addresses, what lies where, and the content behind it. The content
+// of address A is at A + shadow_offset in a second range of ordinary memory, so the kernel keeps
+// the pages and a page that was never written takes nothing and reads as zero.
 
 #include <stdio.h>
 #include <string.h>
@@ -32,9 +32,9 @@ struct Space {
   uint64_t base;
   uint64_t end;
   uint64_t next;
-  uint64_t* map;            // per 2 MiB
-  uint32_t* written;        // per 2 MiB: bit per 64 KiB that has content
-  int64_t shadow_offset;    // 0: no content
+  uint64_t* map;          // per 2 MiB
+  uint32_t* written;      // per 2 MiB: bit per 64 KiB that has content
+  int64_t shadow_offset;  // 0: no content
   uint64_t content_bytes;
   bool warned;
   FreeRange* free[kFreeSizes];
@@ -87,8 +87,9 @@ bool MayWrite(uint64_t address, uint64_t bytes) {
                      bytes, __ATOMIC_RELAXED);
   if (!space.warned) {
     space.warned = true;
-    fprintf(stderr, "simulated GPU: this process has written more device memory than its cap; "
-                    "further content is dropped and reads as zero (simgpu/README.md)\n");
+    fprintf(stderr,
+            "simulated GPU: this process has written more device memory than its cap; "
+            "further content is dropped and reads as zero (simgpu/README.md)\n");
   }
   return false;
 }
@@ -208,8 +209,10 @@ void ReadContent(uint64_t address, void* out, uint64_t bytes) {
   auto* to = static_cast<char*>(out);
   ForEachPiece(address, bytes, [&](uint64_t at, uint64_t piece) {
     const uint32_t bit = 1U << at % kChunkBytes / kPageBytes;
-    if ((space.written[IndexOf(at)] & bit) != 0) memcpy(to, ShadowOf(at), piece);
-    else memset(to, 0, piece);
+    if ((space.written[IndexOf(at)] & bit) != 0)
+      memcpy(to, ShadowOf(at), piece);
+    else
+      memset(to, 0, piece);
     to += piece;
   });
 }
@@ -225,8 +228,10 @@ void WriteContent(uint64_t address, const void* in, uint64_t bytes) {
 void CopyContent(uint64_t to, uint64_t from, uint64_t bytes) {
   ForEachPiece(from, bytes, [&](uint64_t at, uint64_t piece) {
     const uint32_t bit = 1U << at % kChunkBytes / kPageBytes;
-    if ((space.written[IndexOf(at)] & bit) != 0) WriteContent(to, ShadowOf(at), piece);
-    else FillContent(to, 0, 1, piece);
+    if ((space.written[IndexOf(at)] & bit) != 0)
+      WriteContent(to, ShadowOf(at), piece);
+    else
+      FillContent(to, 0, 1, piece);
     to += piece;
   });
 }

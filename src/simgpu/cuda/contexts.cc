@@ -36,14 +36,20 @@ CUresult TakeContext(uint32_t device, uint32_t* queue) {
 
 void DestroyObject(Object* object) {
   switch (object->kind) {
-    case Kind::kStream: return DestroyStream(reinterpret_cast<Stream*>(object));
-    case Kind::kEvent: return DestroyEvent(reinterpret_cast<Event*>(object));
-    case Kind::kModule: return DestroyModule(reinterpret_cast<Module*>(object));
-    case Kind::kFunction: return DestroyFunction(reinterpret_cast<Function*>(object));
+    case Kind::kStream:
+      return DestroyStream(reinterpret_cast<Stream*>(object));
+    case Kind::kEvent:
+      return DestroyEvent(reinterpret_cast<Event*>(object));
+    case Kind::kModule:
+      return DestroyModule(reinterpret_cast<Module*>(object));
+    case Kind::kFunction:
+      return DestroyFunction(reinterpret_cast<Function*>(object));
     case Kind::kGraph:
     case Kind::kNode:
-    case Kind::kExec: return DestroyGraphObject(object);
-    default: DeleteObject(object);
+    case Kind::kExec:
+      return DestroyGraphObject(object);
+    default:
+      DeleteObject(object);
   }
 }
 
@@ -139,13 +145,13 @@ CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context**
   made->primary = primary;
   made->flags = flags;
   made->id = ++process.next_id;
-  made->limits[0] = 1024;                  // stack of a thread
-  made->limits[1] = 1 << 20;               // printf buffer
-  made->limits[2] = 8 << 20;               // device malloc heap
-  made->limits[3] = 2;                     // depth of device-side synchronisation
-  made->limits[4] = 2048;                  // pending device-side launches
-  made->limits[5] = 128;                   // fetch granularity of the L2 cache
-  made->limits[6] = 0;                     // persisting L2
+  made->limits[0] = 1024;     // stack of a thread
+  made->limits[1] = 1 << 20;  // printf buffer
+  made->limits[2] = 8 << 20;  // device malloc heap
+  made->limits[3] = 2;        // depth of device-side synchronisation
+  made->limits[4] = 2048;     // pending device-side launches
+  made->limits[5] = 128;      // fetch granularity of the L2 cache
+  made->limits[6] = 0;        // persisting L2
   Register(made, Kind::kContext, nullptr);
   *out = made;
   return CUDA_SUCCESS;

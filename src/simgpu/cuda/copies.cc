@@ -17,15 +17,18 @@ enum class Way : uint8_t { kToDevice, kToHost, kOnDevice };
 
 bool IsManagedOrHost(uint64_t address) { return FindHost(address) != nullptr; }
 
-// A pointer that a function takes for a device's: device memory, or host memory that the device sees.
+// A pointer that a function takes for a device's: device memory, or host memory that the device
+// sees.
 bool IsUsable(uint64_t address, uint64_t bytes) {
   return IsDeviceAddress(address) ? IsBacked(address, bytes) : IsManagedOrHost(address);
 }
 
 void Move(uint64_t to, uint64_t from, uint64_t bytes) {
   if (IsDeviceAddress(to)) {
-    if (IsDeviceAddress(from)) CopyContent(to, from, bytes);
-    else WriteContent(to, reinterpret_cast<const void*>(from), bytes);
+    if (IsDeviceAddress(from))
+      CopyContent(to, from, bytes);
+    else
+      WriteContent(to, reinterpret_cast<const void*>(from), bytes);
   } else if (IsDeviceAddress(from)) {
     ReadContent(from, reinterpret_cast<void*>(to), bytes);
   } else {
@@ -101,7 +104,8 @@ CUresult Fill(uint64_t to, uint32_t pattern, uint32_t width, uint64_t count, con
   }
   Op op = CopyOp(*entry.context, count * width, Way::kOnDevice);
   op.kind = OpKind::kSet;
-  // A set does not wait, also where its name has no Async (CUDA manual, "API synchronization behavior").
+  // A set does not wait, also where its name has no Async (CUDA manual, "API synchronization
+  // behavior").
   const bool captured = stream->capture != nullptr;
   const CUresult result = Finish(entry, *stream, op, false);
   if (captured && result == CUDA_SUCCESS) KeepSet(*stream, to, pattern, width, count);
@@ -141,10 +145,10 @@ struct Copy2D {
 CUresult CopyRows(const Copy2D* copy, const Call& call) {
   if (copy == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (copy->src_type == 3 || copy->dst_type == 3) return CUDA_ERROR_NOT_SUPPORTED;
-  const uint64_t from = copy->src_type == 1 ? reinterpret_cast<uint64_t>(copy->src_host)
-                                            : copy->src_device;
-  const uint64_t to = copy->dst_type == 1 ? reinterpret_cast<uint64_t>(copy->dst_host)
-                                          : copy->dst_device;
+  const uint64_t from =
+      copy->src_type == 1 ? reinterpret_cast<uint64_t>(copy->src_host) : copy->src_device;
+  const uint64_t to =
+      copy->dst_type == 1 ? reinterpret_cast<uint64_t>(copy->dst_host) : copy->dst_device;
   const size_t from_pitch = copy->src_pitch != 0 ? copy->src_pitch : copy->width_bytes;
   const size_t to_pitch = copy->dst_pitch != 0 ? copy->dst_pitch : copy->width_bytes;
   if (from_pitch < copy->width_bytes + copy->src_x_bytes ||
@@ -152,9 +156,9 @@ CUresult CopyRows(const Copy2D* copy, const Call& call) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   for (size_t row = 0; row < copy->height; ++row) {
-    const CUresult result =
-        CopyAny(to + (copy->dst_y + row) * to_pitch + copy->dst_x_bytes,
-                from + (copy->src_y + row) * from_pitch + copy->src_x_bytes, copy->width_bytes, call);
+    const CUresult result = CopyAny(to + (copy->dst_y + row) * to_pitch + copy->dst_x_bytes,
+                                    from + (copy->src_y + row) * from_pitch + copy->src_x_bytes,
+                                    copy->width_bytes, call);
     if (result != CUDA_SUCCESS) return result;
   }
   return CUDA_SUCCESS;
@@ -168,23 +172,23 @@ uint64_t Number(const void* pointer) { return reinterpret_cast<uint64_t>(pointer
 using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
 
 // The synchronous function and its per-thread form, and the asynchronous one and its form.
-#define SYNCHRONOUS(name, suffix, parameters, operation)                                       \
-  HAMI_SIM_API CUresult name parameters {                                                      \
-    const Call call = {};                                                                      \
-    return operation;                                                                          \
-  }                                                                                            \
-  HAMI_SIM_API CUresult name##suffix parameters {                                              \
-    const Call call = {nullptr, true, true};                                                   \
-    return operation;                                                                          \
+#define SYNCHRONOUS(name, suffix, parameters, operation) \
+  HAMI_SIM_API CUresult name parameters {                \
+    const Call call = {};                                \
+    return operation;                                    \
+  }                                                      \
+  HAMI_SIM_API CUresult name##suffix parameters {        \
+    const Call call = {nullptr, true, true};             \
+    return operation;                                    \
   }
-#define STREAM_ORDERED(name, parameters, operation)                                            \
-  HAMI_SIM_API CUresult name parameters {                                                      \
-    const Call call = {stream, false, false};                                                  \
-    return operation;                                                                          \
-  }                                                                                            \
-  HAMI_SIM_API CUresult name##_ptsz parameters {                                               \
-    const Call call = {stream, false, true};                                                   \
-    return operation;                                                                          \
+#define STREAM_ORDERED(name, parameters, operation) \
+  HAMI_SIM_API CUresult name parameters {           \
+    const Call call = {stream, false, false};       \
+    return operation;                               \
+  }                                                 \
+  HAMI_SIM_API CUresult name##_ptsz parameters {    \
+    const Call call = {stream, false, true};        \
+    return operation;                               \
   }
 
 SYNCHRONOUS(cuMemcpy, _ptds, (CUdeviceptr to, CUdeviceptr from, size_t n),
@@ -195,8 +199,7 @@ SYNCHRONOUS(cuMemcpyDtoH_v2, _ptds, (void* to, CUdeviceptr from, size_t n),
             Copy(Number(to), from, n, Way::kToHost, call))
 SYNCHRONOUS(cuMemcpyDtoD_v2, _ptds, (CUdeviceptr to, CUdeviceptr from, size_t n),
             Copy(to, from, n, Way::kOnDevice, call))
-SYNCHRONOUS(cuMemcpyPeer, _ptds,
-            (CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, size_t n),
+SYNCHRONOUS(cuMemcpyPeer, _ptds, (CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, size_t n),
             Copy(to, from, n, Way::kOnDevice, call))
 SYNCHRONOUS(cuMemcpy2D_v2, _ptds, (const Copy2D* copy), CopyRows(copy, call))
 SYNCHRONOUS(cuMemcpy2DUnaligned_v2, _ptds, (const Copy2D* copy), CopyRows(copy, call))
@@ -204,16 +207,14 @@ SYNCHRONOUS(cuMemsetD8_v2, _ptds, (CUdeviceptr to, unsigned char v, size_t n),
             Fill(to, v, 1, n, call))
 SYNCHRONOUS(cuMemsetD16_v2, _ptds, (CUdeviceptr to, unsigned short v, size_t n),
             Fill(to, v, 2, n, call))
-SYNCHRONOUS(cuMemsetD32_v2, _ptds, (CUdeviceptr to, unsigned v, size_t n),
-            Fill(to, v, 4, n, call))
+SYNCHRONOUS(cuMemsetD32_v2, _ptds, (CUdeviceptr to, unsigned v, size_t n), Fill(to, v, 4, n, call))
 SYNCHRONOUS(cuMemsetD2D8_v2, _ptds,
             (CUdeviceptr to, size_t pitch, unsigned char v, size_t w, size_t h),
             Fill2D(to, pitch, v, 1, w, h, call))
 SYNCHRONOUS(cuMemsetD2D16_v2, _ptds,
             (CUdeviceptr to, size_t pitch, unsigned short v, size_t w, size_t h),
             Fill2D(to, pitch, v, 2, w, h, call))
-SYNCHRONOUS(cuMemsetD2D32_v2, _ptds,
-            (CUdeviceptr to, size_t pitch, unsigned v, size_t w, size_t h),
+SYNCHRONOUS(cuMemsetD2D32_v2, _ptds, (CUdeviceptr to, size_t pitch, unsigned v, size_t w, size_t h),
             Fill2D(to, pitch, v, 4, w, h, call))
 
 STREAM_ORDERED(cuMemcpyAsync, (CUdeviceptr to, CUdeviceptr from, size_t n, CUstream stream),

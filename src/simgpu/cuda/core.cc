@@ -113,8 +113,10 @@ void Register(Object* object, Kind kind, Context* owner) {
 }
 
 void Unregister(Object* object) {
-  if (object->previous != nullptr) object->previous->next = object->next;
-  else *ListOf(object->owner) = object->next;
+  if (object->previous != nullptr)
+    object->previous->next = object->next;
+  else
+    *ListOf(object->owner) = object->next;
   if (object->next != nullptr) object->next->previous = object->previous;
   Object** slot = FindSlot(object);
   if (slot != nullptr) {

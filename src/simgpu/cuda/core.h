@@ -64,7 +64,7 @@ struct Context : Object {
   uint32_t next_free_lane;
   Object* objects;  // first of the list
   Stream* legacy;
-  struct SmallChunk* chunks;  // with room, memory.cc
+  struct SmallChunk* chunks;   // with room, memory.cc
   uint64_t module_bytes_left;  // of the 2 MiB that small modules share
 };
 

@@ -14,61 +14,105 @@ namespace {
 int Major(const DeviceConfig& d) { return static_cast<int>(d.compute_capability / 10); }
 int Minor(const DeviceConfig& d) { return static_cast<int>(d.compute_capability % 10); }
 
-// CUdevice_attribute by number (cuda.h). What a simulated device cannot do is 0.
+// CUdevice_attribute by number (cuda.h): what every simulated device has alike,
+struct Constant {
+  int attribute;
+  int value;
+};
+constexpr Constant kConstants[] = {
+    {1, 1024},                                      // threads of a block
+    {2, 1024},                                      // block x, y, z
+    {3, 1024},        {4, 64},    {5, 2147483647},  // grid x, y, z
+    {6, 65535},       {7, 65535}, {9, 65536},       // constant memory
+    {10, 32},                                       // warp
+    {11, 2147483647},                               // pitch
+    {12, 65536},                                    // registers of a block
+    {14, 512},                                      // texture alignment
+    {19, 1},                                        // host memory can be mapped
+    {31, 1},                                        // concurrent kernels
+    {41, 1},                                        // unified addressing
+    {51, 32},                                       // texture pitch alignment
+    {78, 1},                                        // stream priorities
+    {79, 1},                                        // L1 caches
+    {80, 1},          {83, 1},                      // managed memory
+    {90, 1},                                        // preemption
+    {95, 1},                                        // cooperative launch
+    {99, 1},                                        // cuMemHostRegister
+    {102, 1},                                       // virtual memory management
+    {109, 134213632},                               // access policy window
+    {111, 1024},                                    // shared memory that the system keeps per block
+    {115, 1},                                       // memory pools
+    {126, 1},                                       // memory synchronisation domains
+    {131, -1},                                      // NUMA id
+};
+
+// and what its profile says.
+struct OfProfile {
+  int attribute;
+  uint32_t DeviceConfig::* field;
+};
+constexpr OfProfile kOfProfile[] = {
+    {8, &DeviceConfig::shared_per_block_bytes},
+    {16, &DeviceConfig::multiprocessors},
+    {32, &DeviceConfig::ecc},
+    {33, &DeviceConfig::pci_bus},
+    {34, &DeviceConfig::pci_device},
+    {37, &DeviceConfig::bus_bits},
+    {38, &DeviceConfig::l2_bytes},
+    {39, &DeviceConfig::threads_per_multiprocessor},
+    {40, &DeviceConfig::copy_engines},
+    {50, &DeviceConfig::pci_domain},
+    {81, &DeviceConfig::shared_per_multiprocessor_bytes},
+    {82, &DeviceConfig::registers_per_multiprocessor},
+    {97, &DeviceConfig::shared_per_block_optin_bytes},
+    {106, &DeviceConfig::blocks_per_multiprocessor},
+};
+
+constexpr int kLastAttribute = 150;
+
 bool LookUpAttribute(const DeviceConfig& d, int attribute, int64_t* value) {
+  for (const Constant& constant : kConstants) {
+    if (constant.attribute == attribute) {
+      *value = constant.value;
+      return true;
+    }
+  }
+  for (const OfProfile& entry : kOfProfile) {
+    if (entry.attribute == attribute) {
+      *value = d.*entry.field;
+      return true;
+    }
+  }
   switch (attribute) {
-    case 1: *value = 1024; return true;  // threads of a block
-    case 2: case 3: *value = 1024; return true;
-    case 4: *value = 64; return true;
-    case 5: *value = 2147483647; return true;
-    case 6: case 7: *value = 65535; return true;
-    case 8: *value = d.shared_per_block_bytes; return true;
-    case 9: *value = 65536; return true;
-    case 10: *value = 32; return true;
-    case 11: *value = 2147483647; return true;
-    case 12: *value = 65536; return true;
-    case 13: *value = int64_t{d.max_mhz[0]} * 1000; return true;
-    case 14: *value = 512; return true;
-    case 15: *value = d.copy_engines > 0 ? 1 : 0; return true;
-    case 16: *value = d.multiprocessors; return true;
-    case 19: *value = 1; return true;  // host memory can be mapped
-    case 31: *value = 1; return true;  // concurrent kernels
-    case 32: *value = d.ecc; return true;
-    case 33: *value = d.pci_bus; return true;
-    case 34: *value = d.pci_device; return true;
-    case 36: *value = int64_t{d.max_mhz[1]} * 1000; return true;
-    case 37: *value = d.bus_bits; return true;
-    case 38: *value = d.l2_bytes; return true;
-    case 39: *value = d.threads_per_multiprocessor; return true;
-    case 40: *value = d.copy_engines; return true;
-    case 41: *value = 1; return true;  // unified addressing
-    case 50: *value = d.pci_domain; return true;
-    case 51: *value = 32; return true;  // texture pitch alignment
-    case 75: *value = Major(d); return true;
-    case 76: *value = Minor(d); return true;
-    case 78: case 79: case 80: *value = 1; return true;
-    case 81: *value = d.shared_per_multiprocessor_bytes; return true;
-    case 82: *value = d.registers_per_multiprocessor; return true;
-    case 83: *value = 1; return true;  // managed memory
-    case 87: *value = d.compute_capability % 10 == 0 ? 2 : 32; return true;
-    case 90: *value = 1; return true;  // preemption
-    case 95: *value = 1; return true;  // cooperative launch
-    case 97: *value = d.shared_per_block_optin_bytes; return true;
-    case 99: *value = 1; return true;  // cuMemHostRegister
-    case 102: *value = 1; return true;  // virtual memory management
-    case 106: *value = d.blocks_per_multiprocessor; return true;
-    case 108: *value = d.l2_bytes * 3 / 4; return true;
-    case 109: *value = 134213632; return true;
-    case 111: *value = 1024; return true;  // shared memory that the system keeps per block
-    case 115: *value = 1; return true;  // memory pools
-    case 120: *value = d.compute_capability >= 90 ? 1 : 0; return true;
-    case 126: *value = 1; return true;
-    case 131: *value = -1; return true;
+    case 13:
+      *value = int64_t{d.max_mhz[0]} * 1000;
+      return true;
+    case 15:
+      *value = d.copy_engines > 0 ? 1 : 0;
+      return true;
+    case 36:
+      *value = int64_t{d.max_mhz[1]} * 1000;
+      return true;
+    case 75:
+      *value = Major(d);
+      return true;
+    case 76:
+      *value = Minor(d);
+      return true;
+    case 87:
+      *value = Minor(d) == 0 ? 2 : 32;
+      return true;  // single to double
+    case 108:
+      *value = d.l2_bytes * 3 / 4;
+      return true;  // persisting
+    case 120:
+      *value = Major(d) >= 9 ? 1 : 0;
+      return true;  // clusters
     default:
-      // Sizes of textures and surfaces, which the simulation does not have, and capabilities of other
-      // hardware.
+      // Sizes of textures and surfaces, which the simulation does not have, and capabilities of
+      // other hardware.
       *value = 0;
-      return attribute > 0 && attribute <= 150;
+      return attribute > 0 && attribute <= kLastAttribute;
   }
 }
 
@@ -81,8 +125,10 @@ bool ParseUuid(const char* text, char* bytes) {
                       : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10
                                                  : -1;
     if (digit < 0) return false;
-    if (nibble % 2 == 0) bytes[nibble / 2] = static_cast<char>(digit << 4);
-    else bytes[nibble / 2] = static_cast<char>(bytes[nibble / 2] | digit);
+    if (nibble % 2 == 0)
+      bytes[nibble / 2] = static_cast<char>(digit << 4);
+    else
+      bytes[nibble / 2] = static_cast<char>(bytes[nibble / 2] | digit);
     ++nibble;
   }
   return nibble == 32;
@@ -118,13 +164,13 @@ bool ParseBusId(const char* text, uint32_t* domain, uint32_t* bus, uint32_t* dev
 using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
 
 // Writes value(config) for a device of this process.
-#define GIVE(out, ordinal, value)                                         \
-  HAMI_ENTER(Need::kInit);                                                \
-  uint32_t device = 0;                                                    \
-  if ((out) == nullptr) return CUDA_ERROR_INVALID_VALUE;                  \
-  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;    \
-  const hami::simgpu::DeviceConfig& config = ConfigOf(device);            \
-  *(out) = (value);                                                       \
+#define GIVE(out, ordinal, value)                                      \
+  HAMI_ENTER(Need::kInit);                                             \
+  uint32_t device = 0;                                                 \
+  if ((out) == nullptr) return CUDA_ERROR_INVALID_VALUE;               \
+  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE; \
+  const hami::simgpu::DeviceConfig& config = ConfigOf(device);         \
+  *(out) = (value);                                                    \
   return CUDA_SUCCESS
 
 HAMI_SIM_API CUresult cuDeviceGetCount(int* count) {
@@ -152,7 +198,9 @@ HAMI_SIM_API CUresult cuDeviceGetName(char* name, int length, CUdevice ordinal) 
   return CUDA_SUCCESS;
 }
 
-HAMI_SIM_API CUresult cuDeviceGetUuid(CUuuid* uuid, CUdevice device) { return GetUuid(uuid, device); }
+HAMI_SIM_API CUresult cuDeviceGetUuid(CUuuid* uuid, CUdevice device) {
+  return GetUuid(uuid, device);
+}
 HAMI_SIM_API CUresult cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice device) {
   return GetUuid(uuid, device);
 }

@@ -123,7 +123,7 @@ constexpr Description kDescriptions[] = {
 };
 // clang-format on
 
-CUresult Look(CUresult code, const char** out, const char* Description::*field) {
+CUresult Look(CUresult code, const char** out, const char* Description::* field) {
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
   for (const Description& description : kDescriptions) {
     if (description.code != static_cast<int>(code)) continue;

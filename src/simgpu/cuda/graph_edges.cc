@@ -170,8 +170,8 @@ HAMI_SIM_API CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode* f
   return AddEdges({graph, from, to, nullptr, count});
 }
 HAMI_SIM_API CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode* from,
-                                                const CUgraphNode* to,
-                                                const CUgraphEdgeData* data, size_t count) {
+                                                const CUgraphNode* to, const CUgraphEdgeData* data,
+                                                size_t count) {
   return AddEdges({graph, from, to, data, count});
 }
 HAMI_SIM_API CUresult cuGraphRemoveDependencies(CUgraph graph, const CUgraphNode* from,

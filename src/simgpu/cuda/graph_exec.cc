@@ -60,9 +60,12 @@ void DestroyExec(Exec* exec) {
 
 void DestroyGraphObject(Object* object) {
   switch (object->kind) {
-    case Kind::kGraph: return DestroyGraph(reinterpret_cast<Graph*>(object));
-    case Kind::kNode: return DestroyNode(reinterpret_cast<Node*>(object));
-    default: return DestroyExec(reinterpret_cast<Exec*>(object));
+    case Kind::kGraph:
+      return DestroyGraph(reinterpret_cast<Graph*>(object));
+    case Kind::kNode:
+      return DestroyNode(reinterpret_cast<Node*>(object));
+    default:
+      return DestroyExec(reinterpret_cast<Exec*>(object));
   }
 }
 

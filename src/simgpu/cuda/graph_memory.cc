@@ -44,8 +44,8 @@ CUresult CheckSide(const CopySide& side, const CopyParams& params) {
   }
   if (params.width_bytes == 0 || params.height == 0 || params.depth == 0) return CUDA_SUCCESS;
   const uint64_t first = RowOf(side, params, 0, 0);
-  const uint64_t end = RowOf(side, params, params.height - 1, params.depth - 1) +
-                       params.width_bytes;
+  const uint64_t end =
+      RowOf(side, params, params.height - 1, params.depth - 1) + params.width_bytes;
   if (end < first || !IsUsable(first, end - first, side.type == MemoryType::kHost)) {
     return CUDA_ERROR_INVALID_VALUE;
   }

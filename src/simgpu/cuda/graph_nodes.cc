@@ -188,9 +188,8 @@ CUresult GetKernel(CUgraphNode handle, KernelNodeParamsV1* params, bool second) 
 }
 
 CUresult ChangeKernel(CUgraphNode handle, const KernelNodeParamsV1* params, bool second) {
-  return With(handle, NodeType::kKernel, [&](Entry& entry, Node* node) {
-    return SetKernel(entry, node, params, second);
-  });
+  return With(handle, NodeType::kKernel,
+              [&](Entry& entry, Node* node) { return SetKernel(entry, node, params, second); });
 }
 
 CUcontext HandleOf(const Node* node) { return reinterpret_cast<CUcontext>(node->context); }
@@ -237,9 +236,8 @@ HAMI_SIM_API CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode node,
 
 HAMI_SIM_API CUresult cuGraphAddMemcpyNode(PLACE_PARAMETERS, const CopyParams* params,
                                            CUcontext context) {
-  return Add(PLACE, NodeType::kCopy, [&](Entry& entry, Node* node) {
-    return SetCopy(entry, node, params, context);
-  });
+  return Add(PLACE, NodeType::kCopy,
+             [&](Entry& entry, Node* node) { return SetCopy(entry, node, params, context); });
 }
 HAMI_SIM_API CUresult cuGraphMemcpyNodeGetParams(CUgraphNode handle, CopyParams* params) {
   return With(handle, NodeType::kCopy, [&](Entry&, Node* node) {
@@ -256,9 +254,8 @@ HAMI_SIM_API CUresult cuGraphMemcpyNodeSetParams(CUgraphNode handle, const CopyP
 
 HAMI_SIM_API CUresult cuGraphAddMemsetNode(PLACE_PARAMETERS, const SetParams* params,
                                            CUcontext context) {
-  return Add(PLACE, NodeType::kSet, [&](Entry& entry, Node* node) {
-    return SetSet(entry, node, params, context);
-  });
+  return Add(PLACE, NodeType::kSet,
+             [&](Entry& entry, Node* node) { return SetSet(entry, node, params, context); });
 }
 HAMI_SIM_API CUresult cuGraphMemsetNodeGetParams(CUgraphNode handle, SetParams* params) {
   return With(handle, NodeType::kSet, [&](Entry&, Node* node) {

@@ -154,8 +154,7 @@ HAMI_SIM_API CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgrap
 }
 
 HAMI_SIM_API CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode handle,
-                                                     const CopyParams* params,
-                                                     CUcontext context) {
+                                                     const CopyParams* params, CUcontext context) {
   return With(exec, handle, [&](Entry& entry, Node* node) {
     if (node->type != NodeType::kCopy) return CUDA_ERROR_INVALID_VALUE;
     return SetCopy(entry, node, params, context);

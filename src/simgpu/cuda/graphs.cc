@@ -138,8 +138,7 @@ Graph* CloneGraph(const Graph& graph) {
   for (uint32_t i = 0; i < graph.nodes.count; ++i) {
     const NodeList& dependencies = graph.nodes.items[i]->dependencies;
     for (uint32_t k = 0; k < dependencies.count; ++k) {
-      Append(clone->nodes.items[i]->dependencies,
-             clone->nodes.items[dependencies.items[k]->index]);
+      Append(clone->nodes.items[i]->dependencies, clone->nodes.items[dependencies.items[k]->index]);
     }
   }
   return clone;
@@ -201,8 +200,7 @@ void MarkAncestors(const NodeList& nodes, uint64_t mark) {
   Free(stack);
 }
 
-CUresult ReadNodes(const Graph* graph, const CUgraphNode* handles, size_t count,
-                   NodeList* nodes) {
+CUresult ReadNodes(const Graph* graph, const CUgraphNode* handles, size_t count, NodeList* nodes) {
   *nodes = {};
   if (count > 0 && handles == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const uint64_t mark = NextMark();

@@ -102,7 +102,7 @@ struct KernelArgs {
 struct Node : Object {
   static constexpr Kind kKind = Kind::kNode;
   Graph* graph;
-  uint32_t index;  // in the graph
+  uint32_t index;   // in the graph
   uint32_t cursor;  // of a walk
   uint64_t mark;    // of the newest walk that came by
   uint64_t id;
@@ -130,8 +130,8 @@ struct Graph : Object {
 
 struct Exec : Object {
   static constexpr Kind kKind = Kind::kExec;
-  Graph* graph;      // the private copy
-  NodeList order;    // with the nodes of child graphs in their place
+  Graph* graph;    // the private copy
+  NodeList order;  // with the nodes of child graphs in their place
   uint64_t flags;
   uint32_t launches;  // going on: these keep a destroyed one in memory
   bool destroyed;

@@ -2,9 +2,9 @@
 //
 // cuInit, versions, which devices this process sees.
 //
-// CUDA_VISIBLE_DEVICES as the CUDA C Programming Guide says: numbers or UUID prefixes, the list ends
-// at the first entry that is wrong; CUDA_DEVICE_ORDER only changes what the numbers mean, and all
-// orders are the same here but for PCI_BUS_ID.
+// CUDA_VISIBLE_DEVICES as the CUDA C Programming Guide says: numbers or UUID prefixes, the list
+// ends at the first entry that is wrong; CUDA_DEVICE_ORDER only changes what the numbers mean, and
+// all orders are the same here but for PCI_BUS_ID.
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,10 +89,14 @@ CUresult Initialise() {
   char path[kMaxStatePath];
   if (!FindState(&anchor, path)) return CUDA_ERROR_NO_DEVICE;
   switch (Attach(path, false, &process.machine)) {
-    case AttachStatus::kOk: break;
-    case AttachStatus::kNoState: return CUDA_ERROR_NO_DEVICE;
-    case AttachStatus::kNoSlot: return CUDA_ERROR_OUT_OF_MEMORY;
-    default: return CUDA_ERROR_SYSTEM_NOT_READY;
+    case AttachStatus::kOk:
+      break;
+    case AttachStatus::kNoState:
+      return CUDA_ERROR_NO_DEVICE;
+    case AttachStatus::kNoSlot:
+      return CUDA_ERROR_OUT_OF_MEMORY;
+    default:
+      return CUDA_ERROR_SYSTEM_NOT_READY;
   }
   FindVisibleDevices();
   if (process.device_count == 0) return CUDA_ERROR_NO_DEVICE;

@@ -11,30 +11,46 @@ constexpr int kAttributes = 16;  // of CUfunction_attribute, cuda.h
 
 bool GetAttribute(const Function& function, int attribute, int* value) {
   switch (attribute) {
-    case 0: *value = static_cast<int>(function.max_threads); return true;
-    case 1: *value = static_cast<int>(function.shared_bytes); return true;
-    case 2: case 3: *value = 0; return true;  // constant and local bytes
-    case 4: *value = static_cast<int>(function.registers); return true;
-    case 5: case 6:  // PTX and binary version
+    case 0:
+      *value = static_cast<int>(function.max_threads);
+      return true;
+    case 1:
+      *value = static_cast<int>(function.shared_bytes);
+      return true;
+    case 2:
+    case 3:
+      *value = 0;
+      return true;  // constant and local bytes
+    case 4:
+      *value = static_cast<int>(function.registers);
+      return true;
+    case 5:
+    case 6:  // PTX and binary version
       *value = static_cast<int>(ConfigOf(function.owner->device).compute_capability);
       return true;
-    case 7: *value = 0; return true;
+    case 7:
+      *value = 0;
+      return true;
     case 8:
       *value = static_cast<int>(function.dynamic_shared_limit != 0
                                     ? function.dynamic_shared_limit
                                     : ConfigOf(function.owner->device).shared_per_block_bytes -
                                           function.shared_bytes);
       return true;
-    case 9: *value = -1; return true;  // preferred carve-out
-    default: *value = 0; return attribute >= 0 && attribute < kAttributes;
+    case 9:
+      *value = -1;
+      return true;  // preferred carve-out
+    default:
+      *value = 0;
+      return attribute >= 0 && attribute < kAttributes;
   }
 }
 
 CUresult SetAttribute(Function* function, int attribute, int value) {
   const DeviceConfig& device = ConfigOf(function->owner->device);
   if (attribute == 8) {
-    if (value < 0 ||
-        static_cast<uint32_t>(value) + function->shared_bytes > device.shared_per_block_optin_bytes) {
+    if (value < 0 || static_cast<uint32_t>(value) + function->shared_bytes >
+                         device.shared_per_block_optin_bytes) {
       return CUDA_ERROR_INVALID_VALUE;
     }
     function->dynamic_shared_limit = static_cast<uint32_t>(value);
@@ -96,10 +112,10 @@ CUresult Resolve(Entry& entry, CUfunction handle, Function** function) {
                                   : ResolveFunction(entry.context, handle, function);
 }
 
-#define HAMI_ENTER_FUNCTION(handle)                              \
-  HAMI_ENTER(Need::kInit);                                       \
-  Function* function = nullptr;                                  \
-  const CUresult found = Resolve(entry, handle, &function);      \
+#define HAMI_ENTER_FUNCTION(handle)                         \
+  HAMI_ENTER(Need::kInit);                                  \
+  Function* function = nullptr;                             \
+  const CUresult found = Resolve(entry, handle, &function); \
   if (found != CUDA_SUCCESS) return found
 
 CUresult GetParam(CUfunction handle, size_t index, size_t* offset, size_t* bytes) {
@@ -150,10 +166,12 @@ HAMI_SIM_API CUresult cuFuncLoad(CUfunction handle) {
   HAMI_ENTER_FUNCTION(handle);
   return CUDA_SUCCESS;
 }
-HAMI_SIM_API CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t* offset, size_t* bytes) {
+HAMI_SIM_API CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t* offset,
+                                         size_t* bytes) {
   return GetParam(f, index, offset, bytes);
 }
-HAMI_SIM_API CUresult cuKernelGetParamInfo(CUkernel k, size_t index, size_t* offset, size_t* bytes) {
+HAMI_SIM_API CUresult cuKernelGetParamInfo(CUkernel k, size_t index, size_t* offset,
+                                           size_t* bytes) {
   return GetParam(reinterpret_cast<CUfunction>(k), index, offset, bytes);
 }
 HAMI_SIM_API CUresult cuKernelGetAttribute(int* value, int attribute, CUkernel kernel, CUdevice) {
@@ -167,8 +185,9 @@ HAMI_SIM_API CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, C
                                                                   int size, size_t shared) {
   return Blocks(blocks, f, size, shared);
 }
-HAMI_SIM_API CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction f,
-                                                                           int size, size_t shared,
+HAMI_SIM_API CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks,
+                                                                           CUfunction f, int size,
+                                                                           size_t shared,
                                                                            unsigned flags) {
   return flags > 1 ? CUDA_ERROR_INVALID_VALUE : Blocks(blocks, f, size, shared);
 }

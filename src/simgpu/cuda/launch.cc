@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Launches. How long a kernel takes alone on the device: what its name says (`*_us_N`, `*_ns_N`), else
-// what the profile says for the name, else by its grid: kernel + block * waves, where a wave is what
-// the device holds at a time.
+// Launches. How long a kernel takes alone on the device: what its name says (`*_us_N`, `*_ns_N`),
+// else what the profile says for the name, else by its grid: kernel + block * waves, where a wave
+// is what the device holds at a time.
 
 #include "simgpu/cuda/launch.h"
 
@@ -103,12 +103,13 @@ uint32_t BlocksPerMultiprocessor(const DeviceConfig& device, const Function& fun
                                  unsigned threads, unsigned dynamic_shared_bytes) {
   if (threads == 0 || threads > function.max_threads) return 0;
   const uint32_t warps = (threads + 31) / 32;
-  uint32_t blocks = Smaller(device.blocks_per_multiprocessor,
-                            device.threads_per_multiprocessor / (warps * 32));
+  uint32_t blocks =
+      Smaller(device.blocks_per_multiprocessor, device.threads_per_multiprocessor / (warps * 32));
   const uint32_t registers = static_cast<uint32_t>(RoundUp(function.registers, 8)) * warps * 32;
   if (registers > 0) blocks = Smaller(blocks, device.registers_per_multiprocessor / registers);
   const uint32_t shared = function.shared_bytes + dynamic_shared_bytes;
-  if (shared > 0) blocks = Smaller(blocks, device.shared_per_multiprocessor_bytes / (shared + 1024));
+  if (shared > 0)
+    blocks = Smaller(blocks, device.shared_per_multiprocessor_bytes / (shared + 1024));
   return blocks;
 }
 
@@ -134,9 +135,9 @@ CUresult MakeKernelOp(Context* context, CUfunction handle, const unsigned grid[3
   *op = {};
   op->kind = OpKind::kKernel;
   op->work = WorkKind::kKernel;
-  op->launch = {function, {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, shared_bytes};
-  op->demand_q16 =
-      blocks >= at_once ? 65536 : static_cast<uint32_t>(blocks * 65536 / at_once) + 1;
+  op->launch = {
+      function, {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, shared_bytes};
+  op->demand_q16 = blocks >= at_once ? 65536 : static_cast<uint32_t>(blocks * 65536 / at_once) + 1;
   if (function->ns_param >= 0) {
     op->ns = ReadParam(*function, static_cast<uint32_t>(function->ns_param), params, extra);
   } else if (function->own_ns > 0) {
@@ -176,11 +177,11 @@ CUresult Launch(CUfunction function, const Shape& shape, CUstream stream_handle,
   // All blocks of a cooperative launch must be resident at once.
   const uint64_t blocks = uint64_t{shape.grid[0]} * shape.grid[1] * shape.grid[2];
   const auto& device = ConfigOf(entry.context->device);
-  if (cooperative && blocks > uint64_t{device.multiprocessors} *
-                                  BlocksPerMultiprocessor(device, *op.launch.function,
-                                                          shape.block[0] * shape.block[1] *
-                                                              shape.block[2],
-                                                          shape.shared_bytes)) {
+  if (cooperative &&
+      blocks > uint64_t{device.multiprocessors} *
+                   BlocksPerMultiprocessor(device, *op.launch.function,
+                                           shape.block[0] * shape.block[1] * shape.block[2],
+                                           shape.shared_bytes)) {
     return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
   }
   const bool captured = stream->capture != nullptr;
@@ -197,7 +198,8 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** para
   bool cooperative = false;
   for (unsigned i = 0; i < config->numAttrs; ++i) {
     const CUlaunchAttribute& attribute = config->attrs[i];
-    if (attribute.id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE) cooperative = attribute.value.cooperative != 0;
+    if (attribute.id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
+      cooperative = attribute.value.cooperative != 0;
   }
   const Shape shape = {{config->gridDimX, config->gridDimY, config->gridDimZ},
                        {config->blockDimX, config->blockDimY, config->blockDimZ},
@@ -207,8 +209,8 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** para
 
 }  // namespace
 
-#define SHAPE_PARAMETERS                                                                     \
-  unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by,       \
+#define SHAPE_PARAMETERS                                                               \
+  unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by, \
       unsigned int bz, unsigned int shared, CUstream stream
 #define SHAPE {{gx, gy, gz}, {bx, by, bz}, shared}
 

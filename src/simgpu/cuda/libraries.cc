@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Libraries: images that belong to no context. What they have is read when they are loaded; a context
-// gets its module, and pays for it, when something of the library is first used there.
+// Libraries: images that belong to no context. What they have is read when they are loaded; a
+// context gets its module, and pays for it, when something of the library is first used there.
 
 #include <string.h>
 
@@ -42,18 +42,18 @@ void AddLibraryKernel(void* context, const ImageKernel& kernel) {
 
 void IgnoreGlobal(void*, const ImageGlobal&) {}
 
-// The image stays the caller's, as with CU_LIBRARY_BINARY_IS_PRESERVED: an image does not say how long
-// it is, and programs keep theirs for their whole life.
+// The image stays the caller's, as with CU_LIBRARY_BINARY_IS_PRESERVED: an image does not say how
+// long it is, and programs keep theirs for their whole life.
 CUresult LoadLibrary(const void* image, Library** out) {
   const uint32_t device = Current() != nullptr ? Current()->device : process.devices[0];
   auto* library = NewObject<Library>(nullptr);
   library->image = const_cast<void*>(image);
   Gathering gathering = {library, 0};
   uint64_t device_bytes = 0;
-  const ImageStatus status = ParseImage(
-      image, static_cast<int>(ConfigOf(device).compute_capability),
-      {&gathering, AddLibraryKernel, IgnoreGlobal}, &device_bytes,
-      MaxPtxVersion(static_cast<int>(MachineOf().cuda_version)));
+  const ImageStatus status =
+      ParseImage(image, static_cast<int>(ConfigOf(device).compute_capability),
+                 {&gathering, AddLibraryKernel, IgnoreGlobal}, &device_bytes,
+                 MaxPtxVersion(static_cast<int>(MachineOf().cuda_version)));
   if (status != ImageStatus::kOk) {
     DeleteObject(library);
     if (status == ImageStatus::kInvalidPtx) return CUDA_ERROR_INVALID_PTX;
@@ -139,8 +139,10 @@ HAMI_SIM_API CUresult cuLibraryLoadFromFile(CUlibrary* out, const char* path, CU
   if (image == nullptr) return CUDA_ERROR_FILE_NOT_FOUND;
   Library* library = nullptr;
   const CUresult result = LoadLibrary(image, &library);
-  if (result == CUDA_SUCCESS) *out = reinterpret_cast<CUlibrary>(library);
-  else Deallocate(image);
+  if (result == CUDA_SUCCESS)
+    *out = reinterpret_cast<CUlibrary>(library);
+  else
+    Deallocate(image);
   return result;
 }
 

@@ -59,8 +59,10 @@ CUresult PlaceOf(const CUmemLocation& location, int32_t* place) {
       return location.id < 0 ? CUDA_ERROR_INVALID_DEVICE : PlaceOf(location.id, place);
     case CU_MEM_LOCATION_TYPE_HOST:
     case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-    case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT: return PlaceOf(kCpu, place);
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
+      return PlaceOf(kCpu, place);
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
@@ -90,8 +92,8 @@ CUresult Prefetch(uint64_t address, uint64_t bytes, const CUmemLocation& locatio
   const CUresult captured = CheckNotCaptured(entry.context, stream);
   if (captured != CUDA_SUCCESS) return captured;
   const uint64_t moved = MoveManaged(memory, address, bytes, to);
-  memory->prefetched = bytes == memory->allocation.bytes || memory->prefetched == to ? to
-                                                                                     : kNowhere;
+  memory->prefetched =
+      bytes == memory->allocation.bytes || memory->prefetched == to ? to : kNowhere;
   if (moved == 0) return CUDA_SUCCESS;
   Op op = {};
   op.kind = OpKind::kCopy;
@@ -117,10 +119,17 @@ CUresult Advise(uint64_t address, uint64_t bytes, int advice, const CUmemLocatio
   if (result != CUDA_SUCCESS) return result;
   const uint64_t bit = place >= 0 ? uint64_t{1} << place : 0;
   switch (advice) {
-    case kSetPreferred: memory->preferred = place; return CUDA_SUCCESS;
-    case kSetAccessedBy: memory->accessed_by |= bit; return CUDA_SUCCESS;
-    case kUnsetAccessedBy: memory->accessed_by &= ~bit; return CUDA_SUCCESS;
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case kSetPreferred:
+      memory->preferred = place;
+      return CUDA_SUCCESS;
+    case kSetAccessedBy:
+      memory->accessed_by |= bit;
+      return CUDA_SUCCESS;
+    case kUnsetAccessedBy:
+      memory->accessed_by &= ~bit;
+      return CUDA_SUCCESS;
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
@@ -144,14 +153,25 @@ CUresult GetRange(void* data, uint64_t size, int attribute, const HostMemory& me
   if (size != sizeof(int)) return CUDA_ERROR_INVALID_VALUE;
   int value = 0;
   switch (attribute) {
-    case kReadMostly: value = memory.read_mostly ? 1 : 0; break;
+    case kReadMostly:
+      value = memory.read_mostly ? 1 : 0;
+      break;
     case kPreferred:
-    case kPreferredId: value = OrdinalOf(memory.preferred); break;
+    case kPreferredId:
+      value = OrdinalOf(memory.preferred);
+      break;
     case kLastPrefetch:
-    case kLastPrefetchId: value = OrdinalOf(memory.prefetched); break;
-    case kPreferredType: value = TypeOf(memory.preferred); break;
-    case kLastPrefetchType: value = TypeOf(memory.prefetched); break;
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case kLastPrefetchId:
+      value = OrdinalOf(memory.prefetched);
+      break;
+    case kPreferredType:
+      value = TypeOf(memory.preferred);
+      break;
+    case kLastPrefetchType:
+      value = TypeOf(memory.prefetched);
+      break;
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
   }
   memcpy(data, &value, sizeof(value));
   return CUDA_SUCCESS;

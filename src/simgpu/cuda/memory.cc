@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plain memory: below 2 MiB from shared chunks, else in whole granules of the device. The figures of
-// cuMemGetInfo are therefore the physical ones, as on hardware.
+// Plain memory: below 2 MiB from shared chunks, else in whole granules of the device. The figures
+// of cuMemGetInfo are therefore the physical ones, as on hardware.
 
 #include "simgpu/cuda/memory.h"
 
@@ -27,8 +27,10 @@ void List(SmallChunk* chunk) {
 
 void Unlist(SmallChunk* chunk) {
   chunk->listed = false;
-  if (chunk->previous != nullptr) chunk->previous->next = chunk->next;
-  else chunk->context->chunks = chunk->next;
+  if (chunk->previous != nullptr)
+    chunk->previous->next = chunk->next;
+  else
+    chunk->context->chunks = chunk->next;
   if (chunk->next != nullptr) chunk->next->previous = chunk->previous;
 }
 
@@ -114,8 +116,10 @@ CUresult FreeSmall(SmallChunk* chunk, uint64_t address) {
   for (uint32_t i = first; i < first + granules; ++i) ClearBit(chunk->used, i);
   ClearBit(chunk->first, first);
   chunk->largest_room = kGranules;  // a bound again; the next search makes it exact
-  if (--chunk->live == 0) DropChunk(chunk);
-  else if (!chunk->listed) List(chunk);
+  if (--chunk->live == 0)
+    DropChunk(chunk);
+  else if (!chunk->listed)
+    List(chunk);
   return CUDA_SUCCESS;
 }
 

@@ -27,7 +27,7 @@ struct Allocation {
   uint32_t device;
   MemoryKind kind;
   uint64_t buffer_id;
-  void* extra;  // of the kind: Pool, Physical
+  void* extra;       // of the kind: Pool, Physical
   Allocation* next;  // in the owner's list (host and managed memory, memory_host.cc)
   Allocation* previous;
 };

@@ -31,8 +31,10 @@ uint64_t FirstBehind(uint64_t address) {
   while (low < high) {
     const uint64_t middle = (low + high) / 2;
     const Allocation& allocation = table.entries[middle]->allocation;
-    if (allocation.base + allocation.bytes <= address) low = middle + 1;
-    else high = middle;
+    if (allocation.base + allocation.bytes <= address)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low;
 }
@@ -122,8 +124,7 @@ HostMemory* EnterHost(Context* context, uint64_t address, uint64_t bytes, Memory
 void RemoveHost(HostMemory* memory) {
   const Allocation& allocation = memory->allocation;
   const uint64_t at = FirstBehind(allocation.base);
-  memmove(&table.entries[at], &table.entries[at + 1],
-          (table.count - at - 1) * sizeof(HostMemory*));
+  memmove(&table.entries[at], &table.entries[at + 1], (table.count - at - 1) * sizeof(HostMemory*));
   --table.count;
   if (allocation.kind == MemoryKind::kManaged) {
     MoveManaged(memory, allocation.base, allocation.bytes, kOnHost);

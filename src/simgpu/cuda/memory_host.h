@@ -19,12 +19,12 @@ inline constexpr int32_t kOnHost = -1;
 struct HostMemory {
   Allocation allocation;  // physical_bytes: of devices, where it was prefetched
   unsigned flags;
-  bool registered;        // the program's own memory
-  int32_t* residence;     // of managed memory: kOnHost or the device, for every 2 MiB
-  int32_t prefetched;     // last, as a whole; kNowhere: never, or only in part
+  bool registered;     // the program's own memory
+  int32_t* residence;  // of managed memory: kOnHost or the device, for every 2 MiB
+  int32_t prefetched;  // last, as a whole; kNowhere: never, or only in part
   int32_t preferred;
   bool read_mostly;
-  uint64_t accessed_by;   // bit per device of the machine
+  uint64_t accessed_by;  // bit per device of the machine
 };
 
 // The memory that holds the address; nullptr: none.

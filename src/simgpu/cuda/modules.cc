@@ -61,11 +61,16 @@ void AddGlobal(void* context, const ImageGlobal& global) {
 
 CUresult ResultOf(ImageStatus status) {
   switch (status) {
-    case ImageStatus::kOk: return CUDA_SUCCESS;
-    case ImageStatus::kInvalidImage: return CUDA_ERROR_INVALID_IMAGE;
-    case ImageStatus::kInvalidPtx: return CUDA_ERROR_INVALID_PTX;
-    case ImageStatus::kNoBinaryForGpu: return CUDA_ERROR_NO_BINARY_FOR_GPU;
-    case ImageStatus::kUnsupportedPtxVersion: return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
+    case ImageStatus::kOk:
+      return CUDA_SUCCESS;
+    case ImageStatus::kInvalidImage:
+      return CUDA_ERROR_INVALID_IMAGE;
+    case ImageStatus::kInvalidPtx:
+      return CUDA_ERROR_INVALID_PTX;
+    case ImageStatus::kNoBinaryForGpu:
+      return CUDA_ERROR_NO_BINARY_FOR_GPU;
+    case ImageStatus::kUnsupportedPtxVersion:
+      return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
   }
   return CUDA_ERROR_UNKNOWN;
 }
@@ -96,8 +101,7 @@ CUresult LoadModule(Context* context, const void* image, Module** out) {
   uint64_t device_bytes = 0;
   const auto sm = static_cast<int>(ConfigOf(context->device).compute_capability);
   const auto version = static_cast<int>(MachineOf().cuda_version);
-  CUresult result =
-      ResultOf(ParseImage(image, sm, visitor, &device_bytes, MaxPtxVersion(version)));
+  CUresult result = ResultOf(ParseImage(image, sm, visitor, &device_bytes, MaxPtxVersion(version)));
   if (result == CUDA_SUCCESS) result = PlaceOnDevice(module, device_bytes);
   if (result != CUDA_SUCCESS) {
     DestroyModule(module);

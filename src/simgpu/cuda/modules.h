@@ -28,8 +28,8 @@ struct Function : Object {
   uint32_t shared_bytes;
   uint32_t max_threads;
   uint32_t dynamic_shared_limit;
-  uint64_t own_ns;      // from its name or the profile; 0: derived from the grid
-  int32_t ns_param;     // else the parameter that is the time; -1: none
+  uint64_t own_ns;   // from its name or the profile; 0: derived from the grid
+  int32_t ns_param;  // else the parameter that is the time; -1: none
 };
 
 struct Global {

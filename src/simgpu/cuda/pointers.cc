@@ -53,8 +53,8 @@ Synchronised* synchronised;
 
 Target FindTarget(uint64_t address) {
   Target target = {};
-  target.has_memory = FindAllocation(address, &target.memory) &&
-                      target.memory.kind != MemoryKind::kReserved;
+  target.has_memory =
+      FindAllocation(address, &target.memory) && target.memory.kind != MemoryKind::kReserved;
   if (!target.has_memory) {
     if (const Allocation* host = FindHost(address)) {
       target.memory = *host;
@@ -136,32 +136,63 @@ bool GetValue(const Target& target, uint64_t address, int attribute, const Conte
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
       *value = Of32(IsOnHost(target) ? kTypeHost : kTypeDevice);
       return true;
-    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: *value = Of64(address); return true;
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+      *value = Of64(address);
+      return true;
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
       *value = Of64(address, IsOnHost(target) || IsManaged(target));
       return true;
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
       *value = Of32(*FindSynchronised(memory.buffer_id) != nullptr);
       return true;
-    case CU_POINTER_ATTRIBUTE_BUFFER_ID: *value = Of64(memory.buffer_id); return true;
-    case CU_POINTER_ATTRIBUTE_IS_MANAGED: *value = Of32(IsManaged(target)); return true;
-    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *value = Of32(OrdinalOf(memory.device)); return true;
-    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE: *value = Of32(is_plain); return true;
-    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: *value = Of64(target.range_base); return true;
-    case CU_POINTER_ATTRIBUTE_RANGE_SIZE: *value = Of64(target.range_bytes); return true;
-    case CU_POINTER_ATTRIBUTE_MAPPED: *value = Of32(target.has_memory); return true;
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+      *value = Of64(memory.buffer_id);
+      return true;
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+      *value = Of32(IsManaged(target));
+      return true;
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+      *value = Of32(OrdinalOf(memory.device));
+      return true;
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+      *value = Of32(is_plain);
+      return true;
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+      *value = Of64(target.range_base);
+      return true;
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+      *value = Of64(target.range_bytes);
+      return true;
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+      *value = Of32(target.has_memory);
+      return true;
     // No kind of memory can be exported.
-    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES: *value = Of64(0); return true;
-    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE: *value = Of32(0); return true;
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+      *value = Of64(0);
+      return true;
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+      *value = Of32(0);
+      return true;
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
       *value = Of32(AccessOf(target, address, current));
       return true;
-    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE: *value = Of64(PoolHandleOf(target)); return true;
-    case kMappingSize: *value = Of64(memory.bytes); return true;
-    case kMappingBase: *value = Of64(memory.base); return true;
-    case kBlockId: *value = Of64(BlockIdOf(target)); return true;
-    case kDecompressible: *value = Of32(0); return true;
-    default: return false;
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+      *value = Of64(PoolHandleOf(target));
+      return true;
+    case kMappingSize:
+      *value = Of64(memory.bytes);
+      return true;
+    case kMappingBase:
+      *value = Of64(memory.base);
+      return true;
+    case kBlockId:
+      *value = Of64(BlockIdOf(target));
+      return true;
+    case kDecompressible:
+      *value = Of32(0);
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -34,8 +34,10 @@ void PutIntoList(Block* block, Block** list) {
 
 void TakeOutOfList(Block* block) {
   if (IsPending(*block)) --block->segment->pool->pending_count;
-  if (block->list_previous != nullptr) block->list_previous->list_next = block->list_next;
-  else *block->list = block->list_next;
+  if (block->list_previous != nullptr)
+    block->list_previous->list_next = block->list_next;
+  else
+    *block->list = block->list_next;
   if (block->list_next != nullptr) block->list_next->list_previous = block->list_previous;
   block->list = nullptr;
 }
@@ -63,8 +65,10 @@ Block* SplitFront(Block* block, uint64_t bytes) {
   front->segment = block->segment;
   front->next = block;
   front->previous = block->previous;
-  if (front->previous != nullptr) front->previous->next = front;
-  else block->segment->first = front;
+  if (front->previous != nullptr)
+    front->previous->next = front;
+  else
+    block->segment->first = front;
   block->previous = front;
   block->base += bytes;
   block->bytes -= bytes;
@@ -84,8 +88,10 @@ Block* Join(Block* left, Block* right) {
     if (left->next != nullptr) left->next->previous = left;
   } else {
     right->previous = left->previous;
-    if (right->previous != nullptr) right->previous->next = right;
-    else right->segment->first = right;
+    if (right->previous != nullptr)
+      right->previous->next = right;
+    else
+      right->segment->first = right;
     right->base = left->base;
   }
   stays->bytes += goes->bytes;
@@ -216,13 +222,17 @@ void DropSegment(Segment* segment) {
   Pool* pool = segment->pool;
   for (Block* block = segment->first; block != nullptr;) {
     Block* next = block->next;
-    if (block->list != nullptr) TakeOutOfList(block);
-    else pool->used -= block->bytes;
+    if (block->list != nullptr)
+      TakeOutOfList(block);
+    else
+      pool->used -= block->bytes;
     Deallocate(block);
     block = next;
   }
-  if (segment->previous != nullptr) segment->previous->next = segment->next;
-  else pool->segments = segment->next;
+  if (segment->previous != nullptr)
+    segment->previous->next = segment->next;
+  else
+    pool->segments = segment->next;
   if (segment->next != nullptr) segment->next->previous = segment->previous;
   const Allocation& allocation = segment->allocation;
   pool->reserved -= allocation.physical_bytes;
@@ -235,8 +245,10 @@ void DropSegment(Segment* segment) {
 
 void DropPool(Pool* pool) {
   while (pool->segments != nullptr) DropSegment(pool->segments);
-  if (pool->previous_pool != nullptr) pool->previous_pool->next_pool = pool->next_pool;
-  else all_pools = pool->next_pool;
+  if (pool->previous_pool != nullptr)
+    pool->previous_pool->next_pool = pool->next_pool;
+  else
+    all_pools = pool->next_pool;
   if (pool->next_pool != nullptr) pool->next_pool->previous_pool = pool->previous_pool;
   Deallocate(pool);
 }

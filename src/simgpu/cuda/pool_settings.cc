@@ -110,12 +110,18 @@ HAMI_SIM_API CUresult cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attri
     case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
       memcpy(value, &pool->reuse[attribute - 1], sizeof(int));
       return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD: return GetSize(pool->threshold, value);
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT: return GetSize(pool->reserved, value);
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: return GetSize(pool->reserved_high, value);
-    case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: return GetSize(pool->used, value);
-    case CU_MEMPOOL_ATTR_USED_MEM_HIGH: return GetSize(pool->used_high, value);
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+      return GetSize(pool->threshold, value);
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
+      return GetSize(pool->reserved, value);
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+      return GetSize(pool->reserved_high, value);
+    case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
+      return GetSize(pool->used, value);
+    case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+      return GetSize(pool->used_high, value);
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
@@ -135,8 +141,10 @@ HAMI_SIM_API CUresult cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attri
       return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
       return ResetHigh(value, pool->reserved, &pool->reserved_high);
-    case CU_MEMPOOL_ATTR_USED_MEM_HIGH: return ResetHigh(value, pool->used, &pool->used_high);
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+      return ResetHigh(value, pool->used, &pool->used_high);
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
@@ -149,8 +157,8 @@ HAMI_SIM_API CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessD
     uint32_t device = 0;
     if (!FindLocation(access[i].location, &device)) return CUDA_ERROR_INVALID_DEVICE;
     const CUmemAccess_flags flags = access[i].flags;
-    const bool valid = flags == CU_MEM_ACCESS_FLAGS_PROT_NONE ||
-                       flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    const bool valid =
+        flags == CU_MEM_ACCESS_FLAGS_PROT_NONE || flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
     // The pool's own device keeps its access.
     if (!valid || (device == pool->device && flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)) {
       return CUDA_ERROR_INVALID_VALUE;

@@ -37,8 +37,8 @@ CUresult AllocateAsync(CUdeviceptr* out, uint64_t bytes, const CUmemoryPool* poo
     Stream* stream = nullptr;
     const CUresult result = FindStream(entry, handle, per_thread, &stream);
     if (result != CUDA_SUCCESS) return result;
-    Pool* pool = pool_handle == nullptr ? CurrentPool(stream->owner->device)
-                                        : Find<Pool>(*pool_handle);
+    Pool* pool =
+        pool_handle == nullptr ? CurrentPool(stream->owner->device) : Find<Pool>(*pool_handle);
     if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
     const uint32_t device = pool->device;
     if (bytes > UsableBytes(ConfigOf(device))) return CUDA_ERROR_OUT_OF_MEMORY;

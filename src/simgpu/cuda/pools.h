@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pools of stream-ordered memory. A pool belongs to the process and a device and takes physical
-// memory in segments of 32 MiB or a multiple; blocks of 512 bytes or a multiple lie in them. A freed
-// block remembers the place of the timeline at which it becomes free: work that is queued behind it
-// in the same stream may have it at once, everybody else when the place is reached.
+// memory in segments of 32 MiB or a multiple; blocks of 512 bytes or a multiple lie in them. A
+// freed block remembers the place of the timeline at which it becomes free: work that is queued
+// behind it in the same stream may have it at once, everybody else when the place is reached.
 //
 // All functions need the process' lock.
 
@@ -24,14 +24,14 @@ struct Block {
   uint64_t base;
   uint64_t bytes;
   uint64_t asked;
-  uint64_t id;     // of the allocation
-  Place free_at;   // of a pending block
+  uint64_t id;    // of the allocation
+  Place free_at;  // of a pending block
   Segment* segment;
-  Block* next;     // in the segment, by address
+  Block* next;  // in the segment, by address
   Block* previous;
   Block* list_next;  // in the list below, of free blocks
   Block* list_previous;
-  Block** list;      // nullptr: the block is in use
+  Block** list;  // nullptr: the block is in use
 };
 
 struct Segment {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cuGetProcAddress: the newest variant of a function that is not newer than the caller's CUDA version
-// and the driver's, in the stream form that the flags ask for (CUDA manual, "Driver Entry Point
-// Access").
+// cuGetProcAddress: the newest variant of a function that is not newer than the caller's CUDA
+// version and the driver's, in the stream form that the flags ask for (CUDA manual, "Driver Entry
+// Point Access").
 //
 // The real driver gives out other addresses than those that it exports for some functions, so a
 // program must not compare them. With proc_address_aliases in the machine's configuration every
@@ -23,10 +23,11 @@
 #elif defined(__aarch64__)
 #define HAMI_JUMP "b "
 #endif
-#define HAMI_CUDA_ENTRY(symbol, base, version, form)                                      \
-  extern "C" __attribute__((visibility("hidden"))) void hami_alias_##symbol();            \
-  asm(".text\n.hidden hami_alias_" #symbol "\n.globl hami_alias_" #symbol                 \
-      "\n.type hami_alias_" #symbol ",@function\nhami_alias_" #symbol ":\n" HAMI_JUMP #symbol "\n");
+#define HAMI_CUDA_ENTRY(symbol, base, version, form)                                          \
+  extern "C" __attribute__((visibility("hidden"))) void hami_alias_##symbol();                \
+  asm(".text\n.hidden hami_alias_" #symbol "\n.globl hami_alias_" #symbol                     \
+      "\n.type hami_alias_" #symbol ",@function\nhami_alias_" #symbol ":\n" HAMI_JUMP #symbol \
+      "\n");
 #include "api/cuda/entry_points.def"
 #undef HAMI_CUDA_ENTRY
 
@@ -102,8 +103,7 @@ CUresult Look(const char* symbol, void** function, int version, cuuint64_t flags
 }  // namespace hami::simgpu::cuda
 
 // Under other names in C++, because the plain declarations above have taken the real ones.
-#define HAMI_SIM_AS(name) \
-  asm(name) __attribute__((visibility("default")))
+#define HAMI_SIM_AS(name) asm(name) __attribute__((visibility("default")))
 
 namespace hami::simgpu::cuda {
 CUresult GetProcAddress(const char*, void**, int, cuuint64_t) HAMI_SIM_AS("cuGetProcAddress");

@@ -17,8 +17,8 @@ struct SmallChunk {
   SmallChunk* next;  // in the context's list of chunks with room
   SmallChunk* previous;
   bool listed;
-  uint32_t live;          // allocations
-  uint32_t largest_room;  // granules; an upper bound
+  uint32_t live;                   // allocations
+  uint32_t largest_room;           // granules; an upper bound
   uint64_t used[kGranules / 64];   // bit per granule
   uint64_t first[kGranules / 64];  // bit per granule at which an allocation begins
   uint16_t odd_bytes[kGranules];   // of the allocation that begins here: granules * 512 - bytes

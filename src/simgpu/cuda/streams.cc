@@ -171,7 +171,8 @@ uint64_t CopyNs(const Context& context, uint64_t bytes, WorkKind kind) {
                        : kind == WorkKind::kCopyToHost ? config.device_to_host_bps
                                                        : config.device_to_device_bps;
   if (bps == 0) return 1000;
-  const auto ns = static_cast<uint64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(bps));
+  const auto ns =
+      static_cast<uint64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(bps));
   return ns + 1000;  // the start of a transfer
 }
 
@@ -182,15 +183,17 @@ using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
 namespace {
 
 // The stream of a call, or the error.
-#define HAMI_ENTER_STREAM(handle, per_thread)                                  \
-  HAMI_ENTER(Need::kContext);                                                  \
-  Stream* stream = ResolveStream(entry.context, handle, per_thread);           \
+#define HAMI_ENTER_STREAM(handle, per_thread)                        \
+  HAMI_ENTER(Need::kContext);                                        \
+  Stream* stream = ResolveStream(entry.context, handle, per_thread); \
   if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE
 
 CUresult Create(CUstream* out, unsigned flags, int priority) {
   HAMI_ENTER(Need::kContext);
   if (out == nullptr || flags > kNonBlocking) return CUDA_ERROR_INVALID_VALUE;
-  const int clamped = priority > 0 ? 0 : priority < kGreatestPriority ? kGreatestPriority : priority;
+  const int clamped = priority > 0                   ? 0
+                      : priority < kGreatestPriority ? kGreatestPriority
+                                                     : priority;
   *out = reinterpret_cast<CUstream>(MakeStream(entry.context, flags, clamped));
   return CUDA_SUCCESS;
 }
@@ -211,8 +214,8 @@ CUresult Query(CUstream handle, bool per_thread) {
   const Context& context = *stream->owner;
   hami::simgpu::LockGuard guard(process.machine);
   hami::simgpu::AdvanceAll(state, hami::simgpu::os::NowNs());
-  const bool done = hami::simgpu::IsReached(
-      state, hami::simgpu::EndOfLane(state, context.queue, stream->lane));
+  const bool done =
+      hami::simgpu::IsReached(state, hami::simgpu::EndOfLane(state, context.queue, stream->lane));
   return done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
 
@@ -247,8 +250,8 @@ HAMI_SIM_API CUresult cuStreamDestroy(CUstream stream) { return Destroy(stream);
 HAMI_SIM_API CUresult cuStreamDestroy_v2(CUstream stream) { return Destroy(stream); }
 
 // Both forms of a function: for the legacy and for the per-thread default stream.
-#define BOTH(name, parameters, legacy_call, thread_call)              \
-  HAMI_SIM_API CUresult name parameters { return legacy_call; }       \
+#define BOTH(name, parameters, legacy_call, thread_call)        \
+  HAMI_SIM_API CUresult name parameters { return legacy_call; } \
   HAMI_SIM_API CUresult name##_ptsz parameters { return thread_call; }
 
 BOTH(cuStreamQuery, (CUstream s), Query(s, false), Query(s, true))

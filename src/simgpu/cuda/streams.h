@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Streams and events, and how work gets onto the device: every operation of the driver that takes
-// device time is an Op, and Perform either queues it or, while the stream is captured, makes a graph
-// node of it.
+// device time is an Op, and Perform either queues it or, while the stream is captured, makes a
+// graph node of it.
 
 #pragma once
 
@@ -82,8 +82,8 @@ CUresult WaitEvent(Entry& entry, Stream& stream, Event& event);
 // A call that a capture forbids (synchronisation, a query): breaks the captures that it touches and
 // says so; CUDA_SUCCESS where nothing is captured. stream nullptr: it concerns the whole context.
 CUresult CheckNotCaptured(Context* context, Stream* stream);
-// Calls that may synchronise in secret, such as cuMemAlloc: forbidden to a thread while a capture in
-// global mode is going on (CUDA manual, cuThreadExchangeStreamCaptureMode).
+// Calls that may synchronise in secret, such as cuMemAlloc: forbidden to a thread while a capture
+// in global mode is going on (CUDA manual, cuThreadExchangeStreamCaptureMode).
 CUresult CheckUnsafeCall();
 
 uint64_t CopyNs(const Context& context, uint64_t bytes, WorkKind kind);

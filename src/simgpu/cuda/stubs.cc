@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A stub for each function of the driver interface. It is weak: a function that exists anywhere in the
-// library takes the name. A stub returns CUDA_ERROR_NOT_SUPPORTED, never success.
+// A stub for each function of the driver interface. It is weak: a function that exists anywhere in
+// the library takes the name. A stub returns CUDA_ERROR_NOT_SUPPORTED, never success.
 
 #include "api/cuda/types.h"
 

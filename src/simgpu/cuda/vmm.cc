@@ -30,8 +30,10 @@ CUresult CheckLocation(const CUmemLocation& location, uint32_t* device) {
   switch (location.type) {
     case CU_MEM_LOCATION_TYPE_DEVICE:
       return FindDevice(location.id, device) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
-    case CU_MEM_LOCATION_TYPE_HOST_NUMA: return CUDA_ERROR_NOT_SUPPORTED;
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case CU_MEM_LOCATION_TYPE_HOST_NUMA:
+      return CUDA_ERROR_NOT_SUPPORTED;
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
@@ -287,12 +289,11 @@ HAMI_SIM_API CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle* 
   return CUDA_SUCCESS;
 }
 
-HAMI_SIM_API CUresult cuMemGetAllocationGranularity(size_t* bytes,
-                                                    const CUmemAllocationProp* props,
+HAMI_SIM_API CUresult cuMemGetAllocationGranularity(size_t* bytes, const CUmemAllocationProp* props,
                                                     CUmemAllocationGranularity_flags option) {
   HAMI_ENTER(Need::kInit);
-  const bool known = option == CU_MEM_ALLOC_GRANULARITY_MINIMUM ||
-                     option == CU_MEM_ALLOC_GRANULARITY_RECOMMENDED;
+  const bool known =
+      option == CU_MEM_ALLOC_GRANULARITY_MINIMUM || option == CU_MEM_ALLOC_GRANULARITY_RECOMMENDED;
   uint32_t device = 0;
   if (bytes == nullptr || !known) return CUDA_ERROR_INVALID_VALUE;
   const CUresult result = CheckProperties(props, &device);

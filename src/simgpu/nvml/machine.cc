@@ -29,8 +29,8 @@ nvmlBrandType_t BrandOf(const char* brand) {
     const char* name;
     int value;
   };
-  static constexpr Brand kBrands[] = {{"Quadro", 1},  {"Tesla", 2},      {"GeForce", 5},
-                                      {"Titan", 6},   {"Nvidia RTX", 12}, {"Nvidia", 13}};
+  static constexpr Brand kBrands[] = {{"Quadro", 1}, {"Tesla", 2},       {"GeForce", 5},
+                                      {"Titan", 6},  {"Nvidia RTX", 12}, {"Nvidia", 13}};
   for (const Brand& known : kBrands) {
     if (strcmp(known.name, brand) == 0) return static_cast<nvmlBrandType_t>(known.value);
   }
@@ -112,10 +112,14 @@ nvmlReturn_t AttachMachine() {
   char path[kMaxStatePath];
   if (!FindState(&anchor, path)) return NVML_ERROR_DRIVER_NOT_LOADED;
   switch (Attach(path, true, &g_machine)) {
-    case AttachStatus::kOk: return NVML_SUCCESS;
-    case AttachStatus::kWrongState: return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
-    case AttachStatus::kNoSlot: return NVML_ERROR_INSUFFICIENT_RESOURCES;
-    default: return NVML_ERROR_DRIVER_NOT_LOADED;
+    case AttachStatus::kOk:
+      return NVML_SUCCESS;
+    case AttachStatus::kWrongState:
+      return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
+    case AttachStatus::kNoSlot:
+      return NVML_ERROR_INSUFFICIENT_RESOURCES;
+    default:
+      return NVML_ERROR_DRIVER_NOT_LOADED;
   }
 }
 

@@ -62,9 +62,9 @@ struct DeviceConfig {
   uint32_t temperature_shutdown_c;
 
   uint64_t time_slice_ns;
-  uint64_t launch_ns;  // from a launch to its start on an idle device
-  uint64_t kernel_ns;  // a kernel without a time of its own: this,
-  uint64_t block_ns;   // and this for each wave of blocks
+  uint64_t launch_ns;           // from a launch to its start on an idle device
+  uint64_t kernel_ns;           // a kernel without a time of its own: this,
+  uint64_t block_ns;            // and this for each wave of blocks
   uint64_t host_to_device_bps;  // bytes per second
   uint64_t device_to_host_bps;
   uint64_t device_to_device_bps;
@@ -72,14 +72,14 @@ struct DeviceConfig {
 
 // How long one launch of a kernel takes when it has the device alone.
 struct KernelRule {
-  char name[112];     // '*' at the end stands for any rest
-  uint64_t ns;        // when param_index is negative
+  char name[112];       // '*' at the end stands for any rest
+  uint64_t ns;          // when param_index is negative
   int32_t param_index;  // else: the kernel's parameter of this number, 64 bits, is the time in ns
   uint32_t reserved;
 };
 
 struct MachineConfig {
-  char name[64];            // of the simulation
+  char name[64];  // of the simulation
   char description[256];
   char driver_version[32];  // "550.144.03"
   uint32_t cuda_version;    // 12040

@@ -46,7 +46,7 @@ inline constexpr uint32_t kUnknownOwner = kMaxOwners;  // never judged dead
 // Work of a client on a device within sampling periods, as NVML reports utilisation.
 inline constexpr uint64_t kLoadPeriodNs = 1'000'000'000 / 6;
 struct LoadWindow {
-  uint64_t period;       // number of the period that busy_ns belongs to
+  uint64_t period;  // number of the period that busy_ns belongs to
   uint64_t busy_ns;
   uint64_t previous_ns;  // of period - 1
 };
@@ -148,7 +148,7 @@ struct State {
   uint32_t version;
   uint32_t lock;  // 0: free; else the owner's number + 1, and kLockWaiters
   uint64_t bytes;
-  uint64_t created_ns;    // CLOCK_MONOTONIC
+  uint64_t created_ns;  // CLOCK_MONOTONIC
   uint64_t created_wall_us;
   uint64_t repairs;       // how often a dead owner's lock was taken over
   uint64_t reaped;        // clients that died

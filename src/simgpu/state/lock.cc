@@ -10,8 +10,8 @@ namespace hami::simgpu {
 // What forgets itself in a forked child: the page reads as zero there and the mapping that holds
 // the lock on the number's byte does not exist.
 struct Owner {
-  uint32_t word;       // number + 1, or kTaking; 0: none yet
-  int pid;             // where pages cannot be wiped on fork
+  uint32_t word;  // number + 1, or kTaking; 0: none yet
+  int pid;        // where pages cannot be wiped on fork
   void* held_mapping;
 };
 

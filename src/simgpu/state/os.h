@@ -23,9 +23,9 @@ void Close(int fd);
 bool IsSameFile(int fd, uint64_t device, uint64_t inode);
 bool FileIdentity(int fd, uint64_t* device, uint64_t* inode, uint64_t* bytes);
 
-void* MapShared(int fd, size_t bytes);        // read and write; nullptr
+void* MapShared(int fd, size_t bytes);           // read and write; nullptr
 void* MapSharedNotForked(int fd, size_t bytes);  // a forked child has no such mapping
-void* MapPrivate(size_t bytes, bool writable);  // reserves addresses, takes no memory; nullptr
+void* MapPrivate(size_t bytes, bool writable);   // reserves addresses, takes no memory; nullptr
 void Unmap(void* address, size_t bytes);
 void Discard(void* address, size_t bytes);  // reads as zero again
 

@@ -24,7 +24,9 @@ constexpr uint64_t kSecondNs = 1'000'000'000;
 // Takes the lock, which must be possible within a second, and lets go.
 void ExpectLockIsFree(const AttachedMachine& attached) {
   const uint64_t before = os::NowNs();
-  { const LockGuard guard(attached.machine()); }
+  {
+    const LockGuard guard(attached.machine());
+  }
   EXPECT_LT(os::NowNs() - before, kSecondNs);
 }
 

@@ -132,8 +132,7 @@ class Runner {
       return demand_ == 0 || demand_ + item.demand_q16 <= kWholeDevice;
     }
     // One copy in each direction at a time.
-    const bool is_copy =
-        item.kind == WorkKind::kCopyToDevice || item.kind == WorkKind::kCopyToHost;
+    const bool is_copy = item.kind == WorkKind::kCopyToDevice || item.kind == WorkKind::kCopyToHost;
     return !is_copy || (copies_ & (1U << static_cast<uint32_t>(item.kind))) == 0;
   }
 

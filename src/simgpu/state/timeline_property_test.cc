@@ -3,8 +3,6 @@
 // Properties of the timeline over random work, and what needs more than one device or lane;
 // timeline_test.cc has the rules one by one.
 
-#include "simgpu/state/timeline.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "simgpu/state/fake_machine.h"
+#include "simgpu/state/timeline.h"
 
 namespace hami::simgpu {
 namespace {

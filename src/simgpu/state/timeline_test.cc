@@ -85,10 +85,10 @@ TEST_F(TimelineTest, KernelsThatFitRunTogether) {
 
 TEST_F(TimelineTest, TheLegacyStreamWaitsAndIsWaitedFor) {
   const uint32_t context = NewContext(0);
-  Kernel(context, 1, 5 * kMs, kWhole / 4);                                   // blocking
+  Kernel(context, 1, 5 * kMs, kWhole / 4);  // blocking
   const Place legacy = Kernel(context, kLegacyLane, kMs, kWhole / 4);
-  const Place after = Kernel(context, 2, kMs, kWhole / 4);                   // blocking, later
-  const Place free_stream = Kernel(context, 21, kMs, kWhole / 4);            // non-blocking
+  const Place after = Kernel(context, 2, kMs, kWhole / 4);         // blocking, later
+  const Place free_stream = Kernel(context, 21, kMs, kWhole / 4);  // non-blocking
   EXPECT_EQ(ReachedAfter(free_stream), kMs);
   EXPECT_EQ(ReachedAfter(legacy), 6 * kMs);
   EXPECT_EQ(ReachedAfter(after), 7 * kMs);

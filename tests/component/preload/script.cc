@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A CUDA program that does what its standard input says: one driver call per line, one line of answer.
-// Objects have names. Answers: "ok", "error N", or values.
+// A CUDA program that does what its standard input says: one driver call per line, one line of
+// answer. Objects have names. Answers: "ok", "error N", or values.
 //
 //   init | ctx NAME | unctx NAME | retain | unretain | reset
 //   alloc NAME BYTES | pitch NAME WIDTH HEIGHT | managed NAME BYTES | free NAME | freeraw ADDRESS
-//   pool NAME | unpool NAME | async NAME BYTES [POOL] | unasync NAME | sync | trim BYTES | keep BYTES
-//   create NAME BYTES | map NAME HANDLE | unmap NAME | release HANDLE | retainhandle NAME MAP
+//   pool NAME | unpool NAME | async NAME BYTES [POOL] | unasync NAME | sync | trim BYTES | keep
+//   BYTES create NAME BYTES | map NAME HANDLE | unmap NAME | release HANDLE | retainhandle NAME MAP
 //   module NAME FILE | unmodule NAME
 //   info -> free total | total -> bytes | address NAME -> value
 //   fork -> pid   (the child answers nothing and waits until the input of this process ends)
@@ -95,8 +95,8 @@ class Script {
 
   CUresult Map(CUdeviceptr* pointer, const std::string& handle) {
     const size_t bytes = handle_bytes_.at(handle);
-    CUresult result = reinterpret_cast<AddressReserve*>(Look("cuMemAddressReserve"))(pointer, bytes,
-                                                                                     0, 0, 0);
+    CUresult result =
+        reinterpret_cast<AddressReserve*>(Look("cuMemAddressReserve"))(pointer, bytes, 0, 0, 0);
     if (result != CUDA_SUCCESS) return result;
     return DRIVER(cuMemMap)(*pointer, bytes, 0, handles_.at(handle), 0);
   }
@@ -143,7 +143,8 @@ class Script {
   bool DoVmm(const std::string& verb, std::istringstream& words);
   bool DoOther(const std::string& verb, std::istringstream& words);
 
-  int ordinal_ = std::getenv("SCRIPT_ORDINAL") != nullptr ? std::atoi(std::getenv("SCRIPT_ORDINAL")) : 0;
+  int ordinal_ =
+      std::getenv("SCRIPT_ORDINAL") != nullptr ? std::atoi(std::getenv("SCRIPT_ORDINAL")) : 0;
   CUdevice device_ = 0;
   std::map<std::string, CUcontext> contexts_;
   std::map<std::string, CUdeviceptr> pointers_;
@@ -196,9 +197,9 @@ bool Script::DoPools(const std::string& verb, std::istringstream& words) {
     Answer(DRIVER(cuMemPoolDestroy)(pools_.at(name)));
   } else if (verb == "async") {
     words >> name >> bytes >> pool;
-    Answer(pool.empty()
-               ? DRIVER(cuMemAllocAsync)(&pointers_[name], bytes, nullptr)
-               : DRIVER(cuMemAllocFromPoolAsync)(&pointers_[name], bytes, pools_.at(pool), nullptr));
+    Answer(pool.empty() ? DRIVER(cuMemAllocAsync)(&pointers_[name], bytes, nullptr)
+                        : DRIVER(cuMemAllocFromPoolAsync)(&pointers_[name], bytes, pools_.at(pool),
+                                                          nullptr));
   } else if (verb == "unasync") {
     words >> name;
     Answer(DRIVER(cuMemFreeAsync)(pointers_.at(name), nullptr));
@@ -300,7 +301,8 @@ bool Script::Do(const std::string& line) {
   std::istringstream words(line);
   std::string verb;
   words >> verb;
-  return DoMemory(verb, words) || DoPools(verb, words) || DoVmm(verb, words) || DoOther(verb, words);
+  return DoMemory(verb, words) || DoPools(verb, words) || DoVmm(verb, words) ||
+         DoOther(verb, words);
 }
 
 }  // namespace

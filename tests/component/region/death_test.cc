@@ -73,13 +73,14 @@ class DeathAtEveryInstruction : public testing::Test {
 void DeathOf(DeathAtEveryInstruction* test, uint64_t charged,
              const std::function<void(region::Mapping&)>& operation) {
   region::Mapping theirs;
-  const Victim victim = {[&] {
-                           theirs = test->Attach();
-                           if (!region::Reserve(theirs.region->ext, theirs.slot, 0, charged, kLimit)) {
-                             _exit(98);
-                           }
-                         },
-                         [&] { operation(theirs); }};
+  const Victim victim = {
+      [&] {
+        theirs = test->Attach();
+        if (!region::Reserve(theirs.region->ext, theirs.slot, 0, charged, kLimit)) {
+          _exit(98);
+        }
+      },
+      [&] { operation(theirs); }};
   const long deaths =
       KillAtEveryInstruction(victim, [test](long steps) { test->ExpectOnlyMine(steps); });
   EXPECT_GT(deaths, 20);
@@ -106,28 +107,28 @@ TEST_F(DeathAtEveryInstruction, OfRelease) {
 }
 
 TEST_F(DeathAtEveryInstruction, OfForce) {
-  DeathOf(this, 5, [](region::Mapping& theirs) {
-    region::Force(theirs.region->ext, theirs.slot, 0, 50);
-  });
+  DeathOf(this, 5,
+          [](region::Mapping& theirs) { region::Force(theirs.region->ext, theirs.slot, 0, 50); });
 }
 
 // The reaper itself is killed, at every instruction of reaping somebody else.
 TEST_F(DeathAtEveryInstruction, OfTheReaper) {
   region::Mapping theirs;
-  const Victim victim = {
-      [&] {
-        // Leaves a dead process with a charge for the victim to reap.
-        const pid_t pid = fork();
-        if (pid == 0) {
-          const region::Mapping dead = Attach();
-          if (!region::Reserve(dead.region->ext, dead.slot, 0, 300, kLimit)) _exit(98);
-          kill(getpid(), SIGKILL);
-        }
-        waitpid(pid, nullptr, 0);
-        theirs = Attach();
-        if (!region::Reserve(theirs.region->ext, theirs.slot, 0, 7, kLimit)) _exit(97);
-      },
-      [&] { region::ReapDead(theirs); }};
+  const Victim victim = {[&] {
+                           // Leaves a dead process with a charge for the victim to reap.
+                           const pid_t pid = fork();
+                           if (pid == 0) {
+                             const region::Mapping dead = Attach();
+                             if (!region::Reserve(dead.region->ext, dead.slot, 0, 300, kLimit))
+                               _exit(98);
+                             kill(getpid(), SIGKILL);
+                           }
+                           waitpid(pid, nullptr, 0);
+                           theirs = Attach();
+                           if (!region::Reserve(theirs.region->ext, theirs.slot, 0, 7, kLimit))
+                             _exit(97);
+                         },
+                         [&] { region::ReapDead(theirs); }};
   // Thousands of instructions; a prime stride meets each place sooner or later (./dev soak: all).
   const long deaths =
       KillAtEveryInstruction(victim, [this](long steps) { ExpectOnlyMine(steps); }, Stride(29));
@@ -136,7 +137,8 @@ TEST_F(DeathAtEveryInstruction, OfTheReaper) {
 
 // Killed while it opens, maps and takes its slot, with a region that exists.
 TEST_F(DeathAtEveryInstruction, OfAttaching) {
-  const Victim victim = {[] {}, [&] {
+  const Victim victim = {[] {},
+                         [&] {
                            const region::Mapping theirs = Attach();
                            if (!region::Reserve(theirs.region->ext, theirs.slot, 0, 1, kLimit)) {
                              _exit(98);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Whoever looks a function up, in whatever way, gets under libvgpu.so what libc would give without
-// it, except that a driver function which is intercepted is ours. Names that are not the driver's are
-// answered exactly as without us.
+// it, except that a driver function which is intercepted is ours. Names that are not the driver's
+// are answered exactly as without us.
 
 #include <gtest/gtest.h>
 
@@ -56,7 +56,8 @@ TEST_P(LookupMatrix, IsThatOfLibcWithTheDriversFunctionsReplaced) {
   ASSERT_EQ(expected.size(), actual.size());
   int replaced = 0;
   for (const auto& [question, answer] : expected) {
-    const bool is_driver = answer.starts_with("libcuda.so") || answer.starts_with("libnvidia-ml.so");
+    const bool is_driver =
+        answer.starts_with("libcuda.so") || answer.starts_with("libnvidia-ml.so");
     if (IsIntercepted(question) && is_driver) {
       EXPECT_EQ(actual.at(question), "libvgpu.so") << question;
       ++replaced;

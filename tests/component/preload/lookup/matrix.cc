@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints the look-up matrix: for every asking object, way of asking and name, which object the answer
-// lies in. The test runs it with and without libvgpu.so and compares. Arguments: what the driver is to
-// be opened as before asking ("none", "local", "global"), and the folder of the libraries.
+// Prints the look-up matrix: for every asking object, way of asking and name, which object the
+// answer lies in. The test runs it with and without libvgpu.so and compares. Arguments: what the
+// driver is to be opened as before asking ("none", "local", "global"), and the folder of the
+// libraries.
 //
-// Built twice: `lookup_matrix`, which knows nothing of the driver, and `lookup_matrix_linked`, which is
-// linked to libcuda.so.1.
+// Built twice: `lookup_matrix`, which knows nothing of the driver, and `lookup_matrix_linked`,
+// which is linked to libcuda.so.1.
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -25,13 +26,13 @@ struct Asker {
 };
 
 const char* const kNames[] = {
-    "cuMemAlloc_v2",          // intercepted
-    "cuMemcpyHtoD_v2",        // the driver's, not intercepted
-    "cuGetProcAddress_v2",    // intercepted, the way in for the runtime
+    "cuMemAlloc_v2",        // intercepted
+    "cuMemcpyHtoD_v2",      // the driver's, not intercepted
+    "cuGetProcAddress_v2",  // intercepted, the way in for the runtime
     "nvmlDeviceGetMemoryInfo",
-    "cublasCreate_v2",        // begins like a driver name, exists nowhere
-    "curl_easy_init",         // the same
-    "malloc",                 // libc's
+    "cublasCreate_v2",  // begins like a driver name, exists nowhere
+    "curl_easy_init",   // the same
+    "malloc",           // libc's
     "cu",
 };
 
@@ -72,7 +73,8 @@ int main(int argc, char** argv) {
       {"opened-with-driver", Open(argv[2], "liblookup_opened_driver.so", "Ask_opened")},
       {"wrapper", Open(argv[2], "liblookup_wrapper.so", "Ask_wrapper")},
   };
-  const char* const ways[] = {"default", "next", "handle:", "handle:libcuda.so.1",
+  const char* const ways[] = {"default",          "next",
+                              "handle:",          "handle:libcuda.so.1",
                               "handle:libc.so.6", "dlvsym:libcuda.so.1"};
   for (const Asker& asker : askers) {
     for (const char* way : ways) {
