@@ -108,27 +108,39 @@ void* NotFound(const Request& request) {
 bool IsDriverGlobal(DriverLibrary library) {
   constexpr const char* kProbes[] = {"cuGetErrorName", "nvmlErrorString"};
   void* found = hami_real_dlsym(kRtldDefault, kProbes[static_cast<int>(library)]);
+  // A failed probe leaves an error behind that the application would read; a success takes it away.
+  if (found == nullptr) hami_real_dlsym(kRtldDefault, "malloc");
   return found != nullptr && DriverObject(library).Contains(found);
 }
 
-// RTLD_DEFAULT, and the handle of the program itself, which stands for the same list. `found` is
-// libc's answer, ours more often than not.
+// The definition that libc would give without us, or our hook for it.
+void* HookOrDefinition(const Hook& hook, const Object& object) {
+  void* theirs = FindSymbol(object, hook.symbol);
+  void* translated = Translate(hook, theirs);
+  return translated != nullptr ? translated : theirs;
+}
+
+// RTLD_DEFAULT, and the handle of the program itself. The order is the program's list, what was
+// opened with RTLD_GLOBAL, and for RTLD_DEFAULT the caller's own list. `found` is libc's answer,
+// ours more often than not.
 void* ResolveDefault(const Hook& hook, const Request& request, void* found) {
   if (found != hook.function) return Translate(hook, found);  // somebody else's comes first
   if (!Bind(hook.library)) return NotFound(request);
-  const Object first = FindDefaultDefinition(request.caller, hook.symbol);
-  if (!first.loaded()) return IsDriverGlobal(hook.library) ? hook.function : NotFound(request);
-  void* theirs = FindSymbol(first, hook.symbol);
-  void* translated = Translate(hook, theirs);
-  return translated != nullptr ? translated : theirs;
+  Object first = FindProgramDefinition(hook.symbol);
+  if (!first.loaded()) {
+    if (IsDriverGlobal(hook.library)) return hook.function;
+    if (*request.handle == kRtldDefault) first = FindCallerDefinition(request.caller, hook.symbol);
+  }
+  return first.loaded() ? HookOrDefinition(hook, first) : NotFound(request);
 }
 
 void* ResolveNext(const Hook& hook, const Request& request) {
   const Object next = FindNextDefinition(request.caller, hook.symbol);
-  if (!next.loaded()) return NotFound(request);
-  void* theirs = FindSymbol(next, hook.symbol);
-  void* translated = Translate(hook, theirs);
-  return translated != nullptr ? translated : theirs;
+  if (next.loaded()) return HookOrDefinition(hook, next);
+  // Behind the program's list comes what was opened with RTLD_GLOBAL.
+  const bool behind =
+      IsInProgramList(request.caller) && Bind(hook.library) && IsDriverGlobal(hook.library);
+  return behind ? hook.function : NotFound(request);
 }
 
 void* Resolve(const Request& request) {

@@ -172,12 +172,25 @@ Object FindNextDefinition(const void* caller, const char* name) {
   });
 }
 
-Object FindDefaultDefinition(const void* caller, const char* name) {
+Object FindProgramDefinition(const char* name) {
+  return WithLoaded(
+      [=](Loaded* loaded) { return FirstDefinition(*loaded, loaded->program, 0, name); });
+}
+
+Object FindCallerDefinition(const void* caller, const char* name) {
   return WithLoaded([=](Loaded* loaded) {
-    const Object found = FirstDefinition(*loaded, loaded->program, 0, name);
-    if (found.loaded()) return found;
     return FirstDefinition(*loaded, ListOf(loaded, loaded->FindAt(caller)), 0, name);
   });
+}
+
+bool IsInProgramList(const void* caller) {
+  bool found = false;
+  WithLoaded([&](Loaded* loaded) {
+    const int index = loaded->FindAt(caller);
+    found = index >= 0 && loaded->program.contains[index];
+    return Object{};
+  });
+  return found;
 }
 
 }  // namespace hami::preload

@@ -21,7 +21,11 @@ namespace hami::preload {
 // loaded() if there is none.
 Object FindNextDefinition(const void* caller, const char* name);
 
-// The object that defines `name` first in the program's list, or else in the caller's.
-Object FindDefaultDefinition(const void* caller, const char* name);
+// The object that defines `name` first in the program's list; in the caller's own list.
+Object FindProgramDefinition(const char* name);
+Object FindCallerDefinition(const void* caller, const char* name);
+
+// Whether the caller's object came with the program.
+bool IsInProgramList(const void* caller);
 
 }  // namespace hami::preload

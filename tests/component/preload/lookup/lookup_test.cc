@@ -65,9 +65,7 @@ TEST_P(LookupMatrix, IsThatOfLibcWithTheDriversFunctionsReplaced) {
       EXPECT_EQ(actual.at(question), answer) << question;
     }
   }
-  const bool driver_is_there = std::string(GetParam().driver) != "none" ||
-                               std::string(GetParam().program) == "lookup_matrix_linked";
-  EXPECT_EQ(replaced > 0, driver_is_there);
+  EXPECT_GT(replaced, 0);  // some of the askers bring the driver with them
 }
 
 INSTANTIATE_TEST_SUITE_P(Settings, LookupMatrix,
