@@ -78,22 +78,35 @@ def test_keys_reach_cmd_once(hami, terminal, key, name):
     assert shown.exit_code() == 0
 
 
-def test_job_control(hami, terminal):
+# Says what it reads, and when it is continued: before that a shell is still changing the terminal, and
+# what is typed can be lost.
+JOB = """
+import signal, sys
+signal.signal(signal.SIGCONT, lambda number, frame: print("continued", flush=True))
+print("ready", flush=True)
+for line in sys.stdin:
+    print("read", line.strip(), flush=True)
+"""
+
+
+def test_job_control(hami, terminal, tmp_path):
+    (tmp_path / "job.py").write_text(JOB)
     shell = terminal(
         ["bash", "--norc", "--noprofile", "-i"], {**hami.environment(), "PS1": "prompt> "}
     )
     shell.read_until("prompt> ")
-    words = hami.words("run", "--sim", "--gpumem", "1Gi", "-q", "--", "cat")
-    shell.type(" ".join(words) + "\n")
-    shell.read_until("simulated:")
+    job = (sys.executable, str(tmp_path / "job.py"))
+    shell.type(" ".join(hami.words("run", "--sim", "--gpumem", "1Gi", "-q", "--", *job)) + "\n")
+    shell.read_until("ready")
     shell.type("before\n")
-    shell.read_until("before\r\n", times=2)  # the terminal's echo and cat's
-    shell.type("\x1a")
-    assert "Stopped" in shell.read_until("prompt> ")
-    shell.type("fg\n")
-    shell.read_until("fg\r\n")
-    shell.type("after\n")
-    shell.read_until("after\r\n", times=2)
+    shell.read_until("read before")
+    for _ in range(3):
+        shell.type("\x1a")
+        assert "Stopped" in shell.read_until("prompt> ")
+        shell.type("fg\n")
+        shell.read_until("continued")
+        shell.type("after\n")
+        shell.read_until("read after")
     shell.type("\x04")
     shell.read_until("prompt> ")
     shell.type("exit $?\n")
