@@ -83,12 +83,18 @@ bool IsJoined(const Capture* capture) {
 
 NodeType TypeOf(OpKind kind) {
   switch (kind) {
-    case OpKind::kKernel: return NodeType::kKernel;
-    case OpKind::kCopy: return NodeType::kCopy;
-    case OpKind::kSet: return NodeType::kSet;
-    case OpKind::kRecord: return NodeType::kRecord;
-    case OpKind::kWait: return NodeType::kWait;
-    default: return NodeType::kEmpty;
+    case OpKind::kKernel:
+      return NodeType::kKernel;
+    case OpKind::kCopy:
+      return NodeType::kCopy;
+    case OpKind::kSet:
+      return NodeType::kSet;
+    case OpKind::kRecord:
+      return NodeType::kRecord;
+    case OpKind::kWait:
+      return NodeType::kWait;
+    default:
+      return NodeType::kEmpty;
   }
 }
 
@@ -145,7 +151,7 @@ CUresult EndCapture(Stream* stream, Graph** graph) {
   if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && capture->thread != ThreadId()) {
     return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
   }
-  const CUresult result = capture->invalidated  ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+  const CUresult result = capture->invalidated ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
                           : !IsJoined(capture) ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED
                                                : CUDA_SUCCESS;
   if (result != CUDA_SUCCESS) {
@@ -277,8 +283,8 @@ CUresult CheckUnsafeCall() {
   if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_SUCCESS;
   CUresult result = CUDA_SUCCESS;
   for (Capture* capture = first_capture; capture != nullptr; capture = capture->next) {
-    const bool own = capture->thread == ThreadId() &&
-                     capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED;
+    const bool own =
+        capture->thread == ThreadId() && capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED;
     const bool other = thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
                        capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL;
     if (!own && !other) continue;

@@ -73,7 +73,7 @@ CUresult GetInfo(CUstream handle, const Wanted& wanted, bool per_thread) {
     return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
   }
   const Capture* capture = stream->capture;
-  *wanted.status = capture == nullptr      ? CU_STREAM_CAPTURE_STATUS_NONE
+  *wanted.status = capture == nullptr     ? CU_STREAM_CAPTURE_STATUS_NONE
                    : capture->invalidated ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
                                           : CU_STREAM_CAPTURE_STATUS_ACTIVE;
   if (*wanted.status != CU_STREAM_CAPTURE_STATUS_ACTIVE) return CUDA_SUCCESS;
@@ -86,8 +86,8 @@ CUresult GetInfo(CUstream handle, const Wanted& wanted, bool per_thread) {
   }
   if (wanted.edges != nullptr) {
     Deallocate(participant->edges);
-    participant->edges = static_cast<CUgraphEdgeData*>(
-        AllocateZeroed((leaves.count + 1) * sizeof(CUgraphEdgeData)));
+    participant->edges =
+        static_cast<CUgraphEdgeData*>(AllocateZeroed((leaves.count + 1) * sizeof(CUgraphEdgeData)));
     *wanted.edges = participant->edges;
   }
   if (wanted.count != nullptr) *wanted.count = leaves.count;
@@ -120,8 +120,8 @@ CUresult UpdateDependencies(CUstream handle, const CUgraphNode* dependencies,
 }  // namespace
 
 // Both forms of a function: for the legacy and for the per-thread default stream.
-#define BOTH(name, parameters, legacy_call, thread_call)              \
-  HAMI_SIM_API CUresult name parameters { return legacy_call; }       \
+#define BOTH(name, parameters, legacy_call, thread_call)        \
+  HAMI_SIM_API CUresult name parameters { return legacy_call; } \
   HAMI_SIM_API CUresult name##_ptsz parameters { return thread_call; }
 
 BOTH(cuStreamBeginCapture, (CUstream s), Begin(s, CU_STREAM_CAPTURE_MODE_GLOBAL, false),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Events. An event remembers a place of a lane; one with timing also has a slot in the shared state,
-// into which whoever computes the timeline writes when the place was reached.
+// Events. An event remembers a place of a lane; one with timing also has a slot in the shared
+// state, into which whoever computes the timeline writes when the place was reached.
 
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/capture.h"
@@ -64,7 +64,8 @@ CUresult Record(CUevent handle, CUstream stream_handle, unsigned flags, bool per
   Stream* stream = ResolveStream(entry.context, stream_handle, per_thread);
   if (event == nullptr || stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
-  if (flags == 1 && stream->capture != nullptr) return CUDA_ERROR_NOT_SUPPORTED;  // an external node
+  if (flags == 1 && stream->capture != nullptr)
+    return CUDA_ERROR_NOT_SUPPORTED;  // an external node
   return RecordEvent(entry, *event, *stream);
 }
 
@@ -93,8 +94,8 @@ CUresult Elapsed(float* milliseconds, CUevent start_handle, CUevent end_handle) 
   const uint64_t start_ns = state.events[start->slot].done_ns;
   const uint64_t end_ns = state.events[end->slot].done_ns;
   if (start_ns == 0 || end_ns == 0) return CUDA_ERROR_NOT_READY;
-  *milliseconds = static_cast<float>(static_cast<double>(end_ns) - static_cast<double>(start_ns)) /
-                  1e6F;
+  *milliseconds =
+      static_cast<float>(static_cast<double>(end_ns) - static_cast<double>(start_ns)) / 1e6F;
   return CUDA_SUCCESS;
 }
 
