@@ -132,9 +132,20 @@ Simulation::Reading Simulation::Read(const std::vector<ClientId>& clients) const
 Tenant::Tenant(const Simulation& simulation, int cores_pct,
                const std::vector<std::string>& actions) {
   const std::vector<Simulation::ClientId> before = simulation.Clients();
-  std::vector<std::string> words = {BinFolder() + "/hami", "run", "-q", "--sim", "--gpumem", "4Gi",
-                                    "--gpucores", std::to_string(cores_pct), "--",
-                                    BinFolder() + "/tenant", "prepare", "say", "ready", "wait"};
+  std::vector<std::string> words = {BinFolder() + "/hami",
+                                    "run",
+                                    "-q",
+                                    "--sim",
+                                    "--gpumem",
+                                    "4Gi",
+                                    "--gpucores",
+                                    std::to_string(cores_pct),
+                                    "--",
+                                    BinFolder() + "/tenant",
+                                    "prepare",
+                                    "say",
+                                    "ready",
+                                    "wait"};
   words.insert(words.end(), actions.begin(), actions.end());
   pid_ = Start(words, simulation.log(), &to_, &from_);
   if (!WaitForLine(from_, "ready")) Die("a tenant does not start, see " + simulation.log());

@@ -78,6 +78,13 @@ constexpr Entry kEntries[] = {
 #include "api/cuda/entry_points.def"
 };
 
+constexpr int NewestVersion() {
+  int newest = 0;
+  for (const Entry& entry : kEntries) newest = entry.version > newest ? entry.version : newest;
+  return newest;
+}
+constexpr int kNewestVersion = NewestVersion();
+
 void LearnExportedPointers() {
 #define HAMI_CUDA_HOOK(symbol, on_failure)                       \
   if (void* found = FindSymbol(cuda_object, #symbol)) {          \
@@ -157,6 +164,23 @@ const Object& DriverObject(DriverLibrary library) {
 bool DriverHas(HookId id) {
   const Hook& hook = GetHook(id);
   return FindSymbol(DriverObject(hook.library), hook.symbol) != nullptr;
+}
+
+void* HookForRequest(const char* base, int cuda_version, bool per_thread, bool* known) {
+  *known = cuda_version <= kNewestVersion;
+  const Entry* best = nullptr;
+  for (const Entry& entry : kEntries) {
+    if (entry.version > cuda_version || __builtin_strcmp(entry.base, base) != 0) continue;
+    if (entry.per_thread && !per_thread) continue;
+    if (FindSymbol(cuda_object, entry.symbol) == nullptr) continue;
+    // At one version the per-thread form is the one that was asked for.
+    if (best == nullptr || entry.version > best->version ||
+        (entry.version == best->version && entry.per_thread)) {
+      best = &entry;
+    }
+  }
+  const HookId id = best != nullptr ? FindHook(best->symbol) : HookId::kCount;
+  return id != HookId::kCount ? GetHook(id).function : nullptr;
 }
 
 void* HookForDriverPointer(void* pointer) {

@@ -63,4 +63,9 @@ bool DriverHas(HookId id);
 // cuGetProcAddress, whose answers may differ from the exported addresses), or nullptr.
 void* HookForDriverPointer(void* pointer);
 
+// What a request to cuGetProcAddress means by the table of entry points, whatever address the
+// driver has answered: our hook, or nullptr if that variant is not intercepted. `known` false: the
+// request is for a version newer than the table.
+void* HookForRequest(const char* base, int cuda_version, bool per_thread, bool* known);
+
 }  // namespace hami::preload

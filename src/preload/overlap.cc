@@ -15,9 +15,9 @@ constinit std::atomic<uint32_t> overlap_q16 = kNoOverlapQ16;
 
 void Learn(uint32_t now) {
   const uint32_t before = overlap_q16.load(std::memory_order_relaxed);
-  // Down fast, because too much was charged; up slowly, because a neighbour's slice in a window
-  // makes it look longer than it was.
-  const uint32_t after = now < before ? (before + now) / 2 : before + (now - before) / 4;
+  // Evenly in both directions: windows scatter by as much as there are streams, and a bias to one
+  // side would stay in every charge.
+  const uint32_t after = now < before ? before - (before - now) / 4 : before + (now - before) / 4;
   overlap_q16.store(after, std::memory_order_relaxed);
 }
 

@@ -167,14 +167,28 @@ void WarnUnknownVariant(const char* base) {
             base);
 }
 
-// Gives our hook for what the driver has answered.
-void TranslateAnswer(const char* symbol, void** function) {
-  if (symbol == nullptr || function == nullptr || *function == nullptr) return;
+// Gives our hook for what the driver has answered. An address that was not learnt when the driver
+// was bound does not get past us: what the request means is in the table.
+CUresult TranslateAnswer(CUresult result, const char* symbol, void** function, int cuda_version,
+                         bool per_thread) {
+  if (result != CUDA_SUCCESS || symbol == nullptr || function == nullptr || *function == nullptr) {
+    return result;
+  }
   if (void* hook = HookForDriverPointer(*function)) {
     *function = hook;
   } else if (FindHook(symbol) != HookId::kCount) {
-    WarnUnknownVariant(symbol);
+    bool known = false;
+    if (void* meant = HookForRequest(symbol, cuda_version, per_thread, &known)) *function = meant;
+    if (!known) WarnUnknownVariant(symbol);
   }
+  return result;
+}
+
+// The stream form that a request asks for; `by_default` without a flag.
+bool WantsPerThread(cuuint64_t flags, bool by_default) {
+  if ((flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM) != 0) return true;
+  if ((flags & CU_GET_PROC_ADDRESS_LEGACY_STREAM) != 0) return false;
+  return by_default;
 }
 
 }  // namespace
@@ -202,35 +216,31 @@ HAMI_EXPORT CUresult cuInit(unsigned int flags) {
 HAMI_EXPORT CUresult cuGetProcAddress(const char* symbol, void** function, int cuda_version,
                                       cuuint64_t flags) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
-  const CUresult result = cuda.cuGetProcAddress(symbol, function, cuda_version, flags);
-  if (result == CUDA_SUCCESS) TranslateAnswer(symbol, function);
-  return result;
+  return TranslateAnswer(cuda.cuGetProcAddress(symbol, function, cuda_version, flags), symbol,
+                         function, cuda_version, WantsPerThread(flags, false));
 }
 
 HAMI_EXPORT CUresult cuGetProcAddress_ptsz(const char* symbol, void** function, int cuda_version,
                                            cuuint64_t flags) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
-  const CUresult result = cuda.cuGetProcAddress_ptsz(symbol, function, cuda_version, flags);
-  if (result == CUDA_SUCCESS) TranslateAnswer(symbol, function);
-  return result;
+  return TranslateAnswer(cuda.cuGetProcAddress_ptsz(symbol, function, cuda_version, flags), symbol,
+                         function, cuda_version, WantsPerThread(flags, true));
 }
 
 HAMI_EXPORT CUresult cuGetProcAddress_v2(const char* symbol, void** function, int cuda_version,
                                          cuuint64_t flags, CUdriverProcAddressQueryResult* status) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
-  const CUresult result = cuda.cuGetProcAddress_v2(symbol, function, cuda_version, flags, status);
-  if (result == CUDA_SUCCESS) TranslateAnswer(symbol, function);
-  return result;
+  return TranslateAnswer(cuda.cuGetProcAddress_v2(symbol, function, cuda_version, flags, status),
+                         symbol, function, cuda_version, WantsPerThread(flags, false));
 }
 
 HAMI_EXPORT CUresult cuGetProcAddress_v2_ptsz(const char* symbol, void** function, int cuda_version,
                                               cuuint64_t flags,
                                               CUdriverProcAddressQueryResult* status) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
-  const CUresult result =
-      cuda.cuGetProcAddress_v2_ptsz(symbol, function, cuda_version, flags, status);
-  if (result == CUDA_SUCCESS) TranslateAnswer(symbol, function);
-  return result;
+  return TranslateAnswer(
+      cuda.cuGetProcAddress_v2_ptsz(symbol, function, cuda_version, flags, status), symbol,
+      function, cuda_version, WantsPerThread(flags, true));
 }
 
 }  // extern "C"

@@ -153,6 +153,13 @@ bool PopCurrent(Context** context);
 // The machine's device of an ordinal of this process; false for a bad one.
 bool FindDevice(CUdevice ordinal, uint32_t* device);
 
+// What can be asked before cuInit: zeros where there is no machine. Read once.
+struct Glance {
+  int cuda_version;
+  bool proc_address_aliases;
+};
+const Glance& GlanceAtMachine();
+
 // Contexts (contexts.cc). Creating costs memory of the device.
 CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context** context);
 void DestroyContext(Context* context);

@@ -110,6 +110,23 @@ CUresult Initialise() {
 }
 
 }  // namespace
+
+// Racing threads read the same values.
+const Glance& GlanceAtMachine() {
+  static Glance glance;
+  static uint32_t known;
+  if (__atomic_load_n(&known, __ATOMIC_ACQUIRE) != 0) return glance;
+  static char anchor;
+  char path[kMaxStatePath];
+  Machine looker;
+  if (!FindState(&anchor, path) || Attach(path, true, &looker) != AttachStatus::kOk) return glance;
+  const MachineConfig& config = looker.state->config;
+  glance = {static_cast<int>(config.cuda_version), config.proc_address_aliases != 0};
+  Detach(&looker);
+  __atomic_store_n(&known, 1, __ATOMIC_RELEASE);
+  return glance;
+}
+
 }  // namespace hami::simgpu::cuda
 
 using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
@@ -136,20 +153,6 @@ HAMI_SIM_API CUresult cuInit(unsigned int flags) {
 
 HAMI_SIM_API CUresult cuDriverGetVersion(int* version) {
   if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  // Works without cuInit: read from the state, which may be there or not.
-  if (process.machine.state != nullptr) {
-    *version = static_cast<int>(MachineOf().cuda_version);
-    return CUDA_SUCCESS;
-  }
-  static char anchor;
-  char path[hami::simgpu::kMaxStatePath];
-  hami::simgpu::Machine looker;
-  if (!hami::simgpu::FindState(&anchor, path) ||
-      hami::simgpu::Attach(path, true, &looker) != hami::simgpu::AttachStatus::kOk) {
-    *version = 0;
-    return CUDA_SUCCESS;
-  }
-  *version = static_cast<int>(looker.state->config.cuda_version);
-  hami::simgpu::Detach(&looker);
+  *version = GlanceAtMachine().cuda_version;
   return CUDA_SUCCESS;
 }

@@ -54,15 +54,11 @@ const Name kNames[] = {
 constexpr cuuint64_t kFlags =
     CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM;
 
-int DriverVersion() {
-  return process.machine.state != nullptr ? static_cast<int>(MachineOf().cuda_version) : 0;
-}
-
 // With the per-thread flag a function that has such a form is found in it, the others as they are.
 const Name* Choose(const char* base, int version, bool per_thread, bool* exists) {
   const Name* best = nullptr;
   const Name* best_thread = nullptr;
-  const int driver = DriverVersion();
+  const int driver = GlanceAtMachine().cuda_version;
   *exists = false;
   for (const Name& name : kNames) {
     if (strcmp(name.base, base) != 0 || (driver != 0 && name.version > driver)) continue;
@@ -94,7 +90,7 @@ CUresult Look(const char* symbol, void** function, int version, cuuint64_t flags
     *function = nullptr;
     return CUDA_ERROR_NOT_FOUND;
   }
-  const bool alias = process.machine.state != nullptr && MachineOf().proc_address_aliases != 0;
+  const bool alias = GlanceAtMachine().proc_address_aliases;
   *function = reinterpret_cast<void*>(alias ? found->alias : found->exported);
   return CUDA_SUCCESS;
 }
