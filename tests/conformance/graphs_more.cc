@@ -73,8 +73,8 @@ CASE(graphs_cycle, "Driver API, Graph Management, cuGraphInstantiate: no cycles"
   CUgraphExec exec = nullptr;
   OK("cuGraphCreate", &graph, 0U);
   OK("cuGraphAddEmptyNode", &nodes[0], graph, static_cast<const CUgraphNode*>(nullptr), size_t{0});
-  OK("cuGraphAddEmptyNode", &nodes[1], graph,
-     static_cast<const CUgraphNode*>(&nodes[0]), size_t{1});
+  OK("cuGraphAddEmptyNode", &nodes[1], graph, static_cast<const CUgraphNode*>(&nodes[0]),
+     size_t{1});
   const CUgraphNode* from = &nodes[1];
   const CUgraphNode* to = &nodes[0];
   const CUresult added = Cu("cuGraphAddDependencies", graph, from, to, size_t{1});
@@ -124,7 +124,7 @@ CASE(streams_legacy_query, "Programming Guide, Default Stream: legacy comes behi
   GIVES(CUDA_SUCCESS, "cuStreamQuery", blocking);
 }
 
-CASE(memory_free_waits, "Programming Guide, Stream Ordered Memory Allocator: plain free synchronises") {
+CASE(memory_free_waits, "Programming Guide, stream-ordered allocator: a plain free synchronises") {
   Start();
   const Spinner spinner;
   CUstream stream = NewStream(1);
@@ -142,8 +142,7 @@ CASE(streams_host_function, "Driver API, cuLaunchHostFunc: after the work before
   int value = 0;
   void (*function)(void*) = [](void* data) { *static_cast<volatile int*>(data) = 1; };
   spinner.Launch(stream, 100);
-  const CUresult launched =
-      Cu("cuLaunchHostFunc", stream, function, static_cast<void*>(&value));
+  const CUresult launched = Cu("cuLaunchHostFunc", stream, function, static_cast<void*>(&value));
   if (launched == CUDA_ERROR_NOT_SUPPORTED) Skip("cuLaunchHostFunc is not supported");
   CHECK(launched == CUDA_SUCCESS);
   OK("cuStreamSynchronize", stream);

@@ -38,7 +38,7 @@ _build_case() {  # _build_case PRESET TARGET...: a build that counts as one case
 _pytest_step() {  # _pytest_step PATTERN
   local folders report=$HAMI_REPORTS/pytest pattern=()
   mapfile -t folders < <(git ls-files --cached --others --exclude-standard 'tests/*test_*.py' |
-    grep -v -e '^tests/gpu/' -e '^tests/conformance/')
+    grep -v -e '^tests/gpu/')
   ((${#folders[@]})) || return 0
   mkdir -p "$report"
   [ "$1" = . ] || pattern=(-k "$1")

@@ -78,7 +78,8 @@ def test_what_enforces_cannot_be_changed(anyone, attack):
 
 def test_region_is_writable_and_the_other_shares_are_hidden(anyone):
     neighbour = anyone.hold("--gpumem", "2Gi", "--name", "neighbour")
-    script = f"test -w /etc/hami/shares/mine/region && ls {anyone.state}/shares; ls /etc/hami/shares"
+    script = (f"test -w /etc/hami/shares/mine/region && ls {anyone.state}/shares; "
+              "ls /etc/hami/shares")
     result = anyone.run("sh", "-c", script, options=("--gpumem", "2Gi", "--name", "mine"))
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == ["mine"]
@@ -150,7 +151,8 @@ def test_agent_tells_the_host_pid_to_another_pid_namespace(hami, python):
         "import glob, os, socket, struct\n"
         "s = socket.socket(socket.AF_UNIX)\n"
         "s.connect(glob.glob('/etc/hami/shares/*/agent.sock')[0])\n"
-        "print(os.getpid(), struct.unpack('<IIiI', s.recv(16, socket.MSG_WAITALL))[2], flush=True)\n"
+        "told = struct.unpack('<IIiI', s.recv(16, socket.MSG_WAITALL))[2]\n"
+        "print(os.getpid(), told, flush=True)\n"
         "input()\n"
     )
     held = hami.start("unshare", "--pid", "--fork", python, "-c", client)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a run ends: exit codes, signals, and deaths of every process in it. All GPUs are simulated."""
+"""How a run ends: exit codes, signals, deaths of every process in it. All GPUs are simulated."""
 
 import json
 import os

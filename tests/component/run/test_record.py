@@ -28,7 +28,8 @@ def test_high_water_is_the_drivers_figure(hami, tmp_path):
     path = tmp_path / "record.json"
     options = ("--gpumem", "4Gi", "--json", str(path))
     # Several of the agent's looks, one a second.
-    assert hami.run(str(TENANT), "alloc", "3Gi", "spin", "1000", "4", options=options).returncode == 0
+    result = hami.run(str(TENANT), "alloc", "3Gi", "spin", "1000", "4", options=options)
+    assert result.returncode == 0
     record = json.loads(path.read_text())
     assert 3 << 30 <= record["memory_high_water_bytes"] <= 4 << 30
 

@@ -78,8 +78,8 @@ def test_keys_reach_cmd_once(hami, terminal, key, name):
     assert shown.exit_code() == 0
 
 
-# Says what it reads, and when it is continued: before that a shell is still changing the terminal, and
-# what is typed can be lost.
+# Says what it reads, and when it is continued: before that a shell is still changing the terminal,
+# and what is typed can be lost.
 JOB = """
 import signal, sys
 signal.signal(signal.SIGCONT, lambda number, frame: print("continued", flush=True))
