@@ -32,6 +32,8 @@ constexpr char kProfile[] = "a10-550";
 constexpr double kLongUs = 5000;
 constexpr milliseconds kLearning{300};
 constexpr milliseconds kLearningLong{2000};
+constexpr int kSeconds = 3;
+constexpr int kSecondsLong = 10;
 
 enum class Beside { kNobody, kBusy, kComplement };
 
@@ -45,7 +47,14 @@ struct Case {
 
 struct Outcome {
   double achieved_pct = 0;
+  std::vector<double> seconds_pct;  // each whole second of the measured time
   std::optional<double> neighbour_pct;
+};
+
+struct Options {
+  bool is_long = false;
+  std::string only;  // of the name of a case
+  std::string json_path;
 };
 
 const char* Name(Beside beside) {
@@ -71,15 +80,15 @@ std::string Microseconds(double us) {
 }
 
 // More than any measurement takes; tenants are ended before.
-constexpr char kSeconds[] = "600";
+constexpr char kForLong[] = "600";
 
 Case SpinCase(double us, Beside beside, int asked_pct) {
-  return {Microseconds(us), {"spin", fmt::format("{:g}", us), kSeconds}, us, beside, asked_pct};
+  return {Microseconds(us), {"spin", fmt::format("{:g}", us), kForLong}, us, beside, asked_pct};
 }
 
 Case GraphCase(double us, int kernels, int asked_pct) {
   return {fmt::format("graph of {} x {}", kernels, Microseconds(us)),
-          {"graph", fmt::format("{:g}", us), std::to_string(kernels), kSeconds},
+          {"graph", fmt::format("{:g}", us), std::to_string(kernels), kForLong},
           us * kernels,
           Beside::kNobody,
           asked_pct};
@@ -87,7 +96,7 @@ Case GraphCase(double us, int kernels, int asked_pct) {
 
 Case StreamsCase(double us, int streams, int asked_pct) {
   return {fmt::format("{} on {} streams", Microseconds(us), streams),
-          {"streams", std::to_string(streams), "spin", fmt::format("{:g}", us), kSeconds},
+          {"streams", std::to_string(streams), "spin", fmt::format("{:g}", us), kForLong},
           us,
           Beside::kNobody,
           asked_pct};
@@ -105,6 +114,7 @@ std::vector<Case> Cases(bool is_long) {
   for (const Beside beside : {Beside::kBusy, Beside::kComplement}) {
     for (const double us : lengths_us) {
       for (const int asked : some) cases.push_back(SpinCase(us, beside, asked));
+      if (!is_long && beside == Beside::kComplement) cases.push_back(SpinCase(us, beside, 10));
     }
   }
   for (const int asked : some) cases.push_back(GraphCase(100, 20, asked));
@@ -114,33 +124,50 @@ std::vector<Case> Cases(bool is_long) {
   return cases;
 }
 
+// Percent of the time between two readings.
+double Share(const Simulation::Reading& begin, const Simulation::Reading& end, size_t client) {
+  return 100.0 * static_cast<double>(end.busy_ns[client] - begin.busy_ns[client]) /
+         static_cast<double>(end.now_ns - begin.now_ns);
+}
+
 Outcome Measure(const Simulation& simulation, const Case& test, bool is_long) {
   const Tenant tenant(simulation, test.asked_pct, test.actions);
   std::optional<Tenant> neighbour;
   std::vector<Simulation::ClientId> clients = {tenant.client()};
   if (test.beside != Beside::kNobody) {
     const int pct = test.beside == Beside::kBusy ? 0 : 100 - test.asked_pct;
-    neighbour.emplace(simulation, pct, std::vector<std::string>{"spin", "1000", kSeconds});
+    neighbour.emplace(simulation, pct, std::vector<std::string>{"spin", "1000", kForLong});
     clients.push_back(neighbour->client());
     neighbour->Go();
   }
   tenant.Go();
-  // So many of the long ones that one more or less is less than a point.
-  const bool is_seldom = test.launch_us > kLongUs;
-  milliseconds window(is_seldom ? 2500 : 1000);
-  if (is_long) window *= 4;
-  std::this_thread::sleep_for(is_seldom ? kLearningLong : kLearning);
-  const Simulation::Reading begin = simulation.Read(clients);
-  std::this_thread::sleep_for(window);
-  const Simulation::Reading end = simulation.Read(clients);
-  const auto pct = [&](size_t i) {
-    return 100.0 * static_cast<double>(end.busy_ns[i] - begin.busy_ns[i]) /
-           static_cast<double>(end.now_ns - begin.now_ns);
-  };
+  std::this_thread::sleep_for(test.launch_us > kLongUs ? kLearningLong : kLearning);
+  std::vector<Simulation::Reading> readings = {simulation.Read(clients)};
+  for (int second = 0; second < (is_long ? kSecondsLong : kSeconds); ++second) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    readings.push_back(simulation.Read(clients));
+  }
   Outcome outcome;
-  outcome.achieved_pct = pct(0);
-  if (clients.size() > 1) outcome.neighbour_pct = pct(1);
+  outcome.achieved_pct = Share(readings.front(), readings.back(), 0);
+  for (size_t i = 1; i < readings.size(); ++i) {
+    outcome.seconds_pct.push_back(Share(readings[i - 1], readings[i], 0));
+  }
+  if (clients.size() > 1) outcome.neighbour_pct = Share(readings.front(), readings.back(), 1);
   return outcome;
+}
+
+// The second that is farthest from what was possible, in points.
+double WorstSecond(const Case& test, const Outcome& outcome) {
+  double worst = 0;
+  for (const double pct : outcome.seconds_pct) {
+    const double error = pct - Possible(test);
+    if (std::abs(error) > std::abs(worst)) worst = error;
+  }
+  return worst;
+}
+
+std::string NameOf(const Case& test) {
+  return fmt::format("{}, {}, asked {}", test.load, Name(test.beside), test.asked_pct);
 }
 
 std::string Note(const Case& test, const Outcome& outcome) {
@@ -152,59 +179,92 @@ std::string Note(const Case& test, const Outcome& outcome) {
   return note;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::string json_path;
-  bool is_long = false;
+bool Parse(int argc, char** argv, Options* options) {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--long") {
-      is_long = true;
+      options->is_long = true;
+    } else if (argument == "--only" && i + 1 < argc) {
+      options->only = argv[++i];
     } else if (argument == "--json" && i + 1 < argc) {
-      json_path = argv[++i];
+      options->json_path = argv[++i];
     } else {
-      std::cerr << "usage: cores [--long] [--json FILE]\n";
-      return 2;
+      std::cerr << "usage: cores [--long] [--only PART_OF_A_NAME] [--json FILE]\n";
+      return false;
     }
   }
+  return true;
+}
+
+nlohmann::json Record(const Case& test, const Outcome& outcome, const std::string& conditions) {
+  nlohmann::json record = {
+      {"name", NameOf(test)}, {"value", outcome.achieved_pct}, {"unit", "%"},
+      {"baseline", nullptr},  {"conditions", conditions},      {"seconds", outcome.seconds_pct}};
+  if (test.asked_pct > 0) {
+    record["target"] = Possible(test);
+    record["error_points"] = outcome.achieved_pct - Possible(test);
+    record["worst_second_points"] = WorstSecond(test, outcome);
+  }
+  const std::string note = Note(test, outcome);
+  if (!note.empty()) record["note"] = note;
+  return record;
+}
+
+void PrintRow(const Case& test, const Outcome& outcome) {
+  const bool limited = test.asked_pct > 0;
+  fmt::print("{:<22} {:<36} {:>6} {:>9.1f} {:>7} {:>7}  {}\n", test.load, Name(test.beside),
+             limited ? std::to_string(test.asked_pct) : "none", outcome.achieved_pct,
+             limited ? fmt::format("{:+.1f}", outcome.achieved_pct - Possible(test)) : "-",
+             limited ? fmt::format("{:+.1f}", WorstSecond(test, outcome)) : "-",
+             Note(test, outcome));
+  std::fflush(stdout);
+}
+
+// Of the rows with a limit, in points.
+struct Summary {
+  int rows = 0;
+  double sum = 0;
+  double worst = 0;
+  double worst_second = 0;
+
+  void Add(const Case& test, const Outcome& outcome) {
+    if (test.asked_pct == 0) return;
+    const double error = std::abs(outcome.achieved_pct - Possible(test));
+    ++rows;
+    sum += error;
+    worst = std::max(worst, error);
+    worst_second = std::max(worst_second, std::abs(WorstSecond(test, outcome)));
+  }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (!Parse(argc, argv, &options)) return 2;
   const Simulation simulation(kProfile);
   const std::string conditions =
       fmt::format("{}, GPU simulated ({})", hami::bench::MachineConditions(), kProfile);
   fmt::print("\nCompute share asked for and achieved, percent of the GPU's time; simulated\n{}\n\n",
              conditions);
-  fmt::print("{:<22} {:<36} {:>6} {:>9} {:>7}  {}\n", "launches of", "", "asked", "achieved",
-             "error", "notes (percent)");
+  fmt::print("{:<22} {:<36} {:>6} {:>9} {:>7} {:>7}  {}\n", "launches of", "", "asked", "achieved",
+             "error", "worst s", "notes (percent)");
   nlohmann::json records = nlohmann::json::array();
-  double worst = 0;
-  for (const Case& test : Cases(is_long)) {
-    const Outcome outcome = Measure(simulation, test, is_long);
-    const double error = outcome.achieved_pct - Possible(test);
-    const std::string note = Note(test, outcome);
-    const bool limited = test.asked_pct > 0;
-    if (limited && std::abs(error) > std::abs(worst)) worst = error;
-    fmt::print("{:<22} {:<36} {:>6} {:>9.1f} {:>7}  {}\n", test.load, Name(test.beside),
-               limited ? std::to_string(test.asked_pct) : "none", outcome.achieved_pct,
-               limited ? fmt::format("{:+.1f}", error) : "-", note);
-    std::fflush(stdout);
-    nlohmann::json record = {
-        {"name", fmt::format("{}, {}, asked {}", test.load, Name(test.beside), test.asked_pct)},
-        {"value", outcome.achieved_pct},
-        {"unit", "%"},
-        {"baseline", nullptr},
-        {"conditions", conditions}};
-    if (limited) {
-      record["target"] = Possible(test);
-      record["error_points"] = error;
-    }
-    if (!note.empty()) record["note"] = note;
-    records.push_back(std::move(record));
+  Summary summary;
+  for (const Case& test : Cases(options.is_long)) {
+    if (NameOf(test).find(options.only) == std::string::npos) continue;
+    const Outcome outcome = Measure(simulation, test, options.is_long);
+    PrintRow(test, outcome);
+    records.push_back(Record(test, outcome, conditions));
+    summary.Add(test, outcome);
   }
-  fmt::print("\nlargest error: {:+.1f} points\n", worst);
-  if (json_path.empty()) return 0;
-  std::ofstream file(json_path);
+  fmt::print("\nerrors: mean {:.1f} points, largest {:.1f}, of a single second {:.1f}\n",
+             summary.rows > 0 ? summary.sum / summary.rows : 0, summary.worst,
+             summary.worst_second);
+  if (options.json_path.empty()) return 0;
+  std::ofstream file(options.json_path);
   file << records.dump(2) << '\n';
   if (file.good()) return 0;
-  std::cerr << "cannot write " << json_path << '\n';
+  std::cerr << "cannot write " << options.json_path << '\n';
   return 1;
 }

@@ -136,10 +136,10 @@ Status RegionFile::WriteCostScale(int device, uint32_t scale_q16) const {
                  scale_q16);
 }
 
-Status RegionFile::WriteNeighbourBusy(int device, uint32_t busy_pct) const {
+Status RegionFile::WriteNeighbourBusy(int device, std::optional<uint32_t> busy_pct) const {
   return WriteAt(file_.get(),
                  DeviceOffset(device) + offsetof(api::DeviceExtension, neighbour_busy_pct),
-                 busy_pct + 1);  // 0 means that nobody looks
+                 busy_pct ? *busy_pct + 1 : uint32_t{0});
 }
 
 Status RegionFile::ReapDeadSlots() const {

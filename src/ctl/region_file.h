@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,8 @@ class RegionFile {
 
   Status WriteDriverBytes(int slot, int device, uint64_t bytes) const;
   Status WriteCostScale(int device, uint32_t scale_q16) const;
-  Status WriteNeighbourBusy(int device, uint32_t busy_pct) const;
+  // nullopt: not known.
+  Status WriteNeighbourBusy(int device, std::optional<uint32_t> busy_pct) const;
 
   // Frees the slots of dead processes, by the region library in a child process: what a hostile
   // file does to a mapping happens there. Safe in a program with several threads.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -174,16 +175,21 @@ uint64_t ShareAgent::ChargedAt(int64_t time_ns) const {
 }
 
 void ShareAgent::LookAtCompute() {
+  Status written;
+  if (sampler_->last_seen_us() == 0) {
+    // Nothing to compare with yet; but where nobody else holds the device nobody computes on it.
+    written = region_.WriteNeighbourBusy(kGrantedDevice,
+                                         IsAlone() ? std::optional<uint32_t>(0) : std::nullopt);
+    if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
+    return;
+  }
   // The samples' times are wall clock.
   const int64_t wall_ns = base::SystemClock().WallNs();
   const int64_t now_ns = base::SystemClock().MonotonicNs();
   const int64_t until_ns =
       now_ns - (wall_ns - static_cast<int64_t>(sampler_->last_seen_us()) * 1000);
-  Status written;
-  if (looked_until_ns_ == 0) {
-    // Nothing to compare with yet; but where nobody else holds the device nobody computes on it.
-    if (IsAlone()) written = region_.WriteNeighbourBusy(kGrantedDevice, 0);
-  } else if (until_ns > looked_until_ns_) {
+  if (looked_until_ns_ == 0) looked_until_ns_ = until_ns;
+  if (until_ns > looked_until_ns_) {
     const uint64_t charged_before = ChargedAt(looked_until_ns_);
     const uint64_t charged_now = ChargedAt(until_ns);
     const uint64_t delta_ns = charged_now > charged_before ? charged_now - charged_before : 0;

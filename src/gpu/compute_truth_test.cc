@@ -54,16 +54,21 @@ TEST(CostScaleTest, ConvergesToTheTruth) {
   EXPECT_NEAR(LearnFor(200, 0.01), 4.0, 1e-9);
 }
 
-TEST(CostScaleTest, OneStepTakesHalf) {
-  const CostScale after = Learn({}, 10 * kSecondNs, kSecondNs);
-  EXPECT_DOUBLE_EQ(after.scale, 1.5);
+TEST(CostScaleTest, StepsBecomeSmallerAndAreBounded) {
+  CostScale scale = Learn({}, 10 * kSecondNs, kSecondNs);
+  EXPECT_DOUBLE_EQ(scale.scale, 2.0);
+  scale = Learn(scale, kSecondNs / 10, kSecondNs);
+  EXPECT_DOUBLE_EQ(scale.scale, 1.5);
+  for (int i = 0; i < 10; ++i) scale = Learn(scale, kSecondNs, kSecondNs);
+  scale.scale = 1;
+  EXPECT_DOUBLE_EQ(Learn(scale, 2 * kSecondNs, kSecondNs).scale, 1.25);
 }
 
 TEST(CostScaleTest, LittleChargeIsGathered) {
   CostScale scale = Learn({}, 100'000'000, 50'000'000);
   EXPECT_DOUBLE_EQ(scale.scale, 1.0);
-  scale = Learn(scale, 300'000'000, 150'000'000);
-  EXPECT_DOUBLE_EQ(scale.scale, 1.5);
+  scale = Learn(scale, 300'000'000, 200'000'000);
+  EXPECT_DOUBLE_EQ(scale.scale, 1.6);
   EXPECT_EQ(scale.charged_ns, 0U);
 }
 

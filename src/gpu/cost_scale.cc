@@ -20,7 +20,8 @@ CostScale Learn(CostScale now, uint64_t true_ns, uint64_t charged_ns) {
   const double quotient = static_cast<double>(now.true_ns) / static_cast<double>(now.charged_ns);
   // One step never more than halves or doubles its aim, whatever a sample says.
   const double aim = now.scale * std::clamp(quotient, 0.5, 2.0);
-  now.scale += kStepWeight * (aim - now.scale);
+  const double weight = std::max(kFirstStepWeight / ++now.steps, kLeastStepWeight);
+  now.scale += weight * (aim - now.scale);
   now.scale = std::clamp(now.scale, kLeastCostScale, kMostCostScale);
   now.true_ns = now.charged_ns = 0;
   return now;

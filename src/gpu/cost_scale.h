@@ -5,7 +5,8 @@
 //
 // What was charged already contains the scale of its moment, so the quotient corrects the scale
 // instead of replacing it. One second of integer percents is rough; hence the minimum of charged
-// time per step, the smoothing, and the bounds.
+// time per step, the smoothing, and the bounds. The first steps are the largest: an estimate can be
+// wrong by a factor at the beginning, and by a little later.
 
 #pragma once
 
@@ -19,11 +20,14 @@ inline constexpr double kMostCostScale = 4.0;
 // GPU time that must have been charged before a step is taken.
 inline constexpr uint64_t kStepChargedNs = 200'000'000;
 
-// How much of the difference one step takes away.
-inline constexpr double kStepWeight = 0.5;
+// How much of the difference the first step takes away; the second half of that, the third a third,
+// but none less than the last weight.
+inline constexpr double kFirstStepWeight = 1.0;
+inline constexpr double kLeastStepWeight = 0.25;
 
 struct CostScale {
   double scale = 1.0;
+  int steps = 0;
   uint64_t true_ns = 0;     // gathered for the next step
   uint64_t charged_ns = 0;  // likewise
 };

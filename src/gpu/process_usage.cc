@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "base/clock.h"
-
 namespace hami::gpu {
 namespace {
 
@@ -32,12 +30,6 @@ Result<std::map<int, uint64_t>> UsageSampler::Sample() {
   if (nvml_->nvmlDeviceGetProcessUtilization == nullptr) {
     return Fail(Code::kUnimplemented, "this driver has no per-process utilisation");
   }
-  if (!begun_) {
-    // The driver's samples carry the wall clock in microseconds.
-    last_seen_us_ = static_cast<uint64_t>(base::SystemClock().WallNs() / 1000);
-    begun_ = true;
-    return std::map<int, uint64_t>{};
-  }
   std::vector<nvmlProcessUtilizationSample_t> raw;
   unsigned count = 0;
   nvmlReturn_t result =
@@ -62,6 +54,8 @@ Result<std::map<int, uint64_t>> UsageSampler::Sample() {
   for (const UtilizationSample& sample : samples) {
     last_seen_us_ = std::max(last_seen_us_, sample.time_us);
   }
+  // What the first samples cover began at a time that the driver does not tell.
+  if (since_us == 0) return std::map<int, uint64_t>{};
   return BusyNs(std::move(samples), since_us);
 }
 

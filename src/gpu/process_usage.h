@@ -32,18 +32,17 @@ class UsageSampler {
   // Neither is owned; both must outlive the sampler.
   UsageSampler(const Nvml& nvml, nvmlDevice_t device) : nvml_(nvml), device_(device) {}
 
-  // Nanoseconds of GPU time per PID since the last call; the first call only begins. Empty when
-  // nobody computed. kUnimplemented where the driver cannot tell.
+  // Nanoseconds of GPU time per PID since the last call that saw a sample; the first such call only
+  // begins. Empty when nobody computed. kUnimplemented where the driver cannot tell.
   Result<std::map<int, uint64_t>> Sample();
 
-  // End of the newest sample, wall clock; 0 before the first call.
+  // End of the newest sample, wall clock; 0 before the first.
   uint64_t last_seen_us() const { return last_seen_us_; }
 
  private:
   const Nvml& nvml_;
   nvmlDevice_t device_;
   uint64_t last_seen_us_ = 0;
-  bool begun_ = false;
 };
 
 }  // namespace hami::gpu

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/component/preload/history/member.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+#include <utility>
+
+namespace hami::component {
+
+std::string StateOf(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const size_t end = text.rfind(')');
+  return end == std::string::npos || end + 2 >= text.size() ? "" : text.substr(end + 2, 1);
+}
+
+void StopAndWait(pid_t pid) {
+  kill(pid, SIGSTOP);
+  for (std::string state = StateOf(pid); state != "T" && state != "Z" && !state.empty();
+       state = StateOf(pid)) {
+    usleep(20);
+  }
+}
+
+void KillAndWait(pid_t pid) {
+  kill(pid, SIGKILL);
+  // A zombie has no memory and no files any more; whoever is to collect it may take its time.
+  for (std::string state = StateOf(pid); state != "Z" && state != "X" && !state.empty();
+       state = StateOf(pid)) {
+    usleep(20);
+  }
+}
+
+Member::~Member() { KillChildren(); }
+
+void Member::Begin(const Call& call) {
+  in_flight_ = call;
+  script_.WriteLine(call.Line());
+}
+
+std::string Member::Finish() {
+  const Call call = *std::exchange(in_flight_, std::nullopt);
+  std::string answer = script_.ReadLine();
+  if (answer.ends_with('\n')) answer.pop_back();
+  if (answer != "ok") return answer;
+  uint64_t address = 0;
+  if (Holdings::Allocates(call)) {
+    const std::string text = Ask("address " + call.name);
+    if (text.empty()) return "";
+    address = std::stoull(text);
+  }
+  holdings_.Learn(call, address);
+  return answer;
+}
+
+std::string Member::Do(const Call& call) {
+  Begin(call);
+  return Finish();
+}
+
+std::string Member::Ask(const std::string& line) {
+  script_.WriteLine(line);
+  std::string answer = script_.ReadLine();
+  if (answer.ends_with('\n')) answer.pop_back();
+  return answer;
+}
+
+bool Member::Fork() {
+  const std::string answer = Ask("fork");
+  if (answer.empty()) return false;
+  children_.push_back(std::stoi(answer));
+  StopAndWait(children_.back());
+  return true;
+}
+
+void Member::Kill() {
+  died_calling_ = in_flight_.has_value();
+  script_.Kill();
+  dead_ = true;
+}
+
+void Member::KillChildren() {
+  for (const pid_t child : children_) KillAndWait(child);
+  children_.clear();
+}
+
+Excess Member::AllowedExcess() const {
+  if (IsGone()) return {};
+  // A parent that dies inside a call leaves its charge to its child as the call had it just then:
+  // taken, or not given back yet.
+  if (died_calling_) return {0, UINT64_MAX / 1024};
+  return {holdings_.managed_bytes(), holdings_.managed_bytes() + holdings_.orphaned_bytes()};
+}
+
+}  // namespace hami::component
