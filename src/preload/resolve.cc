@@ -210,7 +210,11 @@ __attribute__((visibility("hidden"))) void* HamiResolveDlvsym(void** arguments, 
 HAMI_EXPORT CUresult cuInit(unsigned int flags) {
   if (!BindCuda()) return CUDA_ERROR_NO_DEVICE;
   ShowGrantedDevices();
-  return cuda.cuInit(flags);
+  const CUresult result = cuda.cuInit(flags);
+  // The slot from the moment on from which a forked child keeps this process's memory alive: a
+  // child that is forked between cuInit and the first allocation must hold the slot too.
+  if (result == CUDA_SUCCESS) EnterCuda();
+  return result;
 }
 
 HAMI_EXPORT CUresult cuGetProcAddress(const char* symbol, void** function, int cuda_version,
