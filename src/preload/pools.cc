@@ -230,20 +230,24 @@ HAMI_EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep_bytes) {
   return result;
 }
 
-// Memory of a destroyed pool that is still in use lives on where nobody can ask for it; it stays
-// charged until the process ends.
+// Memory of a destroyed pool that is still in use lives on where nobody can ask for it, in whole
+// segments; these stay charged until the process ends. The rest is trimmed away first.
 HAMI_EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   if (EnterCuda() != Mode::kLimit) return cuda.cuMemPoolDestroy(pool);
-  const uint64_t used_bytes = ReadAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT);
+  uint64_t kept_bytes = 0;
+  if (ReadAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT) > 0) {
+    cuda.cuMemPoolTrimTo(pool, 0);
+    kept_bytes = ReadAttribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT);
+  }
   const CUresult result = cuda.cuMemPoolDestroy(pool);
   if (result != CUDA_SUCCESS) return result;
   const SpinLock::Holder holder(pools_lock);
   for (Pool& known : pools) {
     if (known.handle != pool) continue;
     Device& device = *DeviceOfOrdinal(known.ordinal);
-    if (used_bytes < known.charged_bytes) {
-      Refund(device, known.charged_bytes - used_bytes, ChargeKind::kData);
+    if (kept_bytes < known.charged_bytes) {
+      Refund(device, known.charged_bytes - kept_bytes, ChargeKind::kData);
     }
     known = Pool{};
   }
