@@ -48,7 +48,7 @@ TEST_F(HistoryTest, TheChargeIsTheDriversTruth) {
     Play(std::strtoull(seed, nullptr, 10));
     return;
   }
-  constexpr uint64_t kSeeds = 12;
+  constexpr uint64_t kSeeds = 16;
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     if (!Play(seed)) return;
   }

@@ -122,7 +122,7 @@ Call Holdings::ChoosePools(Random& random, uint64_t limit_bytes) {
   if (choice < 40) {
     Call call = Fresh("async");
     call.bytes = ChooseBytes(random, limit_bytes);
-    if (!pools.empty() && random.OneIn(2)) call.other = random.Of(pools);
+    if (!pools.empty() && !random.OneIn(4)) call.other = random.Of(pools);
     return call;
   }
   if (choice < 65 && !addresses_.empty()) {
@@ -133,7 +133,7 @@ Call Holdings::ChoosePools(Random& random, uint64_t limit_bytes) {
   if (choice < 72) return {.verb = "sync"};
   if (choice < 80) return {.verb = "trim", .bytes = ChooseBytes(random, limit_bytes)};
   if (choice < 84) return {.verb = "keep", .bytes = ChooseBytes(random, limit_bytes)};
-  if (choice < 88 && !pools.empty()) return {.verb = "unpool", .name = random.Of(pools)};
+  if (choice < 92 && !pools.empty()) return {.verb = "unpool", .name = random.Of(pools)};
   return Fresh("pool");
 }
 
@@ -151,9 +151,10 @@ Call Holdings::ChooseVmm(Random& random, uint64_t limit_bytes) {
     call.other = random.Of(handles_);
     return call;
   }
-  if (choice < 80) return {.verb = "release", .name = random.Of(all_handles_)};
-  if (mappings_.empty()) return {.verb = "release", .name = random.Of(handles_)};
-  if (choice < 94) return {.verb = "unmap", .name = random.Of(mappings_)};
+  if (choice < 75 || mappings_.empty()) {
+    return {.verb = "release", .name = random.Of(all_handles_)};
+  }
+  if (choice < 92) return {.verb = "unmap", .name = random.Of(mappings_)};
   Call call = Fresh("retainhandle");
   call.other = random.Of(mappings_);
   return call;
