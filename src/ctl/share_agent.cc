@@ -23,6 +23,7 @@ namespace {
 constexpr std::chrono::milliseconds kTick{100};
 constexpr uint64_t kTicksPerLook = 10;
 constexpr uint64_t kTicksPerComputeLook = 5;
+constexpr int kTicksUntilIdle = 15;
 constexpr size_t kTicksKept = 40;
 constexpr std::chrono::seconds kStopPatience{2};
 constexpr int kGrantedDevice = 0;  // `hami run` grants one device: the first of its limits file
@@ -147,15 +148,33 @@ void ShareAgent::WatchCompute() {
     ticks_.push_back({base::SystemClock().MonotonicNs(), device->charged_gpu_ns});
     if (ticks_.size() > kTicksKept) ticks_.pop_front();
   }
+  const uint64_t seen_us = sampler_->last_seen_us();
   if (!busy) {
     if (busy.error().code != Code::kUnimplemented) {
       LOG_WARN_EVERY(kRepeatMs, "driver does not tell utilisation", Field("error", busy.error()));
     }
     return;
   }
+  uint64_t others_ns = 0;
   for (const auto& [pid, ns] : *busy) {
-    (IsBelow(spec_.tree_root, pid) ? ours_ns_ : others_ns_) += ns;
+    (IsBelow(spec_.tree_root, pid) ? ours_ns_ : others_ns) += ns;
   }
+  if (watched_until_us_ != 0 && seen_us > watched_until_us_) {
+    TellNeighbourBusy(others_ns / 10 / (seen_us - watched_until_us_));
+  }
+  // Some drivers give no samples while nothing runs.
+  ticks_without_sample_ = seen_us > watched_until_us_ ? 0 : ticks_without_sample_ + 1;
+  if (watched_until_us_ != 0 && ticks_without_sample_ > kTicksUntilIdle) TellNeighbourBusy(0);
+  watched_until_us_ = seen_us;
+}
+
+// Busy is told at once, idle after about a second of it: what the library learns in between would
+// contain the neighbours' time slices.
+void ShareAgent::TellNeighbourBusy(uint64_t pct) {
+  neighbour_pct_ = std::max(std::min<uint64_t>(pct, 100), neighbour_pct_ / 2);
+  const Status written =
+      region_.WriteNeighbourBusy(kGrantedDevice, static_cast<uint32_t>(neighbour_pct_));
+  if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
 }
 
 uint64_t ShareAgent::ChargedAt(int64_t time_ns) const {
@@ -194,17 +213,11 @@ void ShareAgent::LookAtCompute() {
     const uint64_t charged_now = ChargedAt(until_ns);
     const uint64_t delta_ns = charged_now > charged_before ? charged_now - charged_before : 0;
     cost_scale_ = gpu::Learn(cost_scale_, ours_ns_, delta_ns);
-    const uint64_t busy_pct = others_ns_ * 100 / static_cast<uint64_t>(until_ns - looked_until_ns_);
     written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));
-    if (written) {
-      written = region_.WriteNeighbourBusy(
-          kGrantedDevice, static_cast<uint32_t>(std::min<uint64_t>(busy_pct, 100)));
-    }
   }
   if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
   looked_until_ns_ = until_ns;
   ours_ns_ = 0;
-  others_ns_ = 0;
 }
 
 void ShareAgent::Report(const Escape& escape) {

@@ -71,6 +71,7 @@ class ShareAgent {
   bool IsAlone() const;  // nobody else holds the granted device
   void WatchCompute();
   void LookAtCompute();
+  void TellNeighbourBusy(uint64_t pct);
   uint64_t ChargedAt(int64_t time_ns) const;
   void Report(const Escape& escape);
 
@@ -88,7 +89,9 @@ class ShareAgent {
   };
   std::deque<Tick> ticks_;
   uint64_t ours_ns_ = 0;
-  uint64_t others_ns_ = 0;
+  uint64_t watched_until_us_ = 0;
+  int ticks_without_sample_ = 0;
+  uint64_t neighbour_pct_ = 0;
   int64_t looked_until_ns_ = 0;
   std::set<int> reported_;  // PIDs; a reused PID is reported again after it was seen gone
 

@@ -120,6 +120,10 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
   return due_ns > charged_ns ? due_ns - charged_ns : 0;
 }
 
+void RestCost(Cost& cost) {
+  cost.next_sample_ns.store(os::NowNs() + kSampleEveryNs, std::memory_order_relaxed);
+}
+
 void ForgetCost(uint64_t key) {
   Cost& cost = *FindCost(key);
   const SpinLock::Holder holder(cost.lock);

@@ -71,6 +71,9 @@ uint64_t PeekSettledCost(uint64_t key);
 // the cost was known were charged too little; 0 from the second sample on.
 uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle);
 
+// Takes no sample of a settled cost for as long as after one that was taken.
+void RestCost(Cost& cost);
+
 // Forgets what was learnt: the handle of a destroyed graph may come back for another one.
 void ForgetCost(uint64_t key);
 

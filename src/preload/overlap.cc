@@ -11,13 +11,18 @@ constexpr uint64_t kWindowEveryNs = 50'000'000;
 constexpr uint64_t kAbandonAfterNs = 2'000'000'000;
 constexpr uint32_t kLeastQ16 = kNoOverlapQ16 / 1024;
 
-constinit std::atomic<uint32_t> overlap_q16 = kNoOverlapQ16;
+// Windows scatter: the first ones are averaged, after that each moves the factor by this part.
+constexpr uint32_t kSteadyWeight = 12;
 
+constinit std::atomic<uint32_t> overlap_q16 = kNoOverlapQ16;
+constinit uint32_t windows_learnt = 0;
+
+// Evenly in both directions: a bias to one side would stay in every charge.
 void Learn(uint32_t now) {
   const uint32_t before = overlap_q16.load(std::memory_order_relaxed);
-  // Evenly in both directions: windows scatter by as much as there are streams, and a bias to one
-  // side would stay in every charge.
-  const uint32_t after = now < before ? before - (before - now) / 4 : before + (now - before) / 4;
+  if (windows_learnt < kSteadyWeight) ++windows_learnt;
+  const uint32_t after = now < before ? before - (before - now) / windows_learnt
+                                      : before + (now - before) / windows_learnt;
   overlap_q16.store(after, std::memory_order_relaxed);
 }
 
@@ -68,7 +73,7 @@ bool OverlapWindow::Wants(uint64_t now_ns) const {
 int OverlapWindow::Join(uint64_t now_ns) {
   if (joined_ > 0 && now_ns - opened_ns_ > kAbandonAfterNs) Clear();
   if (!several_streams_) {
-    overlap_q16.store(kNoOverlapQ16, std::memory_order_relaxed);
+    ResetOverlap();
     return -1;
   }
   if (!Wants(now_ns)) return -1;
@@ -94,6 +99,9 @@ void OverlapWindow::Clear() {
 
 uint32_t OverlapFactorQ16() { return overlap_q16.load(std::memory_order_relaxed); }
 
-void ResetOverlap() { overlap_q16.store(kNoOverlapQ16, std::memory_order_relaxed); }
+void ResetOverlap() {
+  windows_learnt = 0;
+  overlap_q16.store(kNoOverlapQ16, std::memory_order_relaxed);
+}
 
 }  // namespace hami::preload

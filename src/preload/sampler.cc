@@ -128,7 +128,16 @@ uint64_t Harvest(Sample& sample, bool neighbours_idle) {
     return 0;
   }
   const uint64_t work_ns = interval_ns > sample.gap_ns ? interval_ns - sample.gap_ns : 1;
-  const uint64_t owed_ns = AddCostSample(*sample.cost, work_ns, neighbours_idle);
+  // Among overlapping launches an interval says nothing about its own launch any more; the windows
+  // measure how far what is charged is off, and need something that stands still to measure it by.
+  const bool overlaps = in_window || OverlapFactorQ16() != kNoOverlapQ16;
+  const bool is_settled = sample.cost->settled_ns.load(std::memory_order_relaxed) != 0;
+  uint64_t owed_ns = 0;
+  if (overlaps && is_settled) {
+    RestCost(*sample.cost);
+  } else {
+    owed_ns = AddCostSample(*sample.cost, work_ns, neighbours_idle);
+  }
   sample.state = &sample == anchor && in_window ? SampleState::kHeld : SampleState::kIdle;
   if (in_window) FinishInWindow(sample);
   return owed_ns;
