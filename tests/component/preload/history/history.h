@@ -55,7 +55,7 @@ class History {
   Tally& tally_;
   Random random_;
   Tenant tenant_;
-  View view_;
+  DriverView view_;
   std::vector<std::unique_ptr<Member>> members_;
   int joined_ = 0;
   std::vector<std::string> notes_;

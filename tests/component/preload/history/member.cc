@@ -91,9 +91,7 @@ void Member::KillChildren() {
 
 Excess Member::AllowedExcess() const {
   if (IsGone()) return {};
-  // A parent that dies inside a call leaves its charge to its child as the call had it just then:
-  // taken, or not given back yet.
-  if (died_calling_) return {0, UINT64_MAX / 1024};
+  if (died_calling_) return {.torn = true};
   return {holdings_.managed_bytes(), holdings_.managed_bytes() + holdings_.orphaned_bytes()};
 }
 

@@ -26,10 +26,16 @@ void KillAndWait(pid_t pid);
 struct Excess {
   uint64_t least = 0;
   uint64_t most = 0;
+  // A parent has died inside a call and its child lives: its charge is as the call had it just
+  // then, taken or not given back yet, in its slot and perhaps not in the total or the other way
+  // round. A slot whose lock is held is its owner's alone: nobody puts that right before the child
+  // has ended.
+  bool torn = false;
 
   void Add(const Excess& other) {
     least += other.least;
     most += other.most;
+    torn = torn || other.torn;
   }
 };
 

@@ -21,12 +21,15 @@ std::string JudgeAlways(const Figures& figures) {
 
 std::string JudgeQuiet(const Figures& figures, const Excess& excess) {
   if (figures.charged < figures.truth + excess.least) return Say("charged too little", figures);
+  if (figures.total < figures.truth) return Say("the total is too small", figures);
+  if (excess.torn) return JudgeAlways(figures);
   if (figures.total < figures.charged) return Say("the total is too small", figures);
   if (figures.total > figures.limit) return Say("charged beyond the limit", figures);
   return JudgeAlways(figures);
 }
 
 std::string JudgeSettled(const Figures& figures, const Excess& excess) {
+  if (excess.torn) return JudgeQuiet(figures, excess);
   if (figures.charged > figures.truth + excess.most) return Say("leaked", figures);
   if (figures.total != figures.charged) return Say("the dead are still charged", figures);
   return JudgeQuiet(figures, excess);

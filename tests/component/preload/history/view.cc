@@ -9,23 +9,31 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace hami::component {
+#include "region/ledger.h"
 
-View::View(const Simulation& simulation) {
-  const std::string path = simulation.folder() + "/state";
+namespace hami::component {
+namespace {
+
+const void* Map(const std::string& path, size_t bytes) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  void* mapped = mmap(nullptr, sizeof(simgpu::State), PROT_READ, MAP_SHARED, fd, 0);
+  void* mapped = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
   if (fd < 0 || mapped == MAP_FAILED) {
     std::perror(path.c_str());
     std::abort();
   }
   close(fd);
-  state_ = static_cast<const simgpu::State*>(mapped);
+  return mapped;
 }
 
-View::~View() { munmap(const_cast<simgpu::State*>(state_), sizeof(simgpu::State)); }
+}  // namespace
 
-uint64_t View::UsedBytes() const {
+DriverView::DriverView(const Simulation& simulation)
+    : state_(static_cast<const simgpu::State*>(
+          Map(simulation.folder() + "/state", sizeof(simgpu::State)))) {}
+
+DriverView::~DriverView() { munmap(const_cast<simgpu::State*>(state_), sizeof(simgpu::State)); }
+
+uint64_t DriverView::UsedBytes() const {
   uint64_t bytes = 0;
   const uint32_t clients = __atomic_load_n(&state_->clients_high, __ATOMIC_ACQUIRE);
   for (uint32_t i = 0; i < clients; ++i) {
@@ -34,6 +42,23 @@ uint64_t View::UsedBytes() const {
     bytes += __atomic_load_n(&client.devices[0].used_bytes, __ATOMIC_ACQUIRE);
   }
   return bytes;
+}
+
+RegionView::RegionView(const Share& share)
+    : region_(static_cast<const api::Region*>(Map(share.region_path(), sizeof(api::Region)))) {}
+
+RegionView::~RegionView() { munmap(const_cast<api::Region*>(region_), sizeof(api::Region)); }
+
+uint64_t RegionView::TotalBytes() const {
+  return region::TotalUnits(region_->ext, 0) * api::kChargeUnitBytes;
+}
+
+uint64_t RegionView::SlotBytes() const {
+  uint64_t units = 0;
+  for (uint32_t slot = 0; slot < region_->ext.slots_ever_used; ++slot) {
+    units += region::SlotUnits(region_->ext, static_cast<int>(slot), 0);
+  }
+  return units * api::kChargeUnitBytes;
 }
 
 }  // namespace hami::component
