@@ -24,7 +24,7 @@ struct CommandInfo {
 constexpr std::array<CommandInfo, 7> kCommands = {{
     {"create", "create [--profile P | --file F.yaml] [--gpus N] [NAME]", "make simulated GPUs",
      "pfgn",
-     "  --profile P   a built-in profile (default a10-550; `hami sim profiles` lists them)\n"
+     "  --profile P   a built-in profile (default a10-550), see `hami sim profiles`\n"
      "  --file F      a profile of your own\n"
      "  --gpus N      so many GPUs of the profile's first kind, 1 to 64\n"
      "  NAME          of the simulation (default \"default\")\n"},
@@ -34,7 +34,7 @@ constexpr std::array<CommandInfo, 7> kCommands = {{
      "  Use it as   eval \"$(hami sim env)\"\n"
      "  Without NAME the simulation \"default\" is made if it does not exist.\n"},
     {"reset", "reset [--force] [NAME]", "free its memory and forget its clients", "Fn",
-     "  --force       also while processes use it; they keep the old state to their end\n"},
+     "  --force       also while processes use it; they keep the old state\n"},
     {"delete", "delete [--force] [NAME]", "remove one", "Fn",
      "  --force       also while processes use it\n"},
     {"profiles", "profiles", "list the built-in profiles", "", ""},
@@ -149,7 +149,11 @@ std::string HelpText(const std::string& command_name) {
       "without "
       "a GPU.\n\n";
   for (const CommandInfo& command : kCommands) {
-    text += fmt::format("  {:58} {}\n", command.usage, command.summary);
+    // A long form has a line of its own.
+    constexpr size_t kWidth = 24;
+    const char* break_line = command.usage.size() > kWidth ? "\n" : "";
+    text += fmt::format("  {:{}}{}{:{}} {}\n", command.usage, kWidth, break_line, "",
+                        *break_line != 0 ? kWidth + 2 : 0, command.summary);
   }
   return text +
          "\nAll take --json and --help. Exit codes: 0 done, 2 wrong usage, 1 anything else.\n"

@@ -162,8 +162,8 @@ void PrintHelp(const Options& options) {
       "\n"
       "  (no switch)                  table of GPUs and processes\n"
       "  -L, --list-gpus              one line per GPU with its UUID\n"
-      "  --query-gpu=FIELDS           values of each GPU; --help-query-gpu lists the fields\n"
-      "  --query-compute-apps=FIELDS  values of each process; --help-query-compute-apps\n"
+      "  --query-gpu=FIELDS           values of each GPU; see --help-query-gpu\n"
+      "  --query-compute-apps=FIELDS  values of each process; see --help-query-compute-apps\n"
       "  --format=csv[,noheader][,nounits]   form of a query\n"
       "  --json                       everything as JSON\n"
       "  -i, --id=ID[,ID...]          only these GPUs: index, UUID or PCI address\n"
@@ -171,7 +171,8 @@ void PrintHelp(const Options& options) {
       "  --version                    version of this program\n"
       "  -h, --help                   this text\n"
       "\n"
-      "Exit codes: 0 done; 2 wrong usage; 6 no such GPU; 9 no driver; others: NVML's result.\n",
+      "Exit codes: 0 done; 2 wrong usage; 6 no such GPU; 9 no driver; others: NVML's\n"
+      "result.\n",
       options.program);
 }
 

@@ -111,7 +111,7 @@ void PrintGpu(const View& view, const Gpu& gpu) {
   char memory[64];
   snprintf(memory, sizeof(memory), "%.24s / %.24s", Show(view, gpu, "memory.used", "MiB").text,
            Show(view, gpu, "memory.total", "MiB").text);
-  printf("| %3.4s %4.5s %6.4s %21.21s  | %22.22s | %8.8s %11.11s |\n",
+  printf("| %3.4s %4.5s %6.4s %22.22s  | %22.22s | %8.8s %11.11s |\n",
          Show(view, gpu, "fan.speed", "%").text, Show(view, gpu, "temperature.gpu", "C").text,
          Show(view, gpu, "pstate", "").text, usage, memory,
          Show(view, gpu, "utilization.gpu", "%").text, Show(view, gpu, "compute_mode", "").text);

@@ -42,12 +42,19 @@ void AddLibraryKernel(void* context, const ImageKernel& kernel) {
 
 void IgnoreGlobal(void*, const ImageGlobal&) {}
 
-// The image stays the caller's, as with CU_LIBRARY_BINARY_IS_PRESERVED: an image does not say how
-// long it is, and programs keep theirs for their whole life.
+// The caller may free the image at once (unless it says CU_LIBRARY_BINARY_IS_PRESERVED, which only
+// saves the copy).
+void* CopyImage(const void* image) {
+  uint64_t bytes = 0;
+  const void* found = FindImage(image, &bytes);
+  void* copy = AllocateZeroed(bytes + 1);
+  memcpy(copy, found, bytes);
+  return copy;
+}
+
 CUresult LoadLibrary(const void* image, Library** out) {
   const uint32_t device = Current() != nullptr ? Current()->device : process.devices[0];
   auto* library = NewObject<Library>(nullptr);
-  library->image = const_cast<void*>(image);
   Gathering gathering = {library, 0};
   uint64_t device_bytes = 0;
   const ImageStatus status =
@@ -61,6 +68,7 @@ CUresult LoadLibrary(const void* image, Library** out) {
     return status == ImageStatus::kUnsupportedPtxVersion ? CUDA_ERROR_UNSUPPORTED_PTX_VERSION
                                                          : CUDA_ERROR_INVALID_IMAGE;
   }
+  library->image = CopyImage(image);
   *out = library;
   return CUDA_SUCCESS;
 }
@@ -77,6 +85,7 @@ void UnloadLibrary(Library* library) {
     DeleteObject(library->kernels[i]);
   }
   Deallocate(library->kernels);
+  Deallocate(library->image);
   DeleteObject(library);
 }
 
@@ -135,14 +144,12 @@ HAMI_SIM_API CUresult cuLibraryLoadFromFile(CUlibrary* out, const char* path, CU
                                             unsigned, CUlibraryOption*, void**, unsigned) {
   HAMI_ENTER(Need::kInit);
   if (out == nullptr || path == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  void* image = ReadFile(path);  // kept: modules are made of it later
+  void* image = ReadFile(path);
   if (image == nullptr) return CUDA_ERROR_FILE_NOT_FOUND;
   Library* library = nullptr;
   const CUresult result = LoadLibrary(image, &library);
-  if (result == CUDA_SUCCESS)
-    *out = reinterpret_cast<CUlibrary>(library);
-  else
-    Deallocate(image);
+  Deallocate(image);
+  if (result == CUDA_SUCCESS) *out = reinterpret_cast<CUlibrary>(library);
   return result;
 }
 

@@ -60,7 +60,7 @@ struct LibraryKernel : Object {
 // Loaded into a context when something of it is first used there (lazy loading).
 struct Library : Object {
   static constexpr Kind kKind = Kind::kLibrary;
-  void* image;  // a copy
+  void* image;  // a copy, modules are made of it later
   uint32_t module_count;
   Module* modules[64];
   uint32_t kernel_count;

@@ -50,32 +50,38 @@ ImageStatus ParseImageBytes(const void* image, size_t bytes, int sm, const Image
   return ParseOnce(view, sm, max_ptx, &sink);
 }
 
-ImageStatus ParseImage(const void* image, int sm, const ImageVisitor& visitor,
-                       uint64_t* device_bytes, int max_ptx) {
-  if (image == nullptr) return ImageStatus::kInvalidImage;
+const void* FindImage(const void* image, uint64_t* bytes) {
+  *bytes = 0;
+  if (image == nullptr) return nullptr;
   // Byte by byte: a text may be shorter than a magic number.
   const char* first = static_cast<const char*>(image);
   size_t known = 0;
   while (known < sizeof(uint32_t) && first[known] != '\0') ++known;
   const Bytes start(image, known);
-  uint64_t bytes = 0;
   if (StartsAsElf(start)) {
-    bytes = CubinExtent(image);
+    *bytes = CubinExtent(image);
   } else if (StartsWithWord(start, kFatbinWrapperMagic)) {
     FatbinWrapper wrapper;
     memcpy(&wrapper, image, sizeof(wrapper));
-    if (wrapper.data == nullptr) return ImageStatus::kInvalidImage;
+    if (wrapper.data == nullptr) return nullptr;
     uint32_t magic = 0;
     memcpy(&magic, wrapper.data, sizeof(magic));
-    if (magic != kFatbinMagic) return ImageStatus::kInvalidImage;
+    if (magic != kFatbinMagic) return nullptr;
     image = wrapper.data;
-    bytes = FatbinExtent(image);
+    *bytes = FatbinExtent(image);
   } else if (StartsWithWord(start, kFatbinMagic)) {
-    bytes = FatbinExtent(image);
+    *bytes = FatbinExtent(image);
   } else {
-    bytes = strlen(first);
+    *bytes = strlen(first);
   }
-  return ParseImageBytes(image, bytes, sm, visitor, device_bytes, max_ptx);
+  return *bytes != 0 ? image : nullptr;
+}
+
+ImageStatus ParseImage(const void* image, int sm, const ImageVisitor& visitor,
+                       uint64_t* device_bytes, int max_ptx) {
+  uint64_t bytes = 0;
+  const void* found = FindImage(image, &bytes);
+  return ParseImageBytes(found, bytes, sm, visitor, device_bytes, max_ptx);
 }
 
 int MaxPtxVersion(int cuda_version) {

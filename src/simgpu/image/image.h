@@ -63,8 +63,12 @@ inline constexpr uint32_t kPtxRegisters = 32;
 ImageStatus ParseImage(const void* image, int sm, const ImageVisitor& visitor,
                        uint64_t* device_bytes, int max_ptx = 0);
 
-// The same for an image of known length, which nobody needs to vouch for. The wrapper is not
-// accepted here, because it is a pointer.
+// Where the image itself is (behind the wrapper, if there is one) and how long it says that it is,
+// a text without its NUL. nullptr: no image. The caller vouches as above.
+const void* FindImage(const void* image, uint64_t* bytes);
+
+// The same as ParseImage for an image of known length, which nobody needs to vouch for. The wrapper
+// is not accepted here, because it is a pointer.
 ImageStatus ParseImageBytes(const void* image, size_t bytes, int sm, const ImageVisitor& visitor,
                             uint64_t* device_bytes, int max_ptx = 0);
 

@@ -140,10 +140,13 @@ ImageStatus PtxParser::ParseHeader(int sm, int max_ptx) {
   const size_t dot = version.find('.');
   uint64_t major = 0;
   uint64_t minor = 0;
-  if (dot == std::string_view::npos ||
-      !ParseNumber(std::string_view(version.data(), dot), &major) ||
-      !ParseNumber(std::string_view(version.data() + dot + 1, version.size() - dot - 1), &minor) ||
-      major > 1000 || minor > 9) {
+  if (dot == std::string_view::npos) return ImageStatus::kInvalidPtx;
+  // Not substr: it may throw, and nothing of libstdc++ is there.
+  std::string_view whole = version;
+  whole.remove_suffix(version.size() - dot);
+  std::string_view fraction = version;
+  fraction.remove_prefix(dot + 1);
+  if (!ParseNumber(whole, &major) || !ParseNumber(fraction, &minor) || major > 1000 || minor > 9) {
     return ImageStatus::kInvalidPtx;
   }
   if (max_ptx != 0 && static_cast<int>(major * 10 + minor) > max_ptx) {

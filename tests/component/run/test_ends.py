@@ -8,6 +8,9 @@ import signal
 import pytest
 from run_harness import is_running, stat_of, wait_until
 
+# What leftovers are given between SIGTERM and SIGKILL (src/ctl/end_tree.h).
+GRACE_MS = 5000
+
 # Says which signals came, and how often, until a line comes on standard input.
 COUNTER = """
 import signal, sys, threading
@@ -229,7 +232,7 @@ def test_second_request_to_end_kills_leftovers_at_once(hami, tmp_path):
     assert run.end()[0] == 5
     assert hami.shares() == []
     # Without the second request the run lasts at least the time of grace.
-    assert json.loads(record.read_text())["duration_ms"] < 5000
+    assert json.loads(record.read_text())["duration_ms"] < GRACE_MS
 
 
 def test_fork_storm_is_ended(hami):
