@@ -89,7 +89,12 @@ class CallDeathTest : public testing::TestWithParam<const char*> {
     victim.program.WriteLine("");
     traced.AwaitMark();
     long steps = 0;
-    while (!HasFailure() && !traced.Step()) ExpectCovered(++steps);
+    while (!traced.Step()) {
+      ExpectCovered(++steps);
+      if (!HasFailure()) continue;
+      victim.program.Kill();
+      return 0;
+    }
     const std::string answer = victim.program.ReadUntil("done ");
     const bool refused = std::string(GetParam()) == "alloc-refused";
     EXPECT_EQ(answer, refused ? "done 2\n" : "done 0\n");
@@ -152,6 +157,7 @@ TEST_P(CallDeathTest, LeaksNothing) {
 // ended.
 TEST_P(CallDeathTest, WithAChildThatLivesOn) {
   const long count = Measure();
+  ASSERT_GT(count, 100);
   uint64_t most_given = 0;
   ForInstructions(count, 6, [&](long step) {
     Victim victim = Start(true);

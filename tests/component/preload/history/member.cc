@@ -3,9 +3,13 @@
 #include "tests/component/preload/history/member.h"
 
 #include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <utility>
 
@@ -27,8 +31,18 @@ void StopAndWait(pid_t pid) {
   }
 }
 
+void Hold(pid_t pid) {
+  if (ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_EXITKILL) != 0 ||
+      ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr) != 0 ||
+      waitpid(pid, nullptr, __WALL) != pid) {
+    std::perror("cannot hold a forked child");
+    std::abort();
+  }
+}
+
 void KillAndWait(pid_t pid) {
   kill(pid, SIGKILL);
+  if (waitpid(pid, nullptr, __WALL) == pid) return;
   // A zombie has no memory and no files any more; whoever is to collect it may take its time.
   for (std::string state = StateOf(pid); state != "Z" && state != "X" && !state.empty();
        state = StateOf(pid)) {
@@ -74,7 +88,7 @@ bool Member::Fork() {
   const std::string answer = Ask("fork");
   if (answer.empty()) return false;
   children_.push_back(std::stoi(answer));
-  StopAndWait(children_.back());
+  Hold(children_.back());
   return true;
 }
 

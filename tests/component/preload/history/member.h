@@ -19,6 +19,9 @@ namespace hami::component {
 std::string StateOf(pid_t pid);
 // Sends SIGSTOP and waits until it has come to pass.
 void StopAndWait(pid_t pid);
+// Stops a process that is not our child for good. With ptrace, because SIGSTOP does not hold: when
+// the shell that started this test ends, the kernel continues what is stopped in its group.
+void Hold(pid_t pid);
 // SIGKILL for a process that is not our child; returns once nothing of it is left.
 void KillAndWait(pid_t pid);
 
@@ -59,7 +62,7 @@ class Member {
   std::string Ask(const std::string& line);
   bool is_calling() const { return in_flight_.has_value(); }
 
-  // A child that lives on and never calls the driver. It is stopped, because it would read its
+  // A child that lives on and never calls the driver. It is held, because it would read its
   // parent's input. False: the script is gone.
   bool Fork();
   size_t child_count() const { return children_.size(); }
