@@ -109,6 +109,7 @@ Result<std::vector<SlotView>> RegionFile::ReadSlots() const {
     view.alive = IsByteLocked(file_.get(), api::kSlotLockOffset + slot);
     for (int device = 0; device < api::kMaxDevices; ++device) {
       view.charged_bytes[device] = BytesOf(extension.charge[device]);
+      view.charged_gpu_ns[device] = extension.gpu_ns[device];
     }
     views.push_back(view);
   }

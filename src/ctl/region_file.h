@@ -27,6 +27,7 @@ struct SlotView {
   int host_pid = 0;  // 0: not known
   bool alive = false;
   uint64_t charged_bytes[api::kMaxDevices] = {};
+  uint64_t charged_gpu_ns[api::kMaxDevices] = {};
 };
 
 struct DeviceView {

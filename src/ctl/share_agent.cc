@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <optional>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -24,7 +24,6 @@ constexpr std::chrono::milliseconds kTick{100};
 constexpr uint64_t kTicksPerLook = 10;
 constexpr uint64_t kTicksPerComputeLook = 5;
 constexpr int kTicksUntilIdle = 15;
-constexpr size_t kTicksKept = 40;
 constexpr std::chrono::seconds kStopPatience{2};
 constexpr int kGrantedDevice = 0;  // `hami run` grants one device: the first of its limits file
 constexpr int kRepeatMs = 60'000;
@@ -140,24 +139,32 @@ bool ShareAgent::IsAlone() const {
 }
 
 // The driver averages over periods of a sixth of a second to a second and shows the newest: each
-// has to be seen. The tenant may set its counter back; then time seems to stand still for a look.
+// has to be seen.
 void ShareAgent::WatchCompute() {
-  const Result<DeviceView> device = region_.ReadDevice(kGrantedDevice);
-  const Result<std::map<int, uint64_t>> busy = sampler_->Sample();
-  if (device) {
-    ticks_.push_back({base::SystemClock().MonotonicNs(), device->charged_gpu_ns});
-    if (ticks_.size() > kTicksKept) ticks_.pop_front();
+  const int64_t now_ns = base::SystemClock().MonotonicNs();
+  if (const Result<std::vector<SlotView>> slots = region_.ReadSlots()) {
+    for (const SlotView& slot : *slots) {
+      if (!slot.alive || slot.host_pid == 0) continue;
+      pairs_.NoteCharged(slot.host_pid, now_ns, slot.charged_gpu_ns[kGrantedDevice]);
+    }
   }
+  const Result<std::vector<gpu::BusySpan>> spans = sampler_->Sample();
   const uint64_t seen_us = sampler_->last_seen_us();
-  if (!busy) {
-    if (busy.error().code != Code::kUnimplemented) {
-      LOG_WARN_EVERY(kRepeatMs, "driver does not tell utilisation", Field("error", busy.error()));
+  if (!spans) {
+    if (spans.error().code != Code::kUnimplemented) {
+      LOG_WARN_EVERY(kRepeatMs, "driver does not tell utilisation", Field("error", spans.error()));
     }
     return;
   }
+  const int64_t wall_offset_ns = base::SystemClock().WallNs() - now_ns;  // of the samples' clock
   uint64_t others_ns = 0;
-  for (const auto& [pid, ns] : *busy) {
-    (IsBelow(spec_.tree_root, pid) ? ours_ns_ : others_ns) += ns;
+  for (const gpu::BusySpan& span : *spans) {
+    if (IsBelow(spec_.tree_root, span.pid)) {
+      pairs_.NoteBusy(span.pid, static_cast<int64_t>(span.begin_us) * 1000 - wall_offset_ns,
+                      static_cast<int64_t>(span.end_us) * 1000 - wall_offset_ns, span.busy_ns);
+    } else {
+      others_ns += span.busy_ns;
+    }
   }
   if (watched_until_us_ != 0 && seen_us > watched_until_us_) {
     TellNeighbourBusy(others_ns / 10 / (seen_us - watched_until_us_));
@@ -177,47 +184,18 @@ void ShareAgent::TellNeighbourBusy(uint64_t pct) {
   if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
 }
 
-uint64_t ShareAgent::ChargedAt(int64_t time_ns) const {
-  if (ticks_.empty()) return 0;
-  for (size_t i = 1; i < ticks_.size(); ++i) {
-    const Tick& before = ticks_[i - 1];
-    const Tick& after = ticks_[i];
-    if (time_ns > after.time_ns || after.charged_gpu_ns < before.charged_gpu_ns) continue;
-    if (time_ns <= before.time_ns) return before.charged_gpu_ns;
-    const double part = static_cast<double>(time_ns - before.time_ns) /
-                        static_cast<double>(after.time_ns - before.time_ns);
-    return before.charged_gpu_ns +
-           static_cast<uint64_t>(part *
-                                 static_cast<double>(after.charged_gpu_ns - before.charged_gpu_ns));
-  }
-  return ticks_.back().charged_gpu_ns;
-}
-
 void ShareAgent::LookAtCompute() {
   Status written;
   if (sampler_->last_seen_us() == 0) {
     // Nothing to compare with yet; but where nobody else holds the device nobody computes on it.
     written = region_.WriteNeighbourBusy(kGrantedDevice,
                                          IsAlone() ? std::optional<uint32_t>(0) : std::nullopt);
-    if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
-    return;
-  }
-  // The samples' times are wall clock.
-  const int64_t wall_ns = base::SystemClock().WallNs();
-  const int64_t now_ns = base::SystemClock().MonotonicNs();
-  const int64_t until_ns =
-      now_ns - (wall_ns - static_cast<int64_t>(sampler_->last_seen_us()) * 1000);
-  if (looked_until_ns_ == 0) looked_until_ns_ = until_ns;
-  if (until_ns > looked_until_ns_) {
-    const uint64_t charged_before = ChargedAt(looked_until_ns_);
-    const uint64_t charged_now = ChargedAt(until_ns);
-    const uint64_t delta_ns = charged_now > charged_before ? charged_now - charged_before : 0;
-    cost_scale_ = gpu::Learn(cost_scale_, ours_ns_, delta_ns);
+  } else {
+    const ComputePairs::Pair pair = pairs_.Take();
+    cost_scale_ = gpu::Learn(cost_scale_, pair.true_ns, pair.charged_ns);
     written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));
   }
   if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
-  looked_until_ns_ = until_ns;
-  ours_ns_ = 0;
 }
 
 void ShareAgent::Report(const Escape& escape) {

@@ -14,7 +14,6 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -23,6 +22,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "ctl/compute_pairs.h"
 #include "ctl/region_file.h"
 #include "ctl/share_usage.h"
 #include "gpu/cost_scale.h"
@@ -72,7 +72,6 @@ class ShareAgent {
   void WatchCompute();
   void LookAtCompute();
   void TellNeighbourBusy(uint64_t pct);
-  uint64_t ChargedAt(int64_t time_ns) const;
   void Report(const Escape& escape);
 
   const ShareAgentSpec spec_;
@@ -81,18 +80,10 @@ class ShareAgent {
   std::unique_ptr<gpu::UsageSampler> sampler_;
   gpu::CostScale cost_scale_;
 
-  // What the tenant had charged at the last few ticks, oldest first; and the driver's sums since
-  // the last look, which end at the end of its newest sample.
-  struct Tick {
-    int64_t time_ns;
-    uint64_t charged_gpu_ns;
-  };
-  std::deque<Tick> ticks_;
-  uint64_t ours_ns_ = 0;
+  ComputePairs pairs_;
   uint64_t watched_until_us_ = 0;
   int ticks_without_sample_ = 0;
   uint64_t neighbour_pct_ = 0;
-  int64_t looked_until_ns_ = 0;
   std::set<int> reported_;  // PIDs; a reused PID is reported again after it was seen gone
 
   std::mutex mutex_;

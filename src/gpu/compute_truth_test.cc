@@ -11,29 +11,32 @@
 namespace hami::gpu {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using ::testing::Pair;
-using ::testing::UnorderedElementsAre;
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
 
-TEST(BusyNsTest, ASampleCoversTheTimeBeforeIt) {
-  EXPECT_THAT(BusyNs({{7, 1'500'000, 50}}, 1'000'000), UnorderedElementsAre(Pair(7, 250'000'000)));
+TEST(BusySpansTest, ASampleCoversTheTimeBeforeIt) {
+  EXPECT_THAT(BusySpans({{7, 1'500'000, 50}}, 1'000'000),
+              ElementsAre(BusySpan{7, 1'000'000, 1'500'000, 250'000'000}));
 }
 
-TEST(BusyNsTest, SamplesOfOneProcessFollowEachOther) {
-  EXPECT_THAT(BusyNs({{7, 2'000'000, 10}, {8, 2'000'000, 100}, {7, 1'500'000, 50}}, 1'000'000),
-              UnorderedElementsAre(Pair(7, 300'000'000), Pair(8, 1'000'000'000)));
+TEST(BusySpansTest, SamplesOfOneProcessFollowEachOther) {
+  EXPECT_THAT(BusySpans({{7, 2'000'000, 10}, {8, 1'900'000, 100}, {7, 1'500'000, 50}}, 1'000'000),
+              ElementsAre(BusySpan{7, 1'000'000, 1'500'000, 250'000'000},
+                          BusySpan{8, 1'000'000, 1'900'000, 900'000'000},
+                          BusySpan{7, 1'500'000, 2'000'000, 50'000'000}));
 }
 
-TEST(BusyNsTest, OldAndRepeatedSamplesCountOnce) {
-  EXPECT_THAT(BusyNs({{7, 900'000, 100}, {7, 1'100'000, 100}, {7, 1'100'000, 100}}, 1'000'000),
-              UnorderedElementsAre(Pair(7, 100'000'000)));
-  EXPECT_THAT(BusyNs({}, 1'000'000), IsEmpty());
+TEST(BusySpansTest, OldAndRepeatedSamplesCountOnce) {
+  EXPECT_THAT(BusySpans({{7, 900'000, 100}, {7, 1'100'000, 100}, {7, 1'100'000, 100}}, 1'000'000),
+              ElementsAre(BusySpan{7, 1'000'000, 1'100'000, 100'000'000}));
+  EXPECT_THAT(BusySpans({}, 1'000'000), IsEmpty());
 }
 
-TEST(BusyNsTest, WhatASampleCoversIsBounded) {
-  EXPECT_THAT(BusyNs({{7, 100'000'000, 200}}, 0), UnorderedElementsAre(Pair(7, 2 * kSecondNs)));
+TEST(BusySpansTest, WhatASampleCoversIsBounded) {
+  EXPECT_THAT(BusySpans({{7, 100'000'000, 200}}, 0),
+              ElementsAre(BusySpan{7, 98'000'000, 100'000'000, 2 * kSecondNs}));
 }
 
 double LearnFor(int seconds, double charged_over_true) {

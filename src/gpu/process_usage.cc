@@ -3,6 +3,7 @@
 #include "gpu/process_usage.h"
 
 #include <algorithm>
+#include <map>
 
 namespace hami::gpu {
 namespace {
@@ -12,21 +13,24 @@ constexpr uint64_t kLongestSampleUs = 2'000'000;
 
 }  // namespace
 
-std::map<int, uint64_t> BusyNs(std::vector<UtilizationSample> samples, uint64_t since_us) {
+std::vector<BusySpan> BusySpans(std::vector<UtilizationSample> samples, uint64_t since_us) {
   std::ranges::sort(samples, {}, &UtilizationSample::time_us);
-  std::map<int, uint64_t> busy_ns;
+  std::vector<BusySpan> spans;
   std::map<int, uint64_t> covered_until_us;
   for (const UtilizationSample& sample : samples) {
     const auto [at, is_new] = covered_until_us.try_emplace(sample.pid, since_us);
     if (sample.time_us <= at->second) continue;
     const uint64_t span_us = std::min(sample.time_us - at->second, kLongestSampleUs);
-    busy_ns[sample.pid] += span_us * std::min(sample.sm_pct, 100U) * 10;  // us * pct / 100 * 1000
+    spans.push_back({.pid = sample.pid,
+                     .begin_us = sample.time_us - span_us,
+                     .end_us = sample.time_us,
+                     .busy_ns = span_us * std::min(sample.sm_pct, 100U) * 10});
     at->second = sample.time_us;
   }
-  return busy_ns;
+  return spans;
 }
 
-Result<std::map<int, uint64_t>> UsageSampler::Sample() {
+Result<std::vector<BusySpan>> UsageSampler::Sample() {
   if (nvml_->nvmlDeviceGetProcessUtilization == nullptr) {
     return Fail(Code::kUnimplemented, "this driver has no per-process utilisation");
   }
@@ -40,7 +44,7 @@ Result<std::map<int, uint64_t>> UsageSampler::Sample() {
     result = nvml_->nvmlDeviceGetProcessUtilization(device_, raw.data(), &count, last_seen_us_);
   }
   if (result == NVML_ERROR_NOT_FOUND || (result == NVML_SUCCESS && raw.empty())) {
-    return std::map<int, uint64_t>{};
+    return std::vector<BusySpan>{};
   }
   if (result != NVML_SUCCESS) return Fail(nvml_.Failure(result, "utilisation of processes"));
   raw.resize(count);
@@ -55,8 +59,8 @@ Result<std::map<int, uint64_t>> UsageSampler::Sample() {
     last_seen_us_ = std::max(last_seen_us_, sample.time_us);
   }
   // What the first samples cover began at a time that the driver does not tell.
-  if (since_us == 0) return std::map<int, uint64_t>{};
-  return BusyNs(std::move(samples), since_us);
+  if (since_us == 0) return std::vector<BusySpan>{};
+  return BusySpans(std::move(samples), since_us);
 }
 
 }  // namespace hami::gpu

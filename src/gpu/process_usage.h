@@ -9,7 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "base/result.h"
@@ -23,18 +22,28 @@ struct UtilizationSample {
   unsigned sm_pct;
 };
 
-// GPU time per process out of samples: each covers the time from that process's sample before it
-// (or `since_us`) to its own. Pure; samples may come in any order.
-std::map<int, uint64_t> BusyNs(std::vector<UtilizationSample> samples, uint64_t since_us);
+// A process used the GPU for `busy_ns` of the time from `begin_us` to `end_us`.
+struct BusySpan {
+  int pid;
+  uint64_t begin_us;
+  uint64_t end_us;
+  uint64_t busy_ns;
+
+  bool operator==(const BusySpan&) const = default;
+};
+
+// What samples say: each covers the time from that process's sample before it (or `since_us`) to
+// its own. Pure; samples may come in any order. Oldest first.
+std::vector<BusySpan> BusySpans(std::vector<UtilizationSample> samples, uint64_t since_us);
 
 class UsageSampler {
  public:
   // Neither is owned; both must outlive the sampler.
   UsageSampler(const Nvml& nvml, nvmlDevice_t device) : nvml_(nvml), device_(device) {}
 
-  // Nanoseconds of GPU time per PID since the last call that saw a sample; the first such call only
-  // begins. Empty when nobody computed. kUnimplemented where the driver cannot tell.
-  Result<std::map<int, uint64_t>> Sample();
+  // What the driver saw since the last call that saw something; the first such call only begins.
+  // Empty when there is nothing new. kUnimplemented where the driver cannot tell.
+  Result<std::vector<BusySpan>> Sample();
 
   // End of the newest sample, wall clock; 0 before the first.
   uint64_t last_seen_us() const { return last_seen_us_; }

@@ -26,7 +26,8 @@ template <typename Memory>
 void Show(const MemoryView& view, Memory* memory) {
   if (view.limit_bytes < memory->total) memory->total = view.limit_bytes;
   memory->used = view.used_bytes;
-  memory->free = view.used_bytes < memory->total ? memory->total - view.used_bytes : 0;
+  const uint64_t room = view.used_bytes < memory->total ? memory->total - view.used_bytes : 0;
+  if (room < memory->free) memory->free = room;
 }
 
 // ---- processes

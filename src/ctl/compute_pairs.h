@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GPU time that the tenant's library charged, beside the GPU time that the driver saw, for the same
+// processes over the same time. Only what both have counted from end to end becomes a pair: of a
+// process that ends the driver never tells the last part, of one that begins the library may not
+// have been seen yet.
+//
+// Times are CLOCK_MONOTONIC. One thread.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+
+namespace hami::ctl {
+
+class ComputePairs {
+ public:
+  struct Pair {
+    uint64_t true_ns = 0;
+    uint64_t charged_ns = 0;
+  };
+
+  // What a process has been charged since it began, read now. The tenant can set its counter back:
+  // then what was noted of the process before is forgotten.
+  void NoteCharged(int pid, int64_t now_ns, uint64_t charged_ns);
+
+  // One sample of the driver. Between two readings of the counter it is taken to have grown evenly.
+  void NoteBusy(int pid, int64_t begin_ns, int64_t end_ns, uint64_t busy_ns);
+
+  // The sum of the pairs since the last call. Forgets processes that are not noted any more.
+  Pair Take();
+
+ private:
+  struct Reading {
+    int64_t time_ns;
+    uint64_t charged_ns;
+  };
+  using Readings = std::deque<Reading>;
+
+  static uint64_t ChargedAt(const Readings& readings, int64_t time_ns);
+
+  std::map<int, Readings> processes_;
+  int64_t newest_ns_ = 0;
+  Pair sum_;
+};
+
+}  // namespace hami::ctl
