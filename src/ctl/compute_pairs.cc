@@ -10,17 +10,24 @@ namespace {
 // Longer than any driver's sampling period and the delay until a sample is seen.
 constexpr int64_t kKeptNs = 4'000'000'000;
 
+// After its first launch the library has measured what it launches.
+constexpr int64_t kLearningNs = 500'000'000;
+
 }  // namespace
 
 void ComputePairs::NoteCharged(int pid, int64_t now_ns, uint64_t charged_ns) {
-  Readings& readings = processes_[pid];
-  if (!readings.empty() && charged_ns < readings.back().charged_ns) readings.clear();
+  auto& [learnt_ns, readings] = processes_[pid];
+  if (!readings.empty() && charged_ns < readings.back().charged_ns) {
+    readings.clear();
+    learnt_ns = 0;
+  }
+  if (learnt_ns == 0 && charged_ns != 0) learnt_ns = now_ns + kLearningNs;
   readings.push_back({now_ns, charged_ns});
   while (now_ns - readings.front().time_ns > kKeptNs) readings.pop_front();
   newest_ns_ = std::max(newest_ns_, now_ns);
 }
 
-uint64_t ComputePairs::ChargedAt(const Readings& readings, int64_t time_ns) {
+uint64_t ComputePairs::ChargedAt(const std::deque<Reading>& readings, int64_t time_ns) {
   const auto after = std::ranges::lower_bound(readings, time_ns, {}, &Reading::time_ns);
   if (after == readings.begin() || after->time_ns == time_ns) return after->charged_ns;
   const auto before = std::prev(after);
@@ -33,7 +40,8 @@ uint64_t ComputePairs::ChargedAt(const Readings& readings, int64_t time_ns) {
 void ComputePairs::NoteBusy(int pid, int64_t begin_ns, int64_t end_ns, uint64_t busy_ns) {
   const auto found = processes_.find(pid);
   if (found == processes_.end()) return;
-  const Readings& readings = found->second;
+  const auto& [learnt_ns, readings] = found->second;
+  if (learnt_ns == 0 || begin_ns < learnt_ns) return;
   if (begin_ns < readings.front().time_ns || end_ns > readings.back().time_ns) return;
   sum_.true_ns += busy_ns;
   sum_.charged_ns += ChargedAt(readings, end_ns) - ChargedAt(readings, begin_ns);
@@ -41,7 +49,7 @@ void ComputePairs::NoteBusy(int pid, int64_t begin_ns, int64_t end_ns, uint64_t 
 
 ComputePairs::Pair ComputePairs::Take() {
   std::erase_if(processes_, [this](const auto& process) {
-    return newest_ns_ - process.second.back().time_ns > kKeptNs;
+    return newest_ns_ - process.second.readings.back().time_ns > kKeptNs;
   });
   const Pair taken = sum_;
   sum_ = {};

@@ -2,8 +2,8 @@
 //
 // GPU time that the tenant's library charged, beside the GPU time that the driver saw, for the same
 // processes over the same time. Only what both have counted from end to end becomes a pair: of a
-// process that ends the driver never tells the last part, of one that begins the library may not
-// have been seen yet.
+// process that ends the driver never tells the last part, and one that begins to compute is charged
+// guesses, until the library has measured it.
 //
 // Times are CLOCK_MONOTONIC. One thread.
 
@@ -37,11 +37,14 @@ class ComputePairs {
     int64_t time_ns;
     uint64_t charged_ns;
   };
-  using Readings = std::deque<Reading>;
+  struct Process {
+    int64_t learnt_ns = 0;  // 0: has not computed yet
+    std::deque<Reading> readings;
+  };
 
-  static uint64_t ChargedAt(const Readings& readings, int64_t time_ns);
+  static uint64_t ChargedAt(const std::deque<Reading>& readings, int64_t time_ns);
 
-  std::map<int, Readings> processes_;
+  std::map<int, Process> processes_;
   int64_t newest_ns_ = 0;
   Pair sum_;
 };

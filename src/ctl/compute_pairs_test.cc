@@ -9,7 +9,8 @@ namespace {
 
 constexpr int64_t kMs = 1'000'000;
 
-// A process that is charged half of the time, read every 100 ms.
+// A process that is charged half of the time, read every 100 ms; what it launches is learnt 600 ms
+// after the first reading, which is the first one that is not 0.
 void NoteHalf(ComputePairs* pairs, int pid, int64_t from_ms, int64_t to_ms) {
   for (int64_t ms = from_ms; ms <= to_ms; ms += 100) {
     pairs->NoteCharged(pid, ms * kMs, static_cast<uint64_t>((ms - from_ms) * kMs / 2));
@@ -18,9 +19,9 @@ void NoteHalf(ComputePairs* pairs, int pid, int64_t from_ms, int64_t to_ms) {
 
 TEST(ComputePairsTest, SameTimeOfSameProcess) {
   ComputePairs pairs;
-  NoteHalf(&pairs, 7, 1000, 2000);
-  pairs.NoteBusy(7, 1150 * kMs, 1350 * kMs, 90 * kMs);
-  pairs.NoteBusy(7, 1350 * kMs, 2000 * kMs, 300 * kMs);
+  NoteHalf(&pairs, 7, 1000, 3000);
+  pairs.NoteBusy(7, 2150 * kMs, 2350 * kMs, 90 * kMs);
+  pairs.NoteBusy(7, 2350 * kMs, 3000 * kMs, 300 * kMs);
   const ComputePairs::Pair pair = pairs.Take();
   EXPECT_EQ(pair.true_ns, 390U * kMs);
   EXPECT_NEAR(static_cast<double>(pair.charged_ns), 425e6, 10);
@@ -30,10 +31,19 @@ TEST(ComputePairsTest, SameTimeOfSameProcess) {
 TEST(ComputePairsTest, WhatOnlyOneSideKnowsIsNoPair) {
   ComputePairs pairs;
   NoteHalf(&pairs, 7, 1000, 2000);
-  pairs.NoteBusy(7, 900 * kMs, 1100 * kMs, 100 * kMs);   // begins before the first reading
+  pairs.NoteBusy(7, 900 * kMs, 1800 * kMs, 100 * kMs);   // begins before the first reading
   pairs.NoteBusy(7, 1900 * kMs, 2100 * kMs, 100 * kMs);  // ends after the last
-  pairs.NoteBusy(8, 1100 * kMs, 1200 * kMs, 100 * kMs);  // another process
+  pairs.NoteBusy(8, 1800 * kMs, 1900 * kMs, 100 * kMs);  // another process
   EXPECT_EQ(pairs.Take().true_ns, 0U);
+}
+
+TEST(ComputePairsTest, GuessesAreNoPair) {
+  ComputePairs pairs;
+  NoteHalf(&pairs, 7, 1000, 2000);
+  pairs.NoteBusy(7, 1500 * kMs, 1700 * kMs, 100 * kMs);
+  EXPECT_EQ(pairs.Take().true_ns, 0U);
+  pairs.NoteBusy(7, 1600 * kMs, 1700 * kMs, 50 * kMs);
+  EXPECT_EQ(pairs.Take().true_ns, 50U * kMs);
 }
 
 // Whose last part the driver never tells: the rest of the share is not corrected for that.
@@ -41,20 +51,20 @@ TEST(ComputePairsTest, ProcessThatEndsLeavesNothing) {
   ComputePairs pairs;
   NoteHalf(&pairs, 7, 1000, 2000);
   NoteHalf(&pairs, 8, 1000, 3000);
-  pairs.NoteBusy(7, 1000 * kMs, 1500 * kMs, 250 * kMs);
-  pairs.NoteBusy(8, 1000 * kMs, 3000 * kMs, 1000 * kMs);
+  pairs.NoteBusy(7, 1600 * kMs, 1800 * kMs, 100 * kMs);
+  pairs.NoteBusy(8, 1600 * kMs, 3000 * kMs, 700 * kMs);
   const ComputePairs::Pair pair = pairs.Take();
-  EXPECT_EQ(pair.true_ns, 1250U * kMs);
-  EXPECT_EQ(pair.charged_ns, 1250U * kMs);
+  EXPECT_EQ(pair.true_ns, 800U * kMs);
+  EXPECT_EQ(pair.charged_ns, 800U * kMs);
 }
 
 TEST(ComputePairsTest, CounterSetBackBeginsAgain) {
   ComputePairs pairs;
   NoteHalf(&pairs, 7, 1000, 2000);
-  NoteHalf(&pairs, 7, 2100, 2500);
-  pairs.NoteBusy(7, 1900 * kMs, 2200 * kMs, 150 * kMs);
+  NoteHalf(&pairs, 7, 2100, 3000);
+  pairs.NoteBusy(7, 1900 * kMs, 2900 * kMs, 150 * kMs);
   EXPECT_EQ(pairs.Take().true_ns, 0U);
-  pairs.NoteBusy(7, 2100 * kMs, 2300 * kMs, 100 * kMs);
+  pairs.NoteBusy(7, 2700 * kMs, 2900 * kMs, 100 * kMs);
   EXPECT_EQ(pairs.Take().charged_ns, 100U * kMs);
 }
 
@@ -63,8 +73,8 @@ TEST(ComputePairsTest, LongAgoIsForgotten) {
   NoteHalf(&pairs, 7, 1000, 2000);
   NoteHalf(&pairs, 8, 1000, 9000);
   pairs.Take();
-  pairs.NoteBusy(7, 1000 * kMs, 2000 * kMs, 500 * kMs);
-  pairs.NoteBusy(8, 1000 * kMs, 2000 * kMs, 500 * kMs);
+  pairs.NoteBusy(7, 1600 * kMs, 2000 * kMs, 200 * kMs);
+  pairs.NoteBusy(8, 1600 * kMs, 2000 * kMs, 200 * kMs);
   EXPECT_EQ(pairs.Take().true_ns, 0U);
 }
 

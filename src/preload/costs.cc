@@ -13,9 +13,9 @@ constexpr size_t kPlaces = 4096;
 constexpr size_t kProbes = 32;
 constinit Cost costs[kPlaces];
 
-// Half of the shortest default time slice of current GPUs (about 2 ms): longer by that much means
-// that a neighbour was in between.
-constexpr uint64_t kClusterSlackNs = 1'000'000;
+// Beyond half of its length and this much a launch is not longer by itself: a neighbour's slice, of
+// up to about 2 ms, or a neighbour's kernel shorter than that was in between.
+constexpr uint64_t kClusterSlackNs = 250'000;
 constexpr uint64_t kLeastSlackNs = 50'000;
 
 // So many samples in a row outside the cluster are a new behaviour, not neighbours.

@@ -6,9 +6,9 @@
 // Beside idle neighbours (the agent says so in the region) the estimate is the mean of the last
 // samples. Otherwise an interval is too long when a neighbour's time slice fell into it, never too
 // short, and the estimate is the mean of the lower cluster of the last samples: those that are not
-// longer than the shortest by a time slice. For kernels shorter than a slice that is the kernel's
-// own time; for longer ones every sample contains foreign slices, and the agent's factor
-// (cost_scale_q16 of the region) takes them out.
+// much longer than the shortest. For kernels shorter than a slice that is the kernel's own time;
+// for longer ones every sample contains foreign slices, and the agent's factor (cost_scale_q16 of
+// the region) takes them out.
 //
 // A fixed table without deletion; when it is full further shapes share the entry of their hash.
 // Reads are lock-free; samples are added under the entry's lock.

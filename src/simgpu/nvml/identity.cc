@@ -143,7 +143,14 @@ nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char* bus_id, nvmlDevice_t* 
 nvmlReturn_t nvmlDeviceGetHandleByUUID(const char* uuid, nvmlDevice_t* device) {
   if (!IsInitialised()) return NVML_ERROR_UNINITIALIZED;
   if (uuid == nullptr || device == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  return FindBy(device, [&](const Traits& traits) { return strcasecmp(traits.uuid, uuid) == 0; });
+  // Also without its prefix, the form that CUDA gives: cuda-core's to_system_device asks so.
+  constexpr char kPrefix[] = "GPU-";
+  constexpr size_t kPrefixLength = sizeof(kPrefix) - 1;
+  return FindBy(device, [&](const Traits& traits) {
+    const bool prefixed = strncmp(traits.uuid, kPrefix, kPrefixLength) == 0;
+    return strcasecmp(traits.uuid, uuid) == 0 ||
+           (prefixed && strcasecmp(traits.uuid + kPrefixLength, uuid) == 0);
+  });
 }
 
 nvmlReturn_t nvmlDeviceGetHandleBySerial(const char* serial, nvmlDevice_t* device) {
