@@ -3,7 +3,7 @@
 // A CUDA program that does what its standard input says: one driver call per line, one line of
 // answer. Objects have names. Answers: "ok", "error N", or values.
 //
-//   init | ctx NAME | unctx NAME | retain | unretain | reset
+//   init | device ORDINAL | ctx NAME | unctx NAME | retain | unretain | reset
 //   alloc NAME BYTES | pitch NAME WIDTH HEIGHT | managed NAME BYTES | free NAME | freeraw ADDRESS
 //   pool NAME | unpool NAME | async NAME BYTES [POOL] | unasync NAME | sync | trim BYTES | keep
 //   BYTES create NAME BYTES | map NAME HANDLE | unmap NAME | release HANDLE | retainhandle NAME MAP
@@ -250,6 +250,9 @@ bool Script::DoOther(const std::string& verb, std::istringstream& words) {
   std::string file;
   if (verb == "init") {
     Answer(Init());
+  } else if (verb == "device") {
+    words >> ordinal_;
+    Answer(DRIVER(cuDeviceGet)(&device_, ordinal_));
   } else if (verb == "retain") {
     Answer(Retain());
   } else if (verb == "unretain") {
