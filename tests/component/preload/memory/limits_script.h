@@ -23,12 +23,12 @@ using Environment = std::map<std::string, std::string>;
 Running StartScript(Command command, const Environment& environment);
 
 // Asks the current device of the script, whose primary context does not exist yet: its total, and
-// that so much and no more can be had beside a context.
-void ExpectLimit(Running& script, uint64_t limit_bytes, uint64_t context_bytes);
+// that so much and no more can be had beside a context. What is wrong; "" if nothing is.
+std::string FindWrongLimit(Running& script, uint64_t limit_bytes, uint64_t context_bytes);
 
 std::string AllocLine(uint64_t bytes);
 
-// All lines of a script that ends; standard output and error.
+// Everything that a script says until it has done these lines; standard output and error.
 std::vector<std::string> Transcript(Command command, const std::vector<std::string>& lines);
 
 }  // namespace hami::component
