@@ -11,6 +11,7 @@
 
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -109,7 +110,8 @@ class Table {
     size_t place_count = 0;  // a power of two
     size_t used = 0;
   };
-  static constexpr size_t kFirstPlaces = 4096 / sizeof(Entry);
+  // What fits into a page; a power of two also where an entry's size is none.
+  static constexpr size_t kFirstPlaces = std::bit_floor(4096 / sizeof(Entry));
 
   static uint64_t Mix(uint64_t key) {
     const uint64_t hash = key * 0x9e3779b97f4a7c15ULL;

@@ -49,6 +49,26 @@ TEST(Table, EditChangesKeepsAndRemoves) {
   EXPECT_FALSE(table.Edit(5, drop));
 }
 
+// As memory_vmm.cc has them: a page does not hold a power of two of these.
+TEST(Table, EntriesOfAnySize) {
+  struct Entry {
+    uint64_t key;
+    uint64_t words[2];
+  };
+  static Table<Entry> table;
+  constexpr uint64_t kCount = 20000;
+  for (uint64_t i = 1; i <= kCount; ++i) ASSERT_TRUE(table.Insert({i * 64, {i, 0}}));
+  for (uint64_t i = 1; i <= kCount; ++i) {
+    Entry entry = {};
+    ASSERT_TRUE(table.Find(i * 64, &entry)) << i;
+    EXPECT_EQ(entry.words[0], i);
+    EXPECT_FALSE(table.Find(i * 64 + 1, &entry));
+    if (i % 2 == 0) {
+      EXPECT_TRUE(table.Take(i * 64, &entry));
+    }
+  }
+}
+
 // A random history against std::map; addresses are spaced like a driver's, which is what the hash
 // has to spread.
 TEST(Table, AgreesWithAMapOverARandomHistory) {
