@@ -7,13 +7,52 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 namespace hami::component {
+namespace {
+
+// Kills a process that does not answer, and the children that keep its output open, so that whoever
+// waits for it reads the end and can tell.
+class Patience {
+ public:
+  Patience(pid_t pid, const std::vector<pid_t>& children)
+      : thread_([this, pid, children] { Watch(pid, children); }) {}
+  ~Patience() {
+    {
+      const std::scoped_lock lock(mutex_);
+      answered_ = true;
+    }
+    changed_.notify_one();
+  }
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+
+ private:
+  void Watch(pid_t pid, const std::vector<pid_t>& children) {
+    constexpr std::chrono::seconds kPatience(30);
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, kPatience, [this] { return answered_; })) return;
+    std::fprintf(stderr, "process %d does not answer\n", pid);
+    kill(pid, SIGKILL);
+    for (const pid_t child : children) kill(child, SIGKILL);
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool answered_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace
 
 std::string StateOf(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
@@ -59,8 +98,7 @@ void Member::Begin(const Call& call) {
 
 std::string Member::Finish() {
   const Call call = *std::exchange(in_flight_, std::nullopt);
-  std::string answer = script_.ReadLine();
-  if (answer.ends_with('\n')) answer.pop_back();
+  std::string answer = ReadAnswer();
   if (answer != "ok") return answer;
   uint64_t address = 0;
   if (Holdings::Allocates(call)) {
@@ -79,6 +117,11 @@ std::string Member::Do(const Call& call) {
 
 std::string Member::Ask(const std::string& line) {
   script_.WriteLine(line);
+  return ReadAnswer();
+}
+
+std::string Member::ReadAnswer() {
+  const Patience patience(script_.pid(), children_);
   std::string answer = script_.ReadLine();
   if (answer.ends_with('\n')) answer.pop_back();
   return answer;

@@ -76,6 +76,8 @@ class Member {
   Excess AllowedExcess() const;
 
  private:
+  std::string ReadAnswer();  // "" also if none comes for long
+
   Running script_;
   std::string name_;
   Holdings holdings_;
