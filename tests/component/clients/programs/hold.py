@@ -8,15 +8,9 @@ import subprocess
 import sys
 
 from cuda.bindings import driver
+from drive import check, enter
 
-
-def check(result):
-    assert result[0] == driver.CUresult.CUDA_SUCCESS, result
-    return result[1] if len(result) == 2 else result[1:]
-
-
-check(driver.cuInit(0))
-check(driver.cuCtxSetCurrent(check(driver.cuDevicePrimaryCtxRetain(0))))
+enter()
 check(driver.cuMemAlloc(int(sys.argv[1]) << 20))
 command = sys.argv[2:]
 if command:
