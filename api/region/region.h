@@ -130,7 +130,10 @@ struct alignas(128) DeviceExtension {
   // Written by the agent: 1 + the percent that others used of this device lately; 0: nobody looks.
   uint32_t neighbour_busy_pct;
   uint64_t refused;             // allocations refused since the region was made
-  uint64_t unused[3];
+  // Written by the agent: bytes that the driver says the share's processes hold and that no slot
+  // accounts for. They count against the limit.
+  uint64_t hidden_bytes;
+  uint64_t unused[2];
 };
 static_assert(sizeof(DeviceExtension) == 128);
 

@@ -132,6 +132,11 @@ Status RegionFile::WriteDriverBytes(int slot, int device, uint64_t bytes) const 
                  bytes);
 }
 
+Status RegionFile::WriteHidden(int device, uint64_t bytes) const {
+  return WriteAt(file_.get(), DeviceOffset(device) + offsetof(api::DeviceExtension, hidden_bytes),
+                 bytes);
+}
+
 Status RegionFile::WriteCostScale(int device, uint32_t scale_q16) const {
   return WriteAt(file_.get(), DeviceOffset(device) + offsetof(api::DeviceExtension, cost_scale_q16),
                  scale_q16);

@@ -48,6 +48,7 @@ class RegionFile {
   Result<DeviceView> ReadDevice(int device) const;
 
   Status WriteDriverBytes(int slot, int device, uint64_t bytes) const;
+  Status WriteHidden(int device, uint64_t bytes) const;
   Status WriteCostScale(int device, uint32_t scale_q16) const;
   // nullopt: not known.
   Status WriteNeighbourBusy(int device, std::optional<uint32_t> busy_pct) const;

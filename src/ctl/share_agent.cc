@@ -109,8 +109,11 @@ void ShareAgent::Look() {
     sights.push_back(sight.device);
     sights.back().processes = std::move(*processes);
   }
-  const ShareUsage usage =
-      MeasureShare(sights, *slots, [this](int pid) { return IsBelow(spec_.tree_root, pid); });
+  const Result<std::vector<SlotView>> slots_after = region_.ReadSlots();
+  if (!slots_after) return;  // said at the next look
+  const ShareUsage usage = MeasureShare(sights, LargerCharges(*slots, *slots_after),
+                                        [this](int pid) { return IsBelow(spec_.tree_root, pid); });
+  TellHidden(usage.hidden_bytes);
   for (const SlotFigure& figure : usage.slots) {
     const Status written =
         region_.WriteDriverBytes(figure.slot, figure.granted_as, figure.driver_bytes);
@@ -124,6 +127,15 @@ void ShareAgent::Look() {
   if (usage.escapes.empty()) reported_.clear();
   const std::lock_guard lock(mutex_);
   figures_.memory_high_water_bytes = std::max(figures_.memory_high_water_bytes, usage.driver_bytes);
+}
+
+// Modules that load lazily, what the driver keeps for itself, programs without the library: nothing
+// charged them before they came, so they count from when they are seen.
+void ShareAgent::TellHidden(const std::map<int, uint64_t>& hidden_bytes) {
+  const uint64_t bytes = HiddenInBoth(hidden_before_, hidden_bytes);
+  hidden_before_ = hidden_bytes;
+  const Status written = region_.WriteHidden(kGrantedDevice, bytes);
+  if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
 }
 
 bool ShareAgent::IsAlone() const {

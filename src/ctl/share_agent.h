@@ -2,8 +2,8 @@
 //
 // The host's view of one share while it runs: once a second it reads the driver's memory and
 // utilisation per process, writes what the tenant's library needs of it into the region (the
-// driver's own bytes per slot, the cost scale, how busy the neighbours are), frees the slots of
-// dead processes, and reports who holds more than was granted.
+// driver's own bytes per slot, what no slot accounts for, the cost scale, how busy the neighbours
+// are), frees the slots of dead processes, and reports who holds more than was granted.
 //
 // A thread of its own, because a call into a sick driver can hang, and signals and PIDs must be
 // served all the same. Public functions are for the owner's thread.
@@ -14,6 +14,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -68,6 +69,7 @@ class ShareAgent {
   Status FindDevices();
   void Run();
   void Look();
+  void TellHidden(const std::map<int, uint64_t>& hidden_bytes);
   bool IsAlone() const;  // nobody else holds the granted device
   void WatchCompute();
   void LookAtCompute();
@@ -80,6 +82,7 @@ class ShareAgent {
   std::unique_ptr<gpu::UsageSampler> sampler_;
   gpu::CostScale cost_scale_;
 
+  std::map<int, uint64_t> hidden_before_;  // at the last look
   ComputePairs pairs_;
   uint64_t watched_until_us_ = 0;
   int ticks_without_sample_ = 0;

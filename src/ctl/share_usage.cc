@@ -29,6 +29,7 @@ void MeasureDevice(const DeviceSight& device, const std::vector<SlotView>& slots
       usage->slots.push_back({slot->slot, device.granted_as, bytes});
     }
     const uint64_t unaccounted = bytes > charged ? bytes - charged : 0;
+    if (unaccounted > 0 && device.granted_as >= 0) usage->hidden_bytes[process.pid] = unaccounted;
     if (escape.pid == 0 || unaccounted > most_unaccounted) {
       most_unaccounted = unaccounted;
       escape.pid = process.pid;
@@ -43,6 +44,28 @@ void MeasureDevice(const DeviceSight& device, const std::vector<SlotView>& slots
 }
 
 }  // namespace
+
+std::vector<SlotView> LargerCharges(std::vector<SlotView> before,
+                                    const std::vector<SlotView>& after) {
+  for (SlotView& slot : before) {
+    const auto later = std::ranges::find(after, slot.slot, &SlotView::slot);
+    if (later == after.end() || later->host_pid != slot.host_pid) continue;
+    for (int device = 0; device < api::kMaxDevices; ++device) {
+      slot.charged_bytes[device] =
+          std::max(slot.charged_bytes[device], later->charged_bytes[device]);
+    }
+  }
+  return before;
+}
+
+uint64_t HiddenInBoth(const std::map<int, uint64_t>& before, const std::map<int, uint64_t>& after) {
+  uint64_t bytes = 0;
+  for (const auto& [pid, now] : after) {
+    const auto earlier = before.find(pid);
+    if (earlier != before.end()) bytes += std::min(earlier->second, now);
+  }
+  return bytes;
+}
 
 ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vector<SlotView>& slots,
                         const std::function<bool(int pid)>& is_in_tree) {

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,9 +55,20 @@ struct Escape {
 
 struct ShareUsage {
   uint64_t driver_bytes = 0;  // on granted devices
+  // By PID: what a process holds of the granted device beyond the charge of its slot.
+  std::map<int, uint64_t> hidden_bytes;
   std::vector<SlotFigure> slots;
   std::vector<Escape> escapes;
 };
+
+// The larger charge of each slot that both lists have: between them lies a look at the driver, and
+// a charge is made before the driver allocates and taken back after it has freed.
+std::vector<SlotView> LargerCharges(std::vector<SlotView> before,
+                                    const std::vector<SlotView>& after);
+
+// What is hidden for sure: the smaller figure of two looks, of processes in both. One look can fall
+// between an allocation and its end.
+uint64_t HiddenInBoth(const std::map<int, uint64_t>& before, const std::map<int, uint64_t>& after);
 
 ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vector<SlotView>& slots,
                         const std::function<bool(int pid)>& is_in_tree);

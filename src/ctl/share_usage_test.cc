@@ -94,5 +94,32 @@ TEST(ShareUsageTest, AProcessWhoseMemoryTheDriverDoesNotTellIsLeftOut) {
   EXPECT_TRUE(usage.escapes.empty());
 }
 
+TEST(ShareUsageTest, WhatNoSlotAccountsForIsHidden) {
+  const ShareUsage usage = MeasureShare(
+      {Granted(4 * kGib, {{.pid = 10, .used_bytes = kGib}, {.pid = 11, .used_bytes = 2 * kGib}})},
+      {Slot(5, 10, 2 * kGib), Slot(7, 11, kGib)}, Everybody);
+  EXPECT_EQ(usage.hidden_bytes, (std::map<int, uint64_t>{{11, kGib}}));
+  const ShareUsage without_slot =
+      MeasureShare({Granted(4 * kGib, {{.pid = 12, .used_bytes = kMib}})}, {}, Everybody);
+  EXPECT_EQ(without_slot.hidden_bytes, (std::map<int, uint64_t>{{12, kMib}}));
+}
+
+TEST(ShareUsageTest, HiddenIsWhatTwoLooksSee) {
+  EXPECT_EQ(
+      HiddenInBoth({{10, kGib}, {11, kMib}, {13, kGib}}, {{10, kMib}, {11, kGib}, {12, kGib}}),
+      2 * kMib);
+  EXPECT_EQ(HiddenInBoth({}, {{10, kGib}}), 0U);
+}
+
+TEST(ShareUsageTest, TheLargerChargeOfTheSameProcessCounts) {
+  const std::vector<SlotView> slots =
+      LargerCharges({Slot(1, 10, kMib), Slot(2, 11, kGib), Slot(3, 12, kMib)},
+                    {Slot(1, 10, kGib), Slot(2, 11, kMib), Slot(3, 99, kGib)});
+  ASSERT_EQ(slots.size(), 3U);
+  EXPECT_EQ(slots[0].charged_bytes[0], kGib);
+  EXPECT_EQ(slots[1].charged_bytes[0], kGib);
+  EXPECT_EQ(slots[2].charged_bytes[0], kMib) << "another process took the slot";
+}
+
 }  // namespace
 }  // namespace hami::ctl

@@ -21,9 +21,24 @@ void Show(const DevicePart& part, uint64_t units, bool taken, region::ChargeKind
                      taken ? bytes : -bytes);
 }
 
+// The agent's figure of what is held and charged nowhere.
+uint64_t HiddenUnits(const DevicePart& part) {
+  const api::DeviceExtension& device = ExtensionOf(part).devices[part.index];
+  return region::ChargeUnits(
+      std::atomic_ref(const_cast<uint64_t&>(device.hidden_bytes)).load(std::memory_order_relaxed));
+}
+
+// What the charges of all slots together may reach.
+uint64_t LimitUnits(const DevicePart& part) {
+  const uint64_t limit = part.limit_units.load(std::memory_order_relaxed);
+  if (limit == region::kUnlimitedUnits) return limit;
+  const uint64_t hidden = HiddenUnits(part);
+  return hidden < limit ? limit - hidden : 0;
+}
+
 bool ChargePart(DevicePart& part, uint64_t units, region::ChargeKind kind) {
   if (!region::Reserve(ExtensionOf(part), part.share->mapping.slot, part.index, units,
-                       part.limit_units.load(std::memory_order_relaxed))) {
+                       LimitUnits(part))) {
     return false;
   }
   Show(part, units, true, kind);
@@ -31,7 +46,7 @@ bool ChargePart(DevicePart& part, uint64_t units, region::ChargeKind kind) {
 }
 
 uint64_t RoomOf(const DevicePart& part) {
-  const uint64_t limit = part.limit_units.load(std::memory_order_relaxed);
+  const uint64_t limit = LimitUnits(part);
   const uint64_t used = region::TotalUnits(ExtensionOf(part), part.index);
   return used < limit ? limit - used : 0;
 }
@@ -109,7 +124,8 @@ MemoryView ViewMemory(const Device& device) {
     const uint64_t limit = part.limit_units.load(std::memory_order_relaxed);
     if (limit == region::kUnlimitedUnits) view.limited = false;
     view.limit_bytes += limit * api::kChargeUnitBytes;
-    view.used_bytes += region::TotalUnits(ExtensionOf(part), part.index) * api::kChargeUnitBytes;
+    view.used_bytes += (region::TotalUnits(ExtensionOf(part), part.index) + HiddenUnits(part)) *
+                       api::kChargeUnitBytes;
   }
   return view;
 }
