@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "version_values.h"
+#include "base/version.h"
 
 namespace hami::bench {
 namespace {
@@ -36,7 +36,7 @@ std::string Number(const std::optional<double>& value) {
 
 std::string MachineConditions() {
   return fmt::format("{} cores, {}, hami {} {}", std::thread::hardware_concurrency(), CpuModel(),
-                     HAMI_VERSION, HAMI_COMMIT);
+                     base::Version(), base::Commit());
 }
 
 Report::Report(std::string title, std::string conditions)
@@ -66,6 +66,18 @@ bool Report::Finish(const std::string& json_path) const {
   if (file.good()) return true;
   std::cerr << "cannot write " << json_path << '\n';
   return false;
+}
+
+bool AnswersCommon(const std::string& argument, const std::string& program,
+                   const std::string& usage) {
+  if (argument == "--version") {
+    std::cout << base::VersionLine(program) << '\n';
+  } else if (argument == "--help") {
+    std::cout << usage;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace hami::bench

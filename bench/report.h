@@ -41,4 +41,8 @@ class Report {
 // "2 cores, <cpu model>, hami <version> <commit>".
 std::string MachineConditions();
 
+// Answers --version and --help on standard output; false for any other word.
+bool AnswersCommon(const std::string& argument, const std::string& program,
+                   const std::string& usage);
+
 }  // namespace hami::bench

@@ -252,21 +252,30 @@ void AddRows(hami::bench::Report& report, const std::string& prefix, const Figur
 
 }  // namespace
 
+constexpr char kUsage[] =
+    "usage: core [--json FILE]\n"
+    "\n"
+    "What libvgpu.so adds to driver calls, over a driver that does nothing.\n";
+
 int main(int argc, char** argv) {
   std::string json_path;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--child") return RunChild();
+    if (hami::bench::AnswersCommon(argument, "core", kUsage)) return 0;
     if (argument == "--json" && i + 1 < argc) {
       json_path = argv[++i];
     } else {
-      std::cerr << "usage: core [--json FILE]\n";
+      std::cerr << kUsage;
       return 2;
     }
   }
   const Paths paths = FindPaths();
   char directory[] = "/tmp/hami-bench-core-XXXXXX";
-  if (mkdtemp(directory) == nullptr) return 1;
+  if (mkdtemp(directory) == nullptr) {
+    std::cerr << "core: cannot make " << directory << '\n';
+    return 1;
+  }
   const std::string unlimited = MakeShare(directory, "memory-only", 0);
   const std::string limited = MakeShare(directory, "cores-99", 99);
   std::cerr << "measuring: native, memory limit only, memory and compute limit\n";

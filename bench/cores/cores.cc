@@ -179,9 +179,16 @@ std::string Note(const Case& test, const Outcome& outcome) {
   return note;
 }
 
+constexpr char kUsage[] =
+    "usage: cores [--long] [--only PART_OF_A_NAME] [--json FILE]\n"
+    "\n"
+    "The compute share that a tenant asked for against what it got, on a simulated GPU.\n"
+    "--long measures each row for ten seconds instead of three, and more rows.\n";
+
 bool Parse(int argc, char** argv, Options* options) {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
+    if (hami::bench::AnswersCommon(argument, "cores", kUsage)) std::exit(0);
     if (argument == "--long") {
       options->is_long = true;
     } else if (argument == "--only" && i + 1 < argc) {
@@ -189,7 +196,7 @@ bool Parse(int argc, char** argv, Options* options) {
     } else if (argument == "--json" && i + 1 < argc) {
       options->json_path = argv[++i];
     } else {
-      std::cerr << "usage: cores [--long] [--only PART_OF_A_NAME] [--json FILE]\n";
+      std::cerr << kUsage;
       return false;
     }
   }

@@ -2,8 +2,8 @@
 //
 // Modules and libraries. Loading code takes device memory: the code, its constants and its
 // __device__ variables. Before the driver is called the image is charged what its headers say
-// (image_size.h); what compression, lazy loading and the driver's pages hide from us counts from the
-// agent's next look at the driver's figure on (hidden_bytes of the region).
+// (image_size.h); what compression, lazy loading and the driver's pages hide from us counts once
+// the agent has seen it in the driver's figure (hidden_bytes of the region).
 //
 // A library is loaded into every context that uses it; it is charged once, on the device of the
 // current context at the time of the load.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// conformance [--list | NAME...]: does a CUDA driver do what its manual says? One line per case,
-// "ok - NAME", "not ok - NAME - REASON" or "skip - NAME - REASON"; exit code 1 if one is not ok.
-// Every case runs in a process of its own: this one never touches the driver.
+// Does a CUDA driver do what its manual says? Every case runs in a process of its own: this one
+// never touches the driver.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/version.h"
 #include "tests/conformance/cases.h"
 
 namespace hami::conformance {
@@ -52,7 +52,20 @@ bool RunCase(const Case& what) {
   return code == 0 || code == 77;
 }
 
+constexpr char kUsage[] =
+    "usage: conformance [--list | NAME...]\n"
+    "\n"
+    "Does the CUDA driver of this machine (or of a simulation) do what its manual says?\n"
+    "All cases, or those named. One line each: \"ok - NAME\", \"not ok - NAME - REASON\" or\n"
+    "\"skip - NAME - REASON\". Exit codes: 0 done, 1 a case is not ok, 2 wrong usage.\n";
+
 int Main(int count, char** arguments) {
+  const std::string first = count > 1 ? arguments[1] : "";
+  if (first == "--version" || first == "--help") {
+    std::printf("%s",
+                first == "--help" ? kUsage : (base::VersionLine("conformance") + "\n").c_str());
+    return 0;
+  }
   if (count == 3 && std::strcmp(arguments[1], "--role") == 0) return RunRole(arguments[2]);
   auto& cases = Cases();
   std::ranges::sort(cases, {}, [](const Case& one) { return std::string(one.name); });
@@ -60,12 +73,13 @@ int Main(int count, char** arguments) {
     for (const Case& one : cases) std::printf("%s\t%s\n", one.name, one.rule);
     return 0;
   }
+  std::fprintf(stderr, "%s\n", base::VersionLine("conformance").c_str());
   bool good = true;
   for (int i = 1; i < count; ++i) {
     const auto found = std::ranges::find_if(
         cases, [&](const Case& one) { return std::strcmp(one.name, arguments[i]) == 0; });
     if (found == cases.end()) {
-      std::fprintf(stderr, "conformance: no case '%s'\n", arguments[i]);
+      std::fprintf(stderr, "conformance: no case '%s'; --list names them\n", arguments[i]);
       return 2;
     }
     good = RunCase(*found) && good;

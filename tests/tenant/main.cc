@@ -1,19 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // tenant: an application for demos, benchmarks and tests. It does what its arguments say, in order,
-// and prints one line per action:
-//
-//   info                   free and total memory as the program sees them
-//   alloc SIZE             allocates (10Gi, 512Mi, bytes); the allocation is kept
-//   free                   frees the last allocation
-//   prepare                measures how long a kernel takes, which spin and graph otherwise do
-//   first:
-//                          while nobody else uses the GPU
-//   spin US SECONDS        launches kernels of US microseconds back to back for SECONDS
-//   graph US N SECONDS     the same with graphs of N kernels
-//   streams N              what follows uses N streams in turn
-//   say TEXT               prints it
-//   wait                   waits for a line (or the end) on standard input
+// and prints one line per action (kUsage). `prepare` does early, while nobody else uses the GPU,
+// what spin and graph otherwise do first.
 //
 // Exit code 1 with a message if something other than an allocation fails.
 
@@ -24,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/version.h"
 #include "tests/tenant/driver.h"
 #include "tests/tenant/spin.h"
 
@@ -32,10 +22,21 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr char kUsage[] =
+    "usage: tenant ACTION...\n"
+    "  info                 free and total memory as this program sees them\n"
+    "  alloc SIZE           allocate (10Gi, 512Mi, bytes) and keep\n"
+    "  free                 free the last allocation\n"
+    "  prepare              measure how long a kernel takes\n"
+    "  spin US SECONDS      kernels of US microseconds back to back for SECONDS\n"
+    "  graph US N SECONDS   the same with graphs of N kernels\n"
+    "  streams N            what follows uses N streams in turn\n"
+    "  say TEXT             print it\n"
+    "  wait                 for a line, or the end, on standard input\n"
+    "  --version, --help    only that\n";
+
 [[noreturn]] void Usage(const std::string& problem) {
-  std::cerr << "tenant: " << problem
-            << "\nusage: tenant {info | alloc SIZE | free | prepare | spin US SECONDS | "
-            << "graph US N SECONDS | streams N | say TEXT | wait}...\n";
+  std::cerr << "tenant: " << problem << '\n' << kUsage;
   std::exit(2);
 }
 
@@ -174,6 +175,7 @@ class Arguments {
  public:
   Arguments(int argc, char** argv) : words_(argv + 1, argv + argc) {}
   bool empty() const { return at_ == words_.size(); }
+  const std::string& first() const { return words_.front(); }
   std::string Next() {
     if (empty()) Usage("an argument is missing");
     return words_[at_++];
@@ -186,6 +188,14 @@ class Arguments {
 
 void Run(Arguments arguments) {
   if (arguments.empty()) Usage("nothing to do");
+  if (arguments.first() == "--version") {
+    std::cout << base::VersionLine("tenant") << '\n';
+    return;
+  }
+  if (arguments.first() == "--help") {
+    std::cout << kUsage;
+    return;
+  }
   Tenant tenant;
   while (!arguments.empty()) {
     const std::string action = arguments.Next();

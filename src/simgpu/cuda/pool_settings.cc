@@ -33,9 +33,18 @@ bool FindLocation(const CUmemLocation& location, uint32_t* device) {
 }
 
 CUresult CheckProperties(const CUmemPoolProps& props, uint32_t* device) {
+  // Only pools of device memory; those of the host and managed ones come with CUDA 12.2 and 13.0.
+  if (props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED) return CUDA_ERROR_NOT_SUPPORTED;
   if (props.allocType != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
   if (props.handleTypes != CU_MEM_HANDLE_TYPE_NONE) return CUDA_ERROR_NOT_SUPPORTED;
-  if (props.location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA) return CUDA_ERROR_NOT_SUPPORTED;
+  switch (props.location.type) {
+    case CU_MEM_LOCATION_TYPE_HOST:
+    case CU_MEM_LOCATION_TYPE_HOST_NUMA:
+    case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
+      return CUDA_ERROR_NOT_SUPPORTED;
+    default:
+      break;
+  }
   return FindLocation(props.location, device) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
