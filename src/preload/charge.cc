@@ -37,8 +37,9 @@ uint64_t LimitUnits(const DevicePart& part) {
 }
 
 bool ChargePart(DevicePart& part, uint64_t units, region::ChargeKind kind) {
-  if (!region::Reserve(ExtensionOf(part), part.share->mapping.slot, part.index, units,
-                       LimitUnits(part))) {
+  const uint64_t limit = LimitUnits(part);
+  if (!region::HasRoom(ExtensionOf(part), part.index, units, limit)) return false;
+  if (!region::Reserve(ExtensionOf(part), part.share->mapping.slot, part.index, units, limit)) {
     return false;
   }
   Show(part, units, true, kind);

@@ -241,12 +241,12 @@ void UpdateDeviceLimits(Shares* shares) {
       DevicePart& part = devices[d].parts[p];
       // The agent may have replaced the list: find the device by name.
       const region::Limits& limits = part.share->limits;
-      const bool kept = shares->grant != Grant::kBroken && part.index < limits.device_count &&
+      const bool kept = part.index < limits.device_count &&
                         SameUuid(limits.devices[part.index].uuid, devices[d].uuid);
       if (shares->grant == Grant::kEnvironment || kept) {
         SetLimits(*shares, part);
       } else {
-        part.limit_units.store(0, std::memory_order_relaxed);  // no longer granted, or broken
+        part.limit_units.store(0, std::memory_order_relaxed);  // no longer granted
       }
     }
   }

@@ -68,12 +68,12 @@ CUresult AllocatePlain(uint64_t reserve_bytes, const Allocate& allocate) {
 
   Device& device = *current.device;
   const uint64_t pages = PagesToReserve(device, reserve_bytes);
-  if (!Charge(device, pages * device.page_bytes, ChargeKind::kData)) {
-    return CUDA_ERROR_OUT_OF_MEMORY;
-  }
+  uint64_t charged_bytes = 0;
+  if (__builtin_mul_overflow(pages, device.page_bytes, &charged_bytes)) charged_bytes = UINT64_MAX;
+  if (!Charge(device, charged_bytes, ChargeKind::kData)) return CUDA_ERROR_OUT_OF_MEMORY;
   const CUresult result = allocate(&address, &bytes);
   if (result != CUDA_SUCCESS) {
-    Refund(device, pages * device.page_bytes, ChargeKind::kData);
+    Refund(device, charged_bytes, ChargeKind::kData);
     return result;
   }
   if (Settle(current, address, bytes, pages)) [[likely]] {

@@ -166,7 +166,6 @@ void FollowLimits() {
   ForkGate& gate = Gate();
   const SpinLock::Holder holder(gate.lock);
   if (!RefreshLimits(&shares)) return;
-  if (shares.grant == Grant::kBroken) gate.cuda_mode.store(Mode::kRefuse);
   UpdateDeviceLimits(&shares);
   StartCompute(&shares);
 }

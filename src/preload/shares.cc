@@ -35,14 +35,18 @@ bool JoinPath(const char* directory, const char* name, char (&path)[region::kMax
   return put(0);
 }
 
-void Break(Shares* shares, const char* directory, const char* what, int line) {
-  shares->grant = Grant::kBroken;
+void SayBroken(const char* directory, const char* what, int line) {
   if (line > 0) {
     LogAlways(&said_broken, "%s/limits line %d: %s; every GPU allocation is refused", directory,
               line, what);
   } else {
     LogAlways(&said_broken, "%s: %s; every GPU allocation is refused", directory, what);
   }
+}
+
+void Break(Shares* shares, const char* directory, const char* what, int line) {
+  shares->grant = Grant::kBroken;
+  SayBroken(directory, what, line);
 }
 
 // What the region shows to HAMi's monitor. Every process of the share writes the same.
@@ -122,6 +126,14 @@ void AddListedShares(Shares* shares, const char* list) {
   }
 }
 
+// Once for a variable that speaks for all devices.
+void SayNoSize(const char* text) {
+  static const char* said = nullptr;
+  if (text == said) return;
+  said = text;
+  Log(LogLevel::kWarning, "CUDA_DEVICE_MEMORY_LIMIT=%s is not a size: no memory limit", text);
+}
+
 // One device's limits as the environment gives them. False: neither memory nor compute is limited.
 bool ReadEnvironmentLimit(int index, region::DeviceLimit* limit) {
   bool limited = false;
@@ -131,7 +143,7 @@ bool ReadEnvironmentLimit(int index, region::DeviceLimit* limit) {
       limit->memory_bytes = number;
       limited = true;
     } else {
-      Log(LogLevel::kWarning, "CUDA_DEVICE_MEMORY_LIMIT=%s is not a size: no memory limit", text);
+      SayNoSize(text);
     }
   }
   if (const char* text = FindIndexedEnvironment("CUDA_DEVICE_SM_LIMIT", index)) {
@@ -255,14 +267,17 @@ bool RefreshLimits(Shares* shares) {
     if (!JoinPath(share.directory, api::kLimitsFile, path)) continue;
     region::Limits limits;
     const region::LimitsError error = region::LoadLimits(path, &limits);
-    if (error.what != nullptr) {
-      Break(shares, share.directory, error.what, error.line);
-      return true;
-    }
-    share.limits = limits;
     share.generation_seen = generation;
-    ShowLimits(share);
     changed = true;
+    if (error.what != nullptr) {
+      // Until the next file nothing more is to be had; what is there stays charged and visible.
+      SayBroken(share.directory, error.what, error.line);
+      for (int d = 0; d < share.limits.device_count; ++d) share.limits.devices[d].memory_bytes = 0;
+      continue;
+    }
+    said_broken = false;
+    share.limits = limits;
+    ShowLimits(share);
   }
   return changed;
 }

@@ -116,6 +116,13 @@ void BeginAndFinishRecount(api::RegionExtension& ext, int device, LedgerWord see
 
 }  // namespace
 
+bool HasRoom(const api::RegionExtension& ext, int device, uint64_t units, uint64_t limit_units) {
+  const LedgerWord total = Ref(ext.devices[device].total).load(std::memory_order_relaxed);
+  if (IsRecounting(total)) return true;
+  const uint64_t taken = UnitsOf(total);
+  return taken <= limit_units && units <= limit_units - taken;
+}
+
 bool Reserve(api::RegionExtension& ext, int slot, int device, uint64_t units,
              uint64_t limit_units) {
   LedgerWord& own = ext.slots[slot].charge[device];

@@ -66,6 +66,11 @@ constexpr uint64_t LimitUnits(uint64_t bytes) {
 // False: refused, nothing changed.
 bool Reserve(api::RegionExtension& ext, int slot, int device, uint64_t units, uint64_t limit_units);
 
+// Whether a reservation would find room at this moment; true while a recount goes on. Who asks
+// first writes no intent for what is refused anyway: an intent that a death leaves behind lasts as
+// long as a forked child keeps the slot.
+bool HasRoom(const api::RegionExtension& ext, int device, uint64_t units, uint64_t limit_units);
+
 // Takes `units` whatever the total: for memory that exists already (the driver's own figure turned
 // out larger than what was reserved).
 void Force(api::RegionExtension& ext, int slot, int device, uint64_t units);

@@ -50,6 +50,19 @@ TEST(Ledger, ReservesUpToTheLimitAndNotOneUnitMore) {
   EXPECT_EQ(TotalUnits(*ext, kDevice - 1), 0U) << "devices are independent";
 }
 
+TEST(Ledger, RoomIsToldWithoutTakingIt) {
+  auto ext = Fresh();
+  ASSERT_TRUE(Reserve(*ext, 0, kDevice, 600, 1000));
+  EXPECT_TRUE(HasRoom(*ext, kDevice, 400, 1000));
+  EXPECT_FALSE(HasRoom(*ext, kDevice, 401, 1000));
+  EXPECT_FALSE(HasRoom(*ext, kDevice, 0, 599)) << "a limit that was lowered";
+  EXPECT_FALSE(HasRoom(*ext, kDevice, kUnlimitedUnits, 1000));
+  EXPECT_EQ(TotalUnits(*ext, kDevice), 600U);
+  // The sum is about to be told anew.
+  ext->devices[kDevice].total |= kRecountBit;
+  EXPECT_TRUE(HasRoom(*ext, kDevice, 401, 1000));
+}
+
 TEST(Ledger, ARequestLargerThanAnyWordIsRefused) {
   auto ext = Fresh();
   EXPECT_TRUE(Reserve(*ext, 0, kDevice, 5, kUnlimitedUnits));

@@ -167,13 +167,28 @@ TEST_F(Limits, AReplacedFileHoldsFromTheNextCallOn) {
   share.WriteLimits(LimitsText(uuid, 8 * kGiB));
   CountGenerationUp(share);
   EXPECT_EQ(Ask(script, "alloc b " + std::to_string(5 * kGiB)), "ok");
+}
+
+TEST_F(Limits, AFileThatBreaksRefusesUntilItIsMended) {
+  const Share share(simulation_, Of("4Gi"));
+  Running script = StartScript(share.With({}), {});
+  ASSERT_EQ(Ask(script, "retain"), "ok");
+  ASSERT_EQ(Ask(script, AllocLine(2 * kGiB)), "ok");
+  const uint64_t charged = ChargedBytes(share);
   share.WriteLimits("hami-limits 1\n");
   CountGenerationUp(share);
   script.WriteLine("alloc c 1");
   EXPECT_THAT(script.ReadLine(), HasSubstr(kRefused));
   EXPECT_EQ(script.ReadLine(), "error 2\n");
   EXPECT_EQ(Ask(script, "alloc c 1"), "error 2");
+  EXPECT_EQ(Ask(script, "info"), "0 0");
+  // What is given back meanwhile is counted out.
   EXPECT_EQ(Ask(script, "free a"), "ok");
+  EXPECT_EQ(ChargedBytes(share), charged - 2 * kGiB);
+  share.WriteLimits(LimitsText(simulation_.uuids().at(0), 4 * kGiB));
+  CountGenerationUp(share);
+  EXPECT_EQ(Ask(script, AllocLine(2 * kGiB)), "ok");
+  EXPECT_EQ(ChargedBytes(share), charged);
 }
 
 // ---- broken
