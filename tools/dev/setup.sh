@@ -54,10 +54,12 @@ _make_venv() {
   rm -rf "$HAMI_VENV" &&
     "$HAMI_PYTHON" -m venv "$HAMI_VENV" &&
     "$HAMI_VENV/bin/pip" install --retries 3 -r tools/dev/requirements-test.txt &&
+    "$HAMI_VENV/bin/pip" install --retries 3 --no-deps --target "$HAMI_VENV/cuda12" \
+      -r tools/dev/requirements-cuda12.txt &&
     _venv_digest >"$HAMI_VENV/stamp"
 }
 
-_venv_digest() { { "$HAMI_PYTHON" --version; cat tools/dev/requirements-test.txt; } | _digest; }
+_venv_digest() { { "$HAMI_PYTHON" --version; cat tools/dev/requirements-*.txt; } | _digest; }
 
 _setup_venv() {
   if [ "$(cat "$HAMI_VENV/stamp" 2>/dev/null)" = "$(_venv_digest)" ]; then

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
-import functools
-import hashlib
 import json
 import pathlib
 import subprocess
@@ -127,21 +124,5 @@ def python(program: str, *arguments: object) -> list[str]:
     return [sys.executable, str(PROGRAMS / program), *map(str, arguments)]
 
 
-@functools.cache
-def cuda12_bindings() -> pathlib.Path | None:
-    """A folder with the bindings of CUDA 12, installed there if need be; None: they cannot be."""
-    wanted = HERE / "requirements-cuda12.txt"
-    digest = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    cache = ROOT / ".cache" / "clients"
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"cuda12-{digest}"
-    done = folder / "done"
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
-        if not done.exists():
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
-            result = subprocess.run([*pip, "--target", folder, "-r", wanted])
-            if result.returncode != 0:
-                return None
-            done.touch()
-    return folder
+# Installed by ./dev setup beside the test tools.
+CUDA12_BINDINGS = pathlib.Path(sys.prefix) / "cuda12"

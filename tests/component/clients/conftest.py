@@ -12,7 +12,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "run"))
 
-from clients_harness import GPUS, Gpu, Place, cuda12_bindings  # noqa: E402
+from clients_harness import CUDA12_BINDINGS, GPUS, Gpu, Place  # noqa: E402
 from run_harness import HAMI, Hami, make_state  # noqa: E402
 
 
@@ -45,7 +45,5 @@ def bindings(request: pytest.FixtureRequest) -> pathlib.Path | None:
     pytest.importorskip("cuda.bindings")
     if request.param == "cuda13":
         return None
-    folder = cuda12_bindings()
-    if folder is None:
-        pytest.skip("the bindings of CUDA 12 cannot be installed")
-    return folder
+    assert CUDA12_BINDINGS.is_dir(), "run ./dev setup"
+    return CUDA12_BINDINGS
