@@ -11,7 +11,9 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -232,10 +234,23 @@ class Run {
   std::unique_ptr<ShareAgent> agent_;
 };
 
+// A slice cannot be divided: what was booked inside of it nobody outside would know.
+Status RefuseInsideASlice() {
+  const char* const listed = std::getenv("HAMI_SHARES");
+  std::error_code ignored;
+  const bool mounted = std::filesystem::exists(api::kSharesRoot, ignored) &&
+                       !std::filesystem::is_empty(api::kSharesRoot, ignored);
+  if (!mounted && (listed == nullptr || *listed == 0)) return {};
+  return Fail(Code::kFailedPrecondition,
+              "this is a slice already, and a slice cannot be divided; start both programs "
+              "outside of it (hami smi shows the slice)");
+}
+
 // Everything that can be wrong before a slice is taken. The exit code of a shell if CMD cannot be
 // run, in `*exit_code`.
 Result<Plan> MakePlan(RunOptions options, const std::vector<std::string>& arguments,
                       int* exit_code) {
+  RETURN_IF_ERROR(RefuseInsideASlice());
   ASSIGN_OR_RETURN(DriverChoice driver, ChooseDriver(options.simulation, arguments));
   Variables variables = TenantVariables(driver);
   Result<std::string> program = FindProgram(options.command.front(), variables["PATH"]);

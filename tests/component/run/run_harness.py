@@ -4,6 +4,7 @@ build/ of the repository."""
 
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,6 +28,13 @@ FORBID = (
     ' && exec "$@"',
     "sh",
 )
+
+
+# Who started the tests may ignore signals (a shell does so for what it runs in the background), and
+# what is ignored stays so in children.
+for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(ignored) == signal.SIG_IGN:
+        signal.signal(ignored, signal.SIG_DFL)
 
 
 def wait_until(condition, what):

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from run_harness import HAMI, TENANT
+from run_harness import FORBID, HAMI, TENANT
 
 
 def test_second_run_that_does_not_fit_is_refused_with_reasons(anyone):
@@ -213,3 +213,18 @@ def test_dead_tenant_gives_its_memory_back_while_the_share_lives(hami):
     assert "total_mib=4096" in run.line()
     assert run.line() == "alloc 3Gi CUDA_SUCCESS"
     assert run.end()[0] == 0
+
+
+def test_slice_cannot_be_divided(hami):
+    result = hami.run(*hami.words("run", "--sim", "--gpumem", "1Gi", "--", "echo", "inside"))
+    assert result.returncode == 1
+    assert "inside" not in result.stdout
+    assert "this is a slice already" in result.stderr
+
+
+def test_slice_without_namespaces_cannot_be_divided(hami):
+    words = hami.words("run", "--sim", "--gpumem", "1Gi", "--", "echo", "inside")
+    result = hami.run(*words, wrap=FORBID)
+    assert result.returncode == 1
+    assert "inside" not in result.stdout
+    assert "this is a slice already" in result.stderr
