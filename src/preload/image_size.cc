@@ -6,6 +6,7 @@
 
 #include <cstddef>
 
+#include "preload/ptx_size.h"
 #include "region/os.h"
 
 namespace hami::preload {
@@ -15,6 +16,7 @@ namespace {
 // (fatbinary_section.h and fatbinary.h of the toolkit).
 constexpr uint32_t kWrapperMagic = 0x466243b1;
 constexpr uint32_t kFatbinMagic = 0xba55ed50;
+constexpr uint16_t kPtxEntry = 1;
 
 struct FatbinWrapper {
   uint32_t magic;
@@ -62,12 +64,20 @@ uint64_t ElfBytes(const char* image) {
   uint64_t bytes = 0;
   for (unsigned i = 0; i < header.e_shnum; ++i) {
     const auto section = Load<Elf64_Shdr>(image + header.e_shoff + i * sizeof(Elf64_Shdr));
-    if ((section.sh_flags & SHF_ALLOC) != 0) bytes += section.sh_size;
+    if ((section.sh_flags & SHF_ALLOC) == 0) continue;
+    if (__builtin_add_overflow(bytes, section.sh_size, &bytes)) return UINT64_MAX;
   }
   return bytes;
 }
 
 bool IsElf(const char* image) { return __builtin_memcmp(image, ELFMAG, SELFMAG) == 0; }
+
+// The text stands for the code that the driver makes of it.
+uint64_t PtxBytes(const char* text, size_t length) {
+  uint64_t bytes = 0;
+  return __builtin_add_overflow(length, PtxVariableBytes(text, length), &bytes) ? UINT64_MAX
+                                                                                : bytes;
+}
 
 uint64_t FatbinBytes(const char* image) {
   const auto header = Load<FatbinHeader>(image);
@@ -82,6 +92,9 @@ uint64_t FatbinBytes(const char* image) {
     if (entry.compressed_bytes == 0 && entry.payload_bytes >= sizeof(Elf64_Ehdr) &&
         payload + sizeof(Elf64_Ehdr) <= end && IsElf(payload)) {
       bytes = ElfBytes(payload);
+    } else if (entry.compressed_bytes == 0 && entry.kind == kPtxEntry && payload < end &&
+               entry.payload_bytes <= static_cast<uint64_t>(end - payload)) {
+      bytes = PtxBytes(payload, entry.payload_bytes);
     }
     if (bytes > largest) largest = bytes;
     if (entry.header_bytes == 0) break;
@@ -109,7 +122,7 @@ uint64_t ImageBytes(const void* image) {
   if (magic == kWrapperMagic) return ImageBytes(Load<FatbinWrapper>(bytes).data);
   if (magic == kFatbinMagic) return FatbinBytes(bytes);
   if (IsElf(bytes)) return ElfBytes(bytes);
-  return LooksLikeText(bytes) ? __builtin_strlen(bytes) : 0;
+  return LooksLikeText(bytes) ? PtxBytes(bytes, __builtin_strlen(bytes)) : 0;
 }
 
 uint64_t FileImageBytes(const char* path) {

@@ -2,8 +2,9 @@
 //
 // How much device memory a code image takes at most, read off its headers without understanding the
 // code: an ELF cubin by its allocated sections (with those that take no file space), a fat binary
-// by the largest of its entries, PTX by its text (its variables are not parsed). The image comes
-// from the application, as it would for the driver, and is as trusted as there.
+// by the largest of its entries, PTX by its text and its variables (ptx_size.h). Of a compressed
+// entry only the length is seen, not what its variables take beyond. The image comes from the
+// application, as it would for the driver, and is as trusted as there.
 #pragma once
 
 #include <cstdint>
