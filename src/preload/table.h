@@ -128,10 +128,9 @@ class Table {
     }
   }
 
-  // At most five eighths full: a search ends at an empty place, and a removal moves what follows up
-  // to one, so a fuller table would touch more than a cache line for either.
+  // At most seven eighths full: there is always an empty place to end a search.
   static bool EnsureRoom(Shard& shard) {
-    return (shard.used + 1) * 8 <= shard.place_count * 5 || Grow(shard);
+    return (shard.used + 1) * 8 <= shard.place_count * 7 || Grow(shard);
   }
 
   static bool Grow(Shard& shard) {
