@@ -123,13 +123,13 @@ struct alignas(128) DeviceExtension {
 
   // Compute: a generic cell rate algorithm in nanoseconds of CLOCK_MONOTONIC
   // (src/preload/compute.h).
-  uint64_t next_free_ns;        // when the GPU time granted so far has been earned
-  uint64_t charged_gpu_ns;      // GPU time granted since the region was made
-  uint64_t throttled_ns;        // time callers slept for the limit
-  uint32_t cost_scale_q16;      // written by the agent: true cost over estimated cost, 65536 = 1.0
+  uint64_t next_free_ns;    // when the GPU time granted so far has been earned
+  uint64_t charged_gpu_ns;  // GPU time granted since the region was made
+  uint64_t throttled_ns;    // time callers slept for the limit
+  uint32_t cost_scale_q16;  // written by the agent: true cost over estimated cost, 65536 = 1.0
   // Written by the agent: 1 + the percent that others used of this device lately; 0: nobody looks.
   uint32_t neighbour_busy_pct;
-  uint64_t refused;             // allocations refused since the region was made
+  uint64_t refused;  // allocations refused since the region was made
   // Written by the agent: bytes that the driver says the share's processes hold and that no slot
   // accounts for. They count against the limit.
   uint64_t hidden_bytes;

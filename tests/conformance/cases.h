@@ -29,8 +29,8 @@ struct Registration {
   }
 };
 
-#define CASE(name, rule)                                        \
-  void Case_##name();                                           \
+#define CASE(name, rule)                                         \
+  void Case_##name();                                            \
   const Registration kRegister_##name(#name, rule, Case_##name); \
   void Case_##name()
 

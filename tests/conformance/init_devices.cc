@@ -75,10 +75,10 @@ CASE(devices_bus_id, "Driver API, Device Management, cuDeviceGetPCIBusId, cuDevi
 CASE(devices_attributes, "Driver API, Device Management, cuDeviceGetAttribute") {
   Start();
   int value = 0;
-  CHECK(Attribute(10) == 32);    // warp size
-  CHECK(Attribute(1) == 1024);   // threads per block
-  CHECK(Attribute(16) > 0);      // multiprocessors
-  CHECK(Attribute(41) == 1);     // unified addressing
+  CHECK(Attribute(10) == 32);   // warp size
+  CHECK(Attribute(1) == 1024);  // threads per block
+  CHECK(Attribute(16) > 0);     // multiprocessors
+  CHECK(Attribute(41) == 1);    // unified addressing
   GIVES(CUDA_ERROR_INVALID_VALUE, "cuDeviceGetAttribute", &value, 99999, CUdevice{0});
   GIVES(CUDA_ERROR_INVALID_VALUE, "cuDeviceGetAttribute", &value, 0, CUdevice{0});
 }
@@ -111,12 +111,12 @@ CASE(proc_address_missing, "Driver API, Driver Entry Point Access: SYMBOL_NOT_FO
   void* function = nullptr;
   int status = -1;
   // Drivers differ in what the call returns; the status says why.
-  const CUresult missing = Cu("cuGetProcAddress_v2", "cuNoSuchThing", &function, 12000,
-                              cuuint64_t{0}, &status);
+  const CUresult missing =
+      Cu("cuGetProcAddress_v2", "cuNoSuchThing", &function, 12000, cuuint64_t{0}, &status);
   CHECK(missing == CUDA_SUCCESS || missing == CUDA_ERROR_NOT_FOUND);
   CHECK(status == CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND && function == nullptr);
-  const CUresult old = Cu("cuGetProcAddress_v2", "cuMemAllocAsync", &function, 10000,
-                          cuuint64_t{0}, &status);
+  const CUresult old =
+      Cu("cuGetProcAddress_v2", "cuMemAllocAsync", &function, 10000, cuuint64_t{0}, &status);
   CHECK(old == CUDA_SUCCESS || old == CUDA_ERROR_NOT_FOUND);
   CHECK(status == CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT && function == nullptr);
 }

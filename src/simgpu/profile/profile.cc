@@ -50,11 +50,7 @@ class Reader {
   // level that somebody else reads.
   Reader(const std::string& file, std::string where, std::span<const Key<Owner>> keys,
          std::vector<std::string_view> skip, Owner* owner)
-      : file_(file),
-        where_(std::move(where)),
-        keys_(keys),
-        skip_(std::move(skip)),
-        owner_(owner) {}
+      : file_(file), where_(std::move(where)), keys_(keys), skip_(std::move(skip)), owner_(owner) {}
 
   Status Read(const YAML::Node& node) {
     RETURN_IF_ERROR(ReadMap(node, ""));

@@ -84,9 +84,9 @@ struct DeviceProfile {
 
 // How long one launch of a kernel takes when it has the device alone.
 struct KernelTime {
-  std::string name;       // '*' at the end stands for any rest
-  uint64_t ns = 0;        // unless param_index is set
-  int param_index = -1;   // the kernel's 64-bit parameter of this number is the time in ns
+  std::string name;      // '*' at the end stands for any rest
+  uint64_t ns = 0;       // unless param_index is set
+  int param_index = -1;  // the kernel's 64-bit parameter of this number is the time in ns
   bool operator==(const KernelTime&) const = default;
 };
 

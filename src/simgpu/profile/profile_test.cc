@@ -98,10 +98,10 @@ TEST(ProfileTest, SeveralDevicesAndKernels) {
                                                "f.yaml");
   ASSERT_TRUE(profile.has_value()) << profile.error().message;
   EXPECT_EQ(profile->DeviceCount(), 4U);
-  EXPECT_THAT(profile->kernels, testing::ElementsAre(KernelTime{"scale", 10'000, -1},
-                                                     KernelTime{"reduce", 2'000'000, -1},
-                                                     KernelTime{"spin", 0, 0},
-                                                     KernelTime{"gemm_*", 0, 3}));
+  EXPECT_THAT(
+      profile->kernels,
+      testing::ElementsAre(KernelTime{"scale", 10'000, -1}, KernelTime{"reduce", 2'000'000, -1},
+                           KernelTime{"spin", 0, 0}, KernelTime{"gemm_*", 0, 3}));
   EXPECT_EQ(ParseProfile(WriteProfile(*profile), "again")->kernels, profile->kernels);
 }
 

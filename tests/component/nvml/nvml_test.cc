@@ -53,8 +53,8 @@ class Bench : public testing::Environment {
   void SetUp() override {
     simulation_ = std::make_unique<Simulation>("a10-550", 2);
     setenv("HAMI_SIM", simulation_->folder().c_str(), 1);
-    library = dlopen((simulation_->folder() + "/lib/libnvidia-ml.so.1").c_str(),
-                     RTLD_NOW | RTLD_LOCAL);
+    library =
+        dlopen((simulation_->folder() + "/lib/libnvidia-ml.so.1").c_str(), RTLD_NOW | RTLD_LOCAL);
     ASSERT_NE(library, nullptr) << dlerror();
   }
   void TearDown() override { simulation_.reset(); }
@@ -165,8 +165,7 @@ TEST_F(StartedNvmlTest, Identity) {
 
 TEST_F(StartedNvmlTest, DevicesAreFoundByEachOfTheirNames) {
   nvmlDevice_t found = nullptr;
-  EXPECT_EQ(CALL(nvmlDeviceGetHandleByUUID, static_cast<const char*>(kUuid), &found),
-            NVML_SUCCESS);
+  EXPECT_EQ(CALL(nvmlDeviceGetHandleByUUID, static_cast<const char*>(kUuid), &found), NVML_SUCCESS);
   EXPECT_EQ(found, device(0));
   EXPECT_EQ(CALL(nvmlDeviceGetHandleByPciBusId_v2, "0000:66:01.0", &found), NVML_SUCCESS);
   EXPECT_EQ(found, device(1));

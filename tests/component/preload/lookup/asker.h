@@ -10,5 +10,4 @@ extern "C" {
 // Looks `name` up: "default", "next", "handle:<soname>" (opened RTLD_LAZY), "dlvsym:<soname>".
 // Returns the address, or nullptr.
 typedef void* AskFunction(const char* how, const char* name);
-
 }
