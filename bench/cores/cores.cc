@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -244,11 +245,7 @@ struct Summary {
   }
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  Options options;
-  if (!Parse(argc, argv, &options)) return 2;
+int Run(const Options& options) {
   const Simulation simulation(kProfile);
   const std::string conditions =
       fmt::format("{}, GPU simulated ({})", hami::bench::MachineConditions(), kProfile);
@@ -274,4 +271,17 @@ int main(int argc, char** argv) {
   if (file.good()) return 0;
   std::cerr << "cannot write " << options.json_path << '\n';
   return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (!Parse(argc, argv, &options)) return 2;
+  try {
+    return Run(options);
+  } catch (const std::exception& error) {
+    std::cerr << "cores: " << error.what() << '\n';
+    return 1;
+  }
 }

@@ -217,7 +217,7 @@ class Run {
 
   Status Release() {
     if (is_stuck_) return {};  // its processes hold it; a later sweep removes it
-    const Status released = ReturnSlice(plan_.state, &slice_);
+    Status released = ReturnSlice(plan_.state, &slice_);
     if (!released && released.error().code == Code::kFailedPrecondition) {
       Notice("the slice stays taken: " + released.error().message);
       return {};

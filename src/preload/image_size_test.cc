@@ -37,7 +37,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Ptx{".const .f64 a[3];\n.global .f32 b;", 28},
                     Ptx{".global .u16 a, b[3], c;", 10}, Ptx{".global .v4 .f32 v[2];", 32},
                     Ptx{".global .f16x2 h[5];", 20}, Ptx{".global .bf16 h[5];", 10},
-                    Ptx{".global .b128 wide;", 16}, Ptx{".global .u8 m[4][0x10][010];", 4 * 16 * 8},
+                    Ptx{".global .b128 wide;", 16}, Ptx{".global .u8 m[4][0x10][010];", 512},
                     Ptx{".global .u8 m[0b110U];", 6},
                     Ptx{".global .align 256 .u8 a;\n.global .align 8 .u8 b;", 264},
                     Ptx{".global .attribute(.managed) .align 4 .u32 shared_by_all[2];", 8}));
@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Ptx{".global .u8 a[4294967296][4294967296];", UINT64_MAX},
                     Ptx{".global .align 0 .u32 a;", 4}, Ptx{".global", 0},
                     Ptx{".global .u32 a[", 0}, Ptx{".global .u32 a[] = {1, {", 4},
-                    Ptx{"/* .global .u32 a;", 0}, Ptx{".global .u32 a[] = \"x", 4 * 2}));
+                    Ptx{"/* .global .u32 a;", 0}, Ptx{".global .u32 a[] = \"x", 8}));
 
 TEST(PtxSizeTest, EveryBeginningOfATextEnds) {
   const std::string text =

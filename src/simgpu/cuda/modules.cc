@@ -26,8 +26,9 @@ template <typename T>
 void Append(T** array, uint32_t* count, uint32_t* capacity, const T& value) {
   if (*count == *capacity) {
     *capacity = *capacity == 0 ? 8 : *capacity * 2;
-    auto* grown = static_cast<T*>(AllocateZeroed(*capacity * sizeof(T)));
-    if (*count > 0) memcpy(static_cast<void*>(grown), *array, *count * sizeof(T));
+    constexpr size_t kBytes = sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may be a pointer
+    auto* grown = static_cast<T*>(AllocateZeroed(*capacity * kBytes));
+    if (*count > 0) memcpy(static_cast<void*>(grown), *array, *count * kBytes);
     Deallocate(*array);
     *array = grown;
   }

@@ -111,7 +111,6 @@ nvmlReturn_t FillAttributes(nvmlDevice_t handle, nvmlDeviceAttributes_t* out) {
 }  // namespace
 }  // namespace hami::simgpu::nvml
 
-using hami::simgpu::nvml::CopyText;
 using hami::simgpu::nvml::Device;
 using hami::simgpu::nvml::FindBy;
 using hami::simgpu::nvml::FindDevice;

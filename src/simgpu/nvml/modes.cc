@@ -9,7 +9,6 @@
 using hami::simgpu::nvml::Device;
 using hami::simgpu::nvml::FindDevice;
 using hami::simgpu::nvml::Give;
-using hami::simgpu::nvml::NotSupported;
 
 nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t* mode) {
   // The state outlives its clients, which is what persistence means.

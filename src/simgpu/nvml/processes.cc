@@ -72,7 +72,6 @@ nvmlReturn_t ReadMemory(nvmlDevice_t handle, nvmlMemory_v2_t* out) {
 }  // namespace
 }  // namespace hami::simgpu::nvml
 
-using hami::simgpu::nvml::CopyText;
 using hami::simgpu::nvml::Device;
 using hami::simgpu::nvml::Give;
 using hami::simgpu::nvml::ListCompute;

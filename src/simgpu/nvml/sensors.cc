@@ -84,7 +84,7 @@ bool IsActive(const Device& device) {
 
 uint32_t PowerMw(const Device& device) {
   // At full load a card draws somewhat less than its limit.
-  const uint32_t full = device.traits.power_limit_mw / 10 * 9;
+  const uint32_t full = uint64_t{device.traits.power_limit_mw} / 10 * 9;
   return Between(device.traits.power_idle_mw, full, CurrentLoad(device.index).gpu_pct);
 }
 
@@ -104,7 +104,6 @@ uint64_t EnergyMj(const Device& device) {
 }  // namespace hami::simgpu::nvml
 
 using hami::simgpu::nvml::Device;
-using hami::simgpu::nvml::FindDevice;
 using hami::simgpu::nvml::Give;
 using hami::simgpu::nvml::NotSupported;
 namespace nvml = hami::simgpu::nvml;

@@ -301,8 +301,9 @@ uint64_t Profile::DeviceCount() const {
 
 int DriverBranch(std::string_view driver_version) {
   int branch = 0;
-  const char* end = driver_version.data() + driver_version.size();
-  const auto [rest, error] = std::from_chars(driver_version.data(), end, branch);
+  const char* const begin = driver_version.data();  // NOLINT(*-stringview-data-usage): with its end
+  const char* const end = begin + driver_version.size();
+  const auto [rest, error] = std::from_chars(begin, end, branch);
   return error == std::errc() && rest != end && *rest == '.' ? branch : 0;
 }
 

@@ -23,6 +23,7 @@ namespace {
 
 constexpr uint64_t kLimit = 1000;
 constexpr uint64_t kMine = 100;
+constexpr int64_t kUnit = api::kChargeUnitBytes;
 
 long Stride(long usual) { return std::getenv("HAMI_SOAK_SECONDS") != nullptr ? 1 : usual; }
 
@@ -89,7 +90,7 @@ void DeathOf(DeathAtEveryInstruction* test, uint64_t charged,
 TEST_F(DeathAtEveryInstruction, OfReserve) {
   DeathOf(this, 5, [](region::Mapping& theirs) {
     if (!region::Reserve(theirs.region->ext, theirs.slot, 0, 300, kLimit)) _exit(97);
-    region::ShowCharge(*theirs.region, theirs.slot, 0, region::ChargeKind::kData, 300 * 512);
+    region::ShowCharge(*theirs.region, theirs.slot, 0, region::ChargeKind::kData, 300 * kUnit);
   });
 }
 
@@ -102,7 +103,7 @@ TEST_F(DeathAtEveryInstruction, OfARefusedReserve) {
 TEST_F(DeathAtEveryInstruction, OfRelease) {
   DeathOf(this, 300, [](region::Mapping& theirs) {
     region::Release(theirs.region->ext, theirs.slot, 0, 200);
-    region::ShowCharge(*theirs.region, theirs.slot, 0, region::ChargeKind::kData, -200 * 512);
+    region::ShowCharge(*theirs.region, theirs.slot, 0, region::ChargeKind::kData, -200 * kUnit);
   });
 }
 

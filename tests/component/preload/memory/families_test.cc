@@ -69,7 +69,7 @@ TEST_F(Families, SmallAllocationsShareAPage) {
 TEST_F(Families, PitchedMemoryIsChargedWithItsRowsRoundedUp) {
   Step("pitch wide " + InBytes(kMiB) + " 64", 64 * kMiB);
   // Rows of 1000 bytes lie 1024 apart.
-  Step("pitch narrow 1000 " + InBytes(8 * 1024), 72 * kMiB);
+  Step("pitch narrow 1000 " + InBytes(8192), 72 * kMiB);
   Step("free wide", 8 * kMiB);
   Step("free narrow", 0);
 }

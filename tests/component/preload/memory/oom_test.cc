@@ -154,7 +154,7 @@ TEST_F(Oom, ARaceForTheLastBytesEndsAtTheLimit) {
   }
   EXPECT_EQ(got, (tenant_.limit_bytes - kRacers * kContextBytes) / kSmallBytes);
   ExpectBoth(kRacers * kContextBytes + got * kSmallBytes);
-  EXPECT_EQ(RefusedCount(tenant_.share), kRacers * kLines - got);
+  EXPECT_EQ(RefusedCount(tenant_.share), uint64_t{kRacers} * kLines - got);
 }
 
 TEST_F(Oom, TheNeighbourIsNotAffected) {

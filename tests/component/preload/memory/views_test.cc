@@ -169,7 +169,7 @@ TEST_F(Views, DoNotShowTheNeighbour) {
 TEST_F(Views, FreeIsAtMostWhatTheCardHasFree) {
   const Share neighbour(tenant_.simulation, {.memory = "30Gi", .context_bytes = kContextBytes});
   Running other = StartWithContext(neighbour);
-  const uint64_t taken = 20 * 1024 * kMiB;
+  const uint64_t taken = 20480 * kMiB;
   ASSERT_EQ(Ask(other, "alloc a " + std::to_string(taken)), "ok");
   Running script = StartWithContext(tenant_.share);
   const uint64_t left = kUsableBytes - taken - 2 * kContextBytes;
