@@ -17,6 +17,8 @@ namespace {
 constexpr uint32_t kWrapperMagic = 0x466243b1;
 constexpr uint32_t kFatbinMagic = 0xba55ed50;
 constexpr uint16_t kPtxEntry = 1;
+constexpr uint16_t kConcatenatedEntry = 0x100;
+constexpr uint64_t kCompressionFlags = 0x2000 | 0x8000;  // LZ4, zstd
 
 struct FatbinWrapper {
   uint32_t magic;
@@ -39,7 +41,7 @@ struct FatbinEntry {
   uint32_t header_bytes;
   uint64_t payload_bytes;
   uint32_t compressed_bytes;
-  uint32_t options_offset;
+  uint32_t table_offset;  // from the entry's start; a concatenated entry has its members there
   uint16_t minor;
   uint16_t major;
   uint32_t arch;
@@ -51,78 +53,153 @@ struct FatbinEntry {
 };
 static_assert(sizeof(FatbinEntry) == 64);
 
-template <typename T>
-T Load(const void* from) {
-  T value;
-  __builtin_memcpy(&value, from, sizeof(value));
-  return value;
+// One image of a concatenated entry. `offset` counts in the entry's payload.
+struct FatbinMember {
+  uint16_t kind;
+  uint16_t version;
+  uint32_t offset;
+  uint32_t bytes;
+  uint32_t others[13];
+};
+static_assert(sizeof(FatbinMember) == 64);
+
+uint64_t Add(uint64_t a, uint64_t b) {
+  uint64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-uint64_t ElfBytes(const char* image) {
-  const auto header = Load<Elf64_Ehdr>(image);
-  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_shentsize != sizeof(Elf64_Shdr)) return 0;
+// What may be read: a file's contents, an entry of what contains it, and of an image in memory what
+// its headers say.
+struct Extent {
+  const char* data;
+  uint64_t bytes;
+
+  bool Contains(uint64_t offset, uint64_t wanted) const {
+    return offset <= bytes && wanted <= bytes - offset;
+  }
+  // Cut off at the end.
+  Extent Part(uint64_t offset, uint64_t wanted) const {
+    if (offset > bytes) return {data, 0};
+    return {data + offset, wanted < bytes - offset ? wanted : bytes - offset};
+  }
+  template <typename T>
+  bool Read(uint64_t offset, T* out) const {
+    if (!Contains(offset, sizeof(T))) return false;
+    __builtin_memcpy(out, data + offset, sizeof(T));
+    return true;
+  }
+  // Up to the first difference, because a text may be shorter than a magic number.
+  bool StartsWith(const void* magic, uint64_t length) const {
+    const char* expected = static_cast<const char*>(magic);
+    for (uint64_t i = 0; i < length; ++i) {
+      if (i >= bytes || data[i] != expected[i]) return false;
+    }
+    return true;
+  }
+};
+
+bool IsElf(const Extent& image) { return image.StartsWith(ELFMAG, SELFMAG); }
+
+uint64_t ElfBytes(const Extent& image) {
+  Elf64_Ehdr header;
+  if (!image.Read(0, &header) || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_shentsize != sizeof(Elf64_Shdr)) {
+    return 0;
+  }
+  Elf64_Shdr section = {};
+  uint64_t sections = header.e_shnum;
+  // Too many for the field (elf(5)): the number stands in the first section.
+  if (sections == 0 && header.e_shoff != 0 && image.Read(header.e_shoff, &section)) {
+    sections = section.sh_size;
+  }
   uint64_t bytes = 0;
-  for (unsigned i = 0; i < header.e_shnum; ++i) {
-    const auto section = Load<Elf64_Shdr>(image + header.e_shoff + i * sizeof(Elf64_Shdr));
-    if ((section.sh_flags & SHF_ALLOC) == 0) continue;
-    if (__builtin_add_overflow(bytes, section.sh_size, &bytes)) return UINT64_MAX;
+  uint64_t at = header.e_shoff;
+  for (uint64_t i = 0; i < sections && image.Read(at, &section); ++i) {
+    if ((section.sh_flags & SHF_ALLOC) != 0) bytes = Add(bytes, section.sh_size);
+    at = Add(at, sizeof(Elf64_Shdr));
   }
   return bytes;
 }
 
-bool IsElf(const char* image) { return __builtin_memcmp(image, ELFMAG, SELFMAG) == 0; }
-
 // The text stands for the code that the driver makes of it.
-uint64_t PtxBytes(const char* text, size_t length) {
-  uint64_t bytes = 0;
-  return __builtin_add_overflow(length, PtxVariableBytes(text, length), &bytes) ? UINT64_MAX
-                                                                                : bytes;
+uint64_t PtxBytes(const Extent& text) {
+  uint64_t length = 0;
+  while (length < text.bytes && text.data[length] != 0) ++length;
+  return Add(length, PtxVariableBytes(text.data, length));
 }
 
-uint64_t FatbinBytes(const char* image) {
-  const auto header = Load<FatbinHeader>(image);
-  const char* at = image + header.header_bytes;
-  const char* end = at + header.payload_bytes;
+uint64_t PayloadBytes(uint16_t kind, const Extent& payload) {
+  uint64_t bytes = 0;
+  if (IsElf(payload)) {
+    bytes = ElfBytes(payload);
+  } else if (kind == kPtxEntry) {
+    bytes = PtxBytes(payload);
+  }
+  return bytes != 0 ? bytes : payload.bytes;
+}
+
+// A concatenated entry has, between its header and its payload, the number of its members, the
+// size of what follows, and the members. The driver takes one of them.
+uint64_t LargestMember(const Extent& table, const Extent& payload) {
+  uint32_t count = 0;
   uint64_t largest = 0;
-  while (at + sizeof(FatbinEntry) <= end) {
-    const auto entry = Load<FatbinEntry>(at);
-    const char* payload = at + entry.header_bytes;
-    uint64_t bytes = entry.payload_bytes;
-    if (entry.uncompressed_bytes > bytes) bytes = entry.uncompressed_bytes;
-    if (entry.compressed_bytes == 0 && entry.payload_bytes >= sizeof(Elf64_Ehdr) &&
-        payload + sizeof(Elf64_Ehdr) <= end && IsElf(payload)) {
-      bytes = ElfBytes(payload);
-    } else if (entry.compressed_bytes == 0 && entry.kind == kPtxEntry && payload < end &&
-               entry.payload_bytes <= static_cast<uint64_t>(end - payload)) {
-      bytes = PtxBytes(payload, entry.payload_bytes);
-    }
+  FatbinMember member;
+  if (!table.Read(0, &count)) return payload.bytes;
+  for (uint64_t i = 0; i < count && table.Read(8 + i * sizeof(member), &member); ++i) {
+    const uint64_t bytes = PayloadBytes(member.kind, payload.Part(member.offset, member.bytes));
     if (bytes > largest) largest = bytes;
-    if (entry.header_bytes == 0) break;
-    at = payload + entry.payload_bytes;
   }
   return largest;
 }
 
-// PTX starts with text: comments, white space or a directive.
-bool LooksLikeText(const char* image) {
-  for (int i = 0; i < 16; ++i) {
-    const auto c = static_cast<unsigned char>(image[i]);
-    if (c == 0) return i > 0;
-    if (c >= 127 || (c < ' ' && c != '\n' && c != '\r' && c != '\t')) return false;
+uint64_t EntryBytes(const FatbinEntry& entry, const Extent& whole) {
+  const Extent payload = whole.Part(entry.header_bytes, entry.payload_bytes);
+  if (entry.compressed_bytes != 0 && (entry.flags & kCompressionFlags) != 0) {
+    return payload.bytes;
   }
-  return true;
+  if (entry.kind != kConcatenatedEntry) return PayloadBytes(entry.kind, payload);
+  if (entry.table_offset > entry.header_bytes) return payload.bytes;
+  return LargestMember(whole.Part(entry.table_offset, entry.header_bytes - entry.table_offset),
+                       payload);
+}
+
+uint64_t FatbinBytes(const Extent& image) {
+  FatbinHeader header;
+  if (!image.Read(0, &header)) return 0;
+  const Extent entries = image.Part(header.header_bytes, header.payload_bytes);
+  uint64_t largest = 0;
+  uint64_t at = 0;
+  FatbinEntry entry;
+  while (entries.Read(at, &entry) && entry.header_bytes >= sizeof(entry)) {
+    const uint64_t entry_bytes = Add(entry.header_bytes, entry.payload_bytes);
+    const uint64_t bytes = EntryBytes(entry, entries.Part(at, entry_bytes));
+    if (bytes > largest) largest = bytes;
+    if (entry.uncompressed_bytes > largest) largest = entry.uncompressed_bytes;
+    at = Add(at, entry_bytes);
+  }
+  return largest;
+}
+
+// What is nothing else is text: it may start with a comment, and that with any character.
+uint64_t BytesOf(const Extent& image) {
+  if (image.StartsWith(&kFatbinMagic, sizeof(kFatbinMagic))) return FatbinBytes(image);
+  return IsElf(image) ? ElfBytes(image) : PtxBytes(image);
+}
+
+Extent InMemory(const void* image) {
+  return {static_cast<const char*>(image), UINTPTR_MAX - reinterpret_cast<uintptr_t>(image)};
 }
 
 }  // namespace
 
 uint64_t ImageBytes(const void* image) {
   if (image == nullptr) return 0;
-  const char* bytes = static_cast<const char*>(image);
-  const auto magic = Load<uint32_t>(bytes);
-  if (magic == kWrapperMagic) return ImageBytes(Load<FatbinWrapper>(bytes).data);
-  if (magic == kFatbinMagic) return FatbinBytes(bytes);
-  if (IsElf(bytes)) return ElfBytes(bytes);
-  return LooksLikeText(bytes) ? PtxBytes(bytes, __builtin_strlen(bytes)) : 0;
+  if (!InMemory(image).StartsWith(&kWrapperMagic, sizeof(kWrapperMagic))) {
+    return BytesOf(InMemory(image));
+  }
+  FatbinWrapper wrapper;
+  __builtin_memcpy(&wrapper, image, sizeof(wrapper));
+  return wrapper.data != nullptr ? BytesOf(InMemory(wrapper.data)) : 0;
 }
 
 uint64_t FileImageBytes(const char* path) {
@@ -132,16 +209,15 @@ uint64_t FileImageBytes(const char* path) {
   os::FileInfo info = {};
   uint64_t bytes = 0;
   if (os::Stat(fd, &info) == 0 && info.regular && info.bytes > 0) {
-    // Zeroes behind the end, so that text ends and a short file has no header to misread.
-    const size_t mapped_bytes = static_cast<size_t>(info.bytes) + 4096;
+    const auto mapped_bytes = static_cast<size_t>(info.bytes);
     if (auto* image = static_cast<char*>(os::MapAnonymous(mapped_bytes))) {
       size_t filled = 0;
       int64_t got;
-      while (filled < static_cast<size_t>(info.bytes) &&
-             (got = os::Read(fd, image + filled, static_cast<size_t>(info.bytes) - filled)) > 0) {
+      while (filled < mapped_bytes &&
+             (got = os::Read(fd, image + filled, mapped_bytes - filled)) > 0) {
         filled += static_cast<size_t>(got);
       }
-      bytes = ImageBytes(image);
+      bytes = BytesOf({image, filled});
       os::Unmap(image, mapped_bytes);
     }
   }
