@@ -106,16 +106,16 @@ Case StreamsCase(double us, int streams, int asked_pct) {
 std::vector<Case> Cases(bool is_long) {
   std::vector<Case> cases;
   const std::vector<double> lengths_us = {10, 100, 1000, 20'000};
+  const std::vector<int> all = {10, 30, 50, 80};
+  const std::vector<int> some = is_long ? all : std::vector{30, 80};
   for (const double us : lengths_us) {
     // What this machine's cores can launch at all.
     cases.push_back(SpinCase(us, Beside::kNobody, 0));
-    for (const int asked : {10, 30, 50, 80}) cases.push_back(SpinCase(us, Beside::kNobody, asked));
+    for (const int asked : all) cases.push_back(SpinCase(us, Beside::kNobody, asked));
   }
-  const std::vector<int> some = is_long ? std::vector{10, 30, 50, 80} : std::vector{30, 80};
   for (const Beside beside : {Beside::kBusy, Beside::kComplement}) {
     for (const double us : lengths_us) {
-      for (const int asked : some) cases.push_back(SpinCase(us, beside, asked));
-      if (!is_long && beside == Beside::kComplement) cases.push_back(SpinCase(us, beside, 10));
+      for (const int asked : all) cases.push_back(SpinCase(us, beside, asked));
     }
   }
   for (const int asked : some) cases.push_back(GraphCase(100, 20, asked));
@@ -184,7 +184,7 @@ constexpr char kUsage[] =
     "usage: cores [--long] [--only PART_OF_A_NAME] [--json FILE]\n"
     "\n"
     "The compute share that a tenant asked for against what it got, on a simulated GPU.\n"
-    "--long measures each row for ten seconds instead of three, and more rows.\n";
+    "--long measures each row for ten seconds instead of three, and more graphs and streams.\n";
 
 bool Parse(int argc, char** argv, Options* options) {
   for (int i = 1; i < argc; ++i) {
