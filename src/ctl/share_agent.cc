@@ -113,7 +113,8 @@ void ShareAgent::Look() {
   if (!slots_after) return;  // said at the next look
   const ShareUsage usage = MeasureShare(sights, LargerCharges(*slots, *slots_after),
                                         [this](int pid) { return IsBelow(spec_.tree_root, pid); });
-  TellHidden(usage.hidden_bytes);
+  // What is not seen this time is still there.
+  if (sights.size() == sights_.size()) TellHidden(usage.hidden_bytes);
   for (const SlotFigure& figure : usage.slots) {
     const Status written =
         region_.WriteDriverBytes(figure.slot, figure.granted_as, figure.driver_bytes);

@@ -71,6 +71,10 @@ ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vect
                         const std::function<bool(int pid)>& is_in_tree) {
   ShareUsage usage;
   for (const DeviceSight& device : devices) MeasureDevice(device, slots, is_in_tree, &usage);
+  // One of the processes that look unaccounted may be the owner of this slot.
+  const bool is_unclear = std::ranges::any_of(
+      slots, [](const SlotView& slot) { return slot.alive && slot.host_pid == 0; });
+  if (is_unclear) usage.hidden_bytes.clear();
   return usage;
 }
 

@@ -55,7 +55,8 @@ struct Escape {
 
 struct ShareUsage {
   uint64_t driver_bytes = 0;  // on granted devices
-  // By PID: what a process holds of the granted device beyond the charge of its slot.
+  // By PID: what a process holds of the granted device beyond the charge of its slot. Empty while a
+  // living slot's process is not known.
   std::map<int, uint64_t> hidden_bytes;
   std::vector<SlotFigure> slots;
   std::vector<Escape> escapes;
