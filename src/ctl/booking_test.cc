@@ -9,8 +9,8 @@
 
 #include "api/region/region.h"
 #include "api/share/agent.h"
-#include "ctl/region_file.h"
-#include "ctl/temporary_folder.h"
+#include "base/temporary_folder.h"
+#include "share/region_file.h"
 
 namespace hami::ctl {
 namespace {
@@ -102,7 +102,7 @@ class LivenessTest : public ::testing::Test {
     EXPECT_TRUE(liveness);
     return liveness.value_or(Liveness::kDead);
   }
-  TemporaryFolder folder_;
+  base::TemporaryFolder folder_;
 };
 
 TEST_F(LivenessTest, AnEmptyFolderIsDead) { EXPECT_EQ(Look(), Liveness::kDead); }
@@ -147,7 +147,7 @@ TEST_F(LivenessTest, AReplacedBookingIsHeldByTheNewFileAlone) {
 
 TEST_F(LivenessTest, AnySlotOfTheRegionKeepsTheBookingAlive) {
   const std::string path = folder_ / api::kRegionFile;
-  ASSERT_TRUE(RegionFile::Create(path));
+  ASSERT_TRUE(share::RegionFile::Create(path));
   for (const int slot : {0, api::kMaxProcesses - 1}) {
     base::Fd file(open(path.c_str(), O_RDWR | O_CLOEXEC));
     struct flock lock = {};

@@ -6,9 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/temporary_folder.h"
 #include "ctl/driver_choice.h"
 #include "ctl/slice.h"
-#include "ctl/temporary_folder.h"
 
 namespace hami::ctl {
 namespace {
@@ -35,7 +35,7 @@ class FindProgramTest : public ::testing::Test {
     EXPECT_TRUE(base::WriteFileAtomically(path, "#!/bin/sh\n", mode));
     return path;
   }
-  TemporaryFolder folder_;
+  base::TemporaryFolder folder_;
 };
 
 TEST_F(FindProgramTest, TheFirstOfThePathThatCanBeExecuted) {

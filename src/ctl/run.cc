@@ -21,20 +21,21 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "ctl/agent_socket.h"
 #include "ctl/command_line.h"
 #include "ctl/driver_choice.h"
 #include "ctl/loader_cache.h"
 #include "ctl/notice.h"
 #include "ctl/preload_library.h"
-#include "ctl/region_file.h"
+#include "ctl/process_tree.h"
 #include "ctl/run_options.h"
 #include "ctl/run_record.h"
 #include "ctl/run_watch.h"
-#include "ctl/share_agent.h"
 #include "ctl/slice.h"
 #include "ctl/state_folder.h"
 #include "ctl/supervisor.h"
+#include "share/agent_socket.h"
+#include "share/region_file.h"
+#include "share/share_agent.h"
 
 namespace hami::ctl {
 namespace {
@@ -108,7 +109,7 @@ class Run {
     started_ns_ = base::SystemClock().MonotonicNs();
     sigset_t tenant_mask;
     ASSIGN_OR_RETURN(const base::Fd signals, TakeSignals(&tenant_mask));
-    ASSIGN_OR_RETURN(const base::Fd listener, ListenForTenants(slice_.folder));
+    ASSIGN_OR_RETURN(const base::Fd listener, share::ListenForTenants(slice_.folder));
     SupervisorSpec spec = {.enclosure = MakeEnclosure(),
                            .program = plan_.program,
                            .command = plan_.options.command,
@@ -181,18 +182,29 @@ class Run {
   }
 
   void StartAgent() {
-    Result<std::unique_ptr<ShareAgent>> agent =
-        ShareAgent::Start({.nvml = plan_.driver.nvml.get(),
-                           .region_path = region_path_,
-                           .device_uuid = slice_.booking.device_uuid,
-                           .limit_bytes = slice_.booking.memory_bytes,
-                           .tree_root = getpid(),
-                           .on_escape = plan_.options.on_escape});
+    Result<std::unique_ptr<share::ShareAgent>> agent = share::ShareAgent::Start(
+        {.nvml = plan_.driver.nvml.get(),
+         .region_path = region_path_,
+         .device_uuid = slice_.booking.device_uuid,
+         .limit_bytes = slice_.booking.memory_bytes,
+         .is_member = [root = getpid()](int pid) { return IsBelow(root, pid); },
+         .on_escape = plan_.options.on_escape,
+         .report = [this](const share::Escape& escape) { Report(escape); }});
     if (agent) {
       agent_ = std::move(*agent);
     } else {
       Notice(fmt::format("this run is not watched from outside: {}", agent.error().message));
     }
+  }
+
+  void Report(const share::Escape& escape) const {
+    const bool kill = plan_.options.on_escape == share::OnEscape::kKill;
+    Notice(fmt::format(
+        "pid {} ({}) goes round the limit: this slice holds {} of GPU {}, granted {}; {}{}",
+        escape.pid, CommandOf(escape.pid, 60), base::FormatBytesRounded(escape.driver_bytes),
+        escape.device_index, base::FormatBytesRounded(escape.limit_bytes),
+        escape.has_slot ? "its own figure is too low" : "it does not use the library",
+        kill ? "; it is killed" : ""));
   }
 
   RunRecord MakeRecord(int exit_code) {
@@ -201,14 +213,14 @@ class Run {
                         .exit_code = exit_code};
     record.duration_ms = (base::SystemClock().MonotonicNs() - started_ns_) / 1'000'000;
     if (agent_ != nullptr) {
-      ShareFigures figures;
+      share::ShareFigures figures;
       driver_hangs_ = !agent_->Stop(&figures);
       record.memory_high_water_bytes = figures.memory_high_water_bytes;
       record.escapes = figures.escapes;
     }
-    const Result<RegionFile> region = RegionFile::Open(region_path_);
+    const Result<share::RegionFile> region = share::RegionFile::Open(region_path_);
     if (!region) return record;
-    const Result<DeviceView> device = region->ReadDevice(0);
+    const Result<share::DeviceView> device = region->ReadDevice(0);
     if (!device) return record;
     record.throttled_ns = device->throttled_ns;
     record.refused = device->refused;
@@ -231,7 +243,7 @@ class Run {
   int64_t started_ns_ = 0;
   bool is_stuck_ = false;
   bool driver_hangs_ = false;
-  std::unique_ptr<ShareAgent> agent_;
+  std::unique_ptr<share::ShareAgent> agent_;
 };
 
 // A slice cannot be divided: what was booked inside of it nobody outside would know.

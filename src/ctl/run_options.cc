@@ -133,7 +133,7 @@ Status Check(const RawOptions& raw, RunOptions* options) {
     return Fail(Code::kInvalidArgument,
                 fmt::format("--on-escape \"{}\": report or kill", raw.on_escape));
   }
-  if (raw.on_escape == "kill") options->on_escape = OnEscape::kKill;
+  if (raw.on_escape == "kill") options->on_escape = share::OnEscape::kKill;
   if (options->command.empty()) {
     return Fail(Code::kInvalidArgument, "run what? Write -- and the command at the end");
   }

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "ctl/driver_choice.h"
 #include "ctl/room.h"
-#include "ctl/share_agent.h"
+#include "share/share_agent.h"
 
 namespace hami::ctl {
 
@@ -22,7 +22,7 @@ struct RunOptions {
   std::string name;  // empty: made of the command and our PID
   std::string policy = "default";
   SimulationWish simulation;
-  OnEscape on_escape = OnEscape::kReport;
+  share::OnEscape on_escape = share::OnEscape::kReport;
   std::string json_path;  // "-": standard output; empty: no record
   bool quiet = false;
   std::vector<std::string> command;

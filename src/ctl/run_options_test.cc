@@ -30,7 +30,7 @@ TEST(RunOptionsTest, EverythingAtOnce) {
   EXPECT_EQ(options->policy, "force");
   EXPECT_TRUE(options->simulation.wanted);
   EXPECT_EQ(options->simulation.name, "lab");
-  EXPECT_EQ(options->on_escape, OnEscape::kKill);
+  EXPECT_EQ(options->on_escape, share::OnEscape::kKill);
   EXPECT_EQ(options->json_path, "-");
   EXPECT_TRUE(options->quiet);
   EXPECT_THAT(options->command, ElementsAre("python", "x.py"));
@@ -43,7 +43,7 @@ TEST(RunOptionsTest, DefaultsLimitNoComputeAndSimulateNothing) {
   EXPECT_EQ(options->wish.cores_pct, 0);
   EXPECT_EQ(options->policy, "default");
   EXPECT_FALSE(options->simulation.wanted);
-  EXPECT_EQ(options->on_escape, OnEscape::kReport);
+  EXPECT_EQ(options->on_escape, share::OnEscape::kReport);
 }
 
 TEST(RunOptionsTest, SimWithoutANameTakesNoWordOfItsOwn) {

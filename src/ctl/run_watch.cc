@@ -10,10 +10,10 @@
 #include <algorithm>
 
 #include "base/clock.h"
-#include "ctl/agent_socket.h"
 #include "ctl/end_tree.h"
 #include "ctl/notice.h"
 #include "ctl/process_tree.h"
+#include "share/agent_socket.h"
 
 namespace hami::ctl {
 namespace {
@@ -32,7 +32,7 @@ class Watch {
                         {listener_ ? listener_.get() : -1, POLLIN, 0}};
       (void)poll(ready, 3, -1);
       if (ready[1].revents != 0) ForwardSignals();
-      if (ready[2].revents != 0) AnswerTenants(listener_);
+      if (ready[2].revents != 0) share::AnswerTenants(listener_);
       if (ready[0].revents != 0) Follow(supervisor_.Read());
     }
     return outcome_;

@@ -10,7 +10,7 @@
 
 #include "api/share/agent.h"
 #include "base/file.h"
-#include "ctl/region_file.h"
+#include "share/region_file.h"
 
 namespace hami::ctl {
 namespace {
@@ -31,7 +31,7 @@ Result<base::Fd> Fill(const std::string& folder, const Booking& booking,
   RETURN_IF_ERROR(base::MakeFolders(folder, 0755));
   RETURN_IF_ERROR(
       base::WriteFileAtomically(base::JoinPath(folder, api::kLimitsFile), limits, 0444));
-  RETURN_IF_ERROR(RegionFile::Create(base::JoinPath(folder, api::kRegionFile)));
+  RETURN_IF_ERROR(share::RegionFile::Create(base::JoinPath(folder, api::kRegionFile)));
   return WriteAndHoldBooking(folder, booking);
 }
 

@@ -10,11 +10,11 @@
 #include "api/share/agent.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "ctl/limits_text.h"
 #include "ctl/notice.h"
 #include "ctl/process_tree.h"
-#include "ctl/region_file.h"
 #include "gpu/context_cost.h"
+#include "share/limits_text.h"
+#include "share/region_file.h"
 
 namespace hami::ctl {
 namespace {
@@ -27,12 +27,12 @@ constexpr size_t kMaxNamePrefix = 40;
 std::vector<int> HostPidsOf(const LiveShare& share, const std::vector<ProcessLink>& links) {
   if (share.liveness == Liveness::kHeldByHami) return Below(share.booking.pid, links);
   std::vector<int> pids;
-  const Result<RegionFile> region =
-      RegionFile::Open(base::JoinPath(share.folder, api::kRegionFile));
+  const Result<share::RegionFile> region =
+      share::RegionFile::Open(base::JoinPath(share.folder, api::kRegionFile));
   if (!region) return pids;
-  const Result<std::vector<SlotView>> slots = region->ReadSlots();
+  const Result<std::vector<share::SlotView>> slots = region->ReadSlots();
   if (!slots) return pids;
-  for (const SlotView& slot : *slots) {
+  for (const share::SlotView& slot : *slots) {
     if (slot.host_pid > 0) pids.push_back(slot.host_pid);
   }
   return pids;
@@ -103,11 +103,11 @@ class Booker {
     booking.cores_pct = options_.wish.cores_pct;
     booking.policy = options_.policy;
     booking.command = options_.command;
-    const std::string limits = WriteLimits({.device_uuid = device.uuid,
-                                            .memory_bytes = placement.memory_bytes,
-                                            .cores_pct = booking.cores_pct,
-                                            .policy = booking.policy,
-                                            .context_bytes = context_bytes});
+    const std::string limits = share::WriteLimits({.device_uuid = device.uuid,
+                                                   .memory_bytes = placement.memory_bytes,
+                                                   .cores_pct = booking.cores_pct,
+                                                   .policy = booking.policy,
+                                                   .context_bytes = context_bytes});
     ASSIGN_OR_RETURN(NewShare share, AddShare(state_, lock, booking, limits));
     slice.folder = std::move(share.folder);
     slice.hold = std::move(share.hold);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "ctl/temporary_folder.h"
+#include "base/temporary_folder.h"
 
 namespace hami::ctl {
 namespace {
@@ -23,7 +23,7 @@ class StateFolderTest : public ::testing::Test {
  protected:
   void SetUp() override { setenv("HAMI_STATE_DIR", (folder_ / "state").c_str(), 1); }
   void TearDown() override { unsetenv("HAMI_STATE_DIR"); }
-  TemporaryFolder folder_;
+  base::TemporaryFolder folder_;
 };
 
 TEST_F(StateFolderTest, SharesAreTheOwnersAlone) {

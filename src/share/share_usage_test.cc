@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/share_usage.h"
+#include "share/share_usage.h"
 
 #include <gtest/gtest.h>
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 constexpr uint64_t kGib = uint64_t{1} << 30;
@@ -125,4 +125,4 @@ TEST(ShareUsageTest, TheLargerChargeOfTheSameProcessCounts) {
 }
 
 }  // namespace
-}  // namespace hami::ctl
+}  // namespace hami::share

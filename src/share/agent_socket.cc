@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/agent_socket.h"
+#include "share/agent_socket.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 #include "api/share/agent.h"
 #include "base/file.h"
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 constexpr int kBacklog = 256;  // that many processes of a tenant may start at once
@@ -50,4 +50,4 @@ void AnswerTenants(const base::Fd& listener) {
   }
 }
 
-}  // namespace hami::ctl
+}  // namespace hami::share

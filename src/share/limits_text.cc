@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/limits_text.h"
+#include "share/limits_text.h"
 
 #include <fmt/format.h>
 
-namespace hami::ctl {
+namespace hami::share {
 
 std::string WriteLimits(const SliceLimits& slice) {
   std::string text = fmt::format(
@@ -19,4 +19,4 @@ std::string WriteLimits(const SliceLimits& slice) {
   return text + "end\n";
 }
 
-}  // namespace hami::ctl
+}  // namespace hami::share

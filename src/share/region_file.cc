@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/region_file.h"
+#include "share/region_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -16,7 +16,7 @@
 #include "region/mapping.h"
 #include "region/os.h"
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 using api::Region;
@@ -167,4 +167,4 @@ Status RegionFile::ReapDeadSlots() const {
   return {};
 }
 
-}  // namespace hami::ctl
+}  // namespace hami::share

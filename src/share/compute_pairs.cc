@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/compute_pairs.h"
+#include "share/compute_pairs.h"
 
 #include <algorithm>
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 // Longer than any driver's sampling period and the delay until a sample is seen.
@@ -56,4 +56,4 @@ ComputePairs::Pair ComputePairs::Take() {
   return taken;
 }
 
-}  // namespace hami::ctl
+}  // namespace hami::share

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/share_usage.h"
+#include "share/share_usage.h"
 
 #include <algorithm>
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 const SlotView* SlotOf(const std::vector<SlotView>& slots, int pid) {
@@ -78,4 +78,4 @@ ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vect
   return usage;
 }
 
-}  // namespace hami::ctl
+}  // namespace hami::share

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/compute_pairs.h"
+#include "share/compute_pairs.h"
 
 #include <gtest/gtest.h>
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 constexpr int64_t kMs = 1'000'000;
@@ -79,4 +79,4 @@ TEST(ComputePairsTest, LongAgoIsForgotten) {
 }
 
 }  // namespace
-}  // namespace hami::ctl
+}  // namespace hami::share

@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 
-namespace hami::ctl {
+namespace hami::share {
 
 // Listens on agent.sock in the share directory; any user may connect. Not blocking.
 Result<base::Fd> ListenForTenants(const std::string& share_folder);
@@ -18,4 +18,4 @@ Result<base::Fd> ListenForTenants(const std::string& share_folder);
 // Answers everybody who waits.
 void AnswerTenants(const base::Fd& listener);
 
-}  // namespace hami::ctl
+}  // namespace hami::share

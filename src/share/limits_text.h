@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-namespace hami::ctl {
+namespace hami::share {
 
 struct SliceLimits {
   std::string device_uuid;
@@ -20,4 +20,4 @@ struct SliceLimits {
 
 std::string WriteLimits(const SliceLimits& slice);
 
-}  // namespace hami::ctl
+}  // namespace hami::share

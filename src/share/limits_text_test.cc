@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/limits_text.h"
+#include "share/limits_text.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 
 #include "region/limits.h"
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 constexpr char kUuid[] = "GPU-f1c7d08c-ae21-13e7-0de0-9eb14ff71eaf";
@@ -47,4 +47,4 @@ TEST(LimitsTextTest, AnUnknownContextCostIsLeftOut) {
 }
 
 }  // namespace
-}  // namespace hami::ctl
+}  // namespace hami::share

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/share_agent.h"
+#include "share/share_agent.h"
 
-#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -10,14 +9,11 @@
 #include <optional>
 #include <vector>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "ctl/notice.h"
-#include "ctl/process_tree.h"
 #include "gpu/inventory.h"
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
@@ -111,8 +107,8 @@ void ShareAgent::Look() {
   }
   const Result<std::vector<SlotView>> slots_after = region_.ReadSlots();
   if (!slots_after) return;  // said at the next look
-  const ShareUsage usage = MeasureShare(sights, LargerCharges(*slots, *slots_after),
-                                        [this](int pid) { return IsBelow(spec_.tree_root, pid); });
+  const ShareUsage usage =
+      MeasureShare(sights, LargerCharges(*slots, *slots_after), spec_.is_member);
   // What is not seen this time is still there.
   if (sights.size() == sights_.size()) TellHidden(usage.hidden_bytes);
   for (const SlotFigure& figure : usage.slots) {
@@ -145,7 +141,7 @@ bool ShareAgent::IsAlone() const {
     const Result<std::vector<gpu::DeviceProcess>> processes =
         gpu::ListProcesses(*spec_.nvml, sight.handle);
     return processes && std::ranges::all_of(*processes, [this](const gpu::DeviceProcess& process) {
-             return IsBelow(spec_.tree_root, process.pid);
+             return spec_.is_member(process.pid);
            });
   }
   return false;
@@ -172,7 +168,7 @@ void ShareAgent::WatchCompute() {
   const int64_t wall_offset_ns = base::SystemClock().WallNs() - now_ns;  // of the samples' clock
   uint64_t others_ns = 0;
   for (const gpu::BusySpan& span : *spans) {
-    if (IsBelow(spec_.tree_root, span.pid)) {
+    if (spec_.is_member(span.pid)) {
       pairs_.NoteBusy(span.pid, static_cast<int64_t>(span.begin_us) * 1000 - wall_offset_ns,
                       static_cast<int64_t>(span.end_us) * 1000 - wall_offset_ns, span.busy_ns);
     } else {
@@ -213,16 +209,11 @@ void ShareAgent::LookAtCompute() {
 
 void ShareAgent::Report(const Escape& escape) {
   if (reported_.insert(escape.pid).second) {
-    Notice(fmt::format(
-        "pid {} ({}) goes round the limit: this slice holds {} of GPU {}, granted {}; {}{}",
-        escape.pid, CommandOf(escape.pid, 60), base::FormatBytesRounded(escape.driver_bytes),
-        escape.device_index, base::FormatBytesRounded(escape.limit_bytes),
-        escape.has_slot ? "its own figure is too low" : "it does not use the library",
-        spec_.on_escape == OnEscape::kKill ? "; it is killed" : ""));
+    spec_.report(escape);
     const std::lock_guard lock(mutex_);
     ++figures_.escapes;
   }
   if (spec_.on_escape == OnEscape::kKill) kill(escape.pid, SIGKILL);
 }
 
-}  // namespace hami::ctl
+}  // namespace hami::share

@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/file.h"
 
-namespace hami::ctl {
+namespace hami::base {
 
 class TemporaryFolder {
  public:
@@ -34,4 +34,4 @@ class TemporaryFolder {
   std::string path_;
 };
 
-}  // namespace hami::ctl
+}  // namespace hami::base

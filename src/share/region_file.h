@@ -19,7 +19,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 
-namespace hami::ctl {
+namespace hami::share {
 
 struct SlotView {
   int slot = 0;
@@ -64,4 +64,4 @@ class RegionFile {
   base::Fd file_;
 };
 
-}  // namespace hami::ctl
+}  // namespace hami::share

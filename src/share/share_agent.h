@@ -10,10 +10,9 @@
 
 #pragma once
 
-#include <sys/types.h>
-
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,24 +22,32 @@
 #include <vector>
 
 #include "base/result.h"
-#include "ctl/compute_pairs.h"
-#include "ctl/region_file.h"
-#include "ctl/share_usage.h"
 #include "gpu/cost_scale.h"
 #include "gpu/nvml.h"
 #include "gpu/process_usage.h"
+#include "share/compute_pairs.h"
+#include "share/region_file.h"
+#include "share/share_usage.h"
 
-namespace hami::ctl {
+namespace hami::share {
 
 enum class OnEscape : uint8_t { kReport, kKill };
+
+// Whether a process, by its PID as the host knows it, belongs to the share. Called on the agent's
+// thread.
+using IsMember = std::function<bool(int pid)>;
+
+// Told once for each process that goes round the limit, on the agent's thread.
+using ReportEscape = std::function<void(const Escape& escape)>;
 
 struct ShareAgentSpec {
   const gpu::Nvml* nvml = nullptr;
   std::string region_path;
   std::string device_uuid;
   uint64_t limit_bytes = 0;
-  pid_t tree_root = 0;  // the share's processes are below it
+  IsMember is_member;
   OnEscape on_escape = OnEscape::kReport;
+  ReportEscape report;
 };
 
 struct ShareFigures {
@@ -97,4 +104,4 @@ class ShareAgent {
   std::thread thread_;
 };
 
-}  // namespace hami::ctl
+}  // namespace hami::share

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "ctl/region_file.h"
+#include "share/region_file.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -8,12 +8,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ctl/temporary_folder.h"
+#include "base/temporary_folder.h"
 #include "region/ledger.h"
 #include "region/mapping.h"
 #include "region/slots.h"
 
-namespace hami::ctl {
+namespace hami::share {
 namespace {
 
 constexpr uint64_t kGib = uint64_t{1} << 30;
@@ -49,7 +49,7 @@ class RegionFileTest : public ::testing::Test {
     ASSERT_TRUE(file);
     file_.emplace(std::move(*file));
   }
-  TemporaryFolder folder_;
+  base::TemporaryFolder folder_;
   const std::string path_ = folder_ / "region";
   std::optional<RegionFile> file_;
 };
@@ -126,4 +126,4 @@ TEST(RegionFileOpenTest, NoFileIsNotFound) {
 }
 
 }  // namespace
-}  // namespace hami::ctl
+}  // namespace hami::share

@@ -13,7 +13,7 @@
 #include <deque>
 #include <map>
 
-namespace hami::ctl {
+namespace hami::share {
 
 class ComputePairs {
  public:
@@ -49,4 +49,4 @@ class ComputePairs {
   Pair sum_;
 };
 
-}  // namespace hami::ctl
+}  // namespace hami::share

@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
-#include "ctl/region_file.h"
 #include "gpu/inventory.h"
+#include "share/region_file.h"
 
-namespace hami::ctl {
+namespace hami::share {
 
 // How far the driver's figure may be above the limit before it is called an escape: what we publish
 // as the error of our accounting.
@@ -74,4 +74,4 @@ uint64_t HiddenInBoth(const std::map<int, uint64_t>& before, const std::map<int,
 ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vector<SlotView>& slots,
                         const std::function<bool(int pid)>& is_in_tree);
 
-}  // namespace hami::ctl
+}  // namespace hami::share
