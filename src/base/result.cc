@@ -82,7 +82,9 @@ Error Error::Wrap(std::string_view context) && {
   std::string wrapped(context);
   wrapped += ": ";
   wrapped += message;
-  return {code, std::move(wrapped), where};
+  Error error(code, std::move(wrapped), where);
+  error.reason = std::move(reason);
+  return error;
 }
 
 Error ErrnoError(int error_number, std::string_view what, std::source_location where) {

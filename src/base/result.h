@@ -53,12 +53,15 @@ struct [[nodiscard]] Error {
         std::source_location error_where = std::source_location::current())
       : code(error_code), message(std::move(error_message)), where(error_where) {}
 
-  // "<context>: <message>", same code and origin.
+  // "<context>: <message>", same code, reason and origin.
   Error Wrap(std::string_view context) &&;
 
   Code code;
   std::string message;
   std::source_location where;
+  // A peer's own word for it, finer than the code, for programs to act on: Kubernetes'
+  // Status.reason ("AlreadyExists"). Empty where there is none.
+  std::string reason = {};
 };
 
 // An Error from errno: "<what>: <meaning of the number>". A full disk is kInternal, not
