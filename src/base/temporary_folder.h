@@ -16,7 +16,7 @@ namespace hami::base {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    char path[] = "/tmp/hami-ctl-XXXXXX";
+    char path[] = "/tmp/hami-test-XXXXXX";
     CHECK(mkdtemp(path) != nullptr);
     path_ = path;
   }

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <iterator>
 #include <map>
 
 namespace hami::gpu {
@@ -73,6 +75,21 @@ Status ReadMemory(const Nvml& nvml, nvmlDevice_t handle, Device* device) {
   return {};
 }
 
+// NVML's nvmlBrandType_t, as NVIDIA's Kubernetes components print it (go-nvlib).
+std::string BrandName(const Nvml& nvml, nvmlDevice_t handle) {
+  nvmlBrandType_t brand = {};
+  if (nvml->nvmlDeviceGetBrand == nullptr ||
+      nvml->nvmlDeviceGetBrand(handle, &brand) != NVML_SUCCESS) {
+    return "Unknown";
+  }
+  static constexpr const char* kNames[] = {
+      "Unknown",   "Quadro",      "Tesla",     "NVS",        "Grid",      "GeForce",
+      "Titan",     "NvidiaVApps", "NvidiaVPC", "NvidiaVCS",  "NvidiaVWS", "NvidiaCloudGaming",
+      "QuadroRTX", "NvidiaRTX",   "Nvidia",    "GeForceRTX", "TitanRTX"};
+  const auto number = static_cast<size_t>(brand);
+  return number < std::size(kNames) ? kNames[number] : kNames[0];
+}
+
 Result<Device> ReadDevice(const Nvml& nvml, unsigned index) {
   Device device;
   device.index = static_cast<int>(index);
@@ -95,6 +112,7 @@ Result<Device> ReadDevice(const Nvml& nvml, unsigned index) {
       nvml->nvmlDeviceGetPciInfo_v3(handle, &pci) == NVML_SUCCESS) {
     device.pci_bus_id = pci.busId;
   }
+  device.brand = BrandName(nvml, handle);
   if (nvml->nvmlDeviceGetCudaComputeCapability != nullptr &&
       nvml->nvmlDeviceGetCudaComputeCapability(handle, &device.compute_major,
                                                &device.compute_minor) != NVML_SUCCESS) {
@@ -108,6 +126,36 @@ Result<Device> ReadDevice(const Nvml& nvml, unsigned index) {
 }
 
 }  // namespace
+
+std::string ArchitectureName(int compute_major, int compute_minor) {
+  switch (compute_major) {
+    case 3:
+      return "Kepler";
+    case 5:
+      return "Maxwell";
+    case 6:
+      return "Pascal";
+    case 7:
+      return compute_minor < 5 ? "Volta" : "Turing";
+    case 8:
+      return compute_minor < 9 ? "Ampere" : "Ada Lovelace";
+    case 9:
+      return "Hopper";
+    case 10:
+    case 12:
+      return "Blackwell";
+    default:
+      return "Unknown";
+  }
+}
+
+std::string KernelBusId(const std::string& nvml_bus_id) {
+  std::string id = nvml_bus_id;
+  for (char& c : id) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  // The domain has eight digits in NVML and four in the kernel, unless it needs more.
+  if (id.size() > 12 && id.starts_with("0000") && id.find(':') == 8) id.erase(0, 4);
+  return id;
+}
 
 Result<std::vector<DeviceProcess>> ListProcesses(const Nvml& nvml, nvmlDevice_t device) {
   std::map<int, std::optional<uint64_t>> processes;

@@ -26,6 +26,7 @@ struct Device {
   std::string name;
   int minor = -1;  // /dev/nvidia<minor>; -1: not known
   std::string pci_bus_id;
+  std::string brand;  // "Nvidia", "Tesla", ...; "Unknown" where the driver does not tell
   int compute_major = 0;
   int compute_minor = 0;
   uint64_t memory_bytes = 0;           // all of it
@@ -45,6 +46,13 @@ struct Inventory {
 
 // kUnavailable if the driver has no device at all.
 Result<Inventory> ReadInventory(const Nvml& nvml);
+
+// The chip's architecture by its compute capability ("Ampere" for 8.6), as NVIDIA's own Kubernetes
+// components name it; "Unknown" for one that is newer than this program.
+std::string ArchitectureName(int compute_major, int compute_minor);
+
+// "0000:65:01.0" of NVML's "00000000:65:01.0": as the kernel writes it.
+std::string KernelBusId(const std::string& nvml_bus_id);
 
 // The device with this index ("0") or UUID (whole, or the beginning of exactly one).
 Result<const Device*> FindDevice(const Inventory& inventory, const std::string& index_or_uuid);

@@ -41,6 +41,7 @@ struct DriverLocation {
   X(nvmlSystemGetCudaDriverVersion_v2)          \
   X(nvmlDeviceGetPciInfo_v3)                    \
   X(nvmlDeviceGetMinorNumber)                   \
+  X(nvmlDeviceGetBrand)                         \
   X(nvmlDeviceGetCudaComputeCapability)         \
   X(nvmlDeviceGetMemoryInfo_v2)                 \
   X(nvmlDeviceGetUtilizationRates)              \

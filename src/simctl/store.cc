@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "simctl/libraries.h"
 #include "simctl/machine_state.h"
+#include "simctl/pci_tree.h"
 
 namespace hami::simctl {
 namespace {
@@ -52,6 +53,7 @@ Status Fill(const std::string& folder, const std::string& name, const simgpu::Pr
   const std::string text = "# Written by `hami sim create`; the simulation has already read it.\n" +
                            simgpu::WriteProfile(profile);
   RETURN_IF_ERROR(base::WriteFileAtomically(folder + "/sim.yaml", text, 0644));
+  RETURN_IF_ERROR(WritePciTree(folder + "/sys", profile, name));
   return CreateMachineState(profile, name, folder + "/state");
 }
 

@@ -3,6 +3,7 @@
 // The simulations of this machine: a folder each, <root>/<NAME>/, with
 //   state                                   the shared state file
 //   sim.yaml                                the effective profile
+//   sys                                     where the devices hang in the PCIe tree, like sysfs
 //   lib/libcuda.so.1, libcuda.so, lib/libnvidia-ml.so.1, libnvidia-ml.so, bin/nvidia-smi   links
 // The root is $HAMI_STATE_DIR/sim, else /run/hami/sim for root, else $XDG_RUNTIME_DIR/hami/sim,
 // else /tmp/hami-<uid>/sim.

@@ -27,14 +27,16 @@ void CopyName(const char (&from)[kFromBytes], char (&to)[kBytes]) {
 nvmlBrandType_t BrandOf(const char* brand) {
   struct Brand {
     const char* name;
-    int value;
+    nvmlBrandType_t value;
   };
-  static constexpr Brand kBrands[] = {{"Quadro", 1}, {"Tesla", 2},       {"GeForce", 5},
-                                      {"Titan", 6},  {"Nvidia RTX", 12}, {"Nvidia", 13}};
+  static constexpr Brand kBrands[] = {
+      {"Quadro", NVML_BRAND_QUADRO},         {"Tesla", NVML_BRAND_TESLA},
+      {"GeForce", NVML_BRAND_GEFORCE},       {"Titan", NVML_BRAND_TITAN},
+      {"Nvidia RTX", NVML_BRAND_NVIDIA_RTX}, {"Nvidia", NVML_BRAND_NVIDIA}};
   for (const Brand& known : kBrands) {
-    if (strcmp(known.name, brand) == 0) return static_cast<nvmlBrandType_t>(known.value);
+    if (strcmp(known.name, brand) == 0) return known.value;
   }
-  return static_cast<nvmlBrandType_t>(0);
+  return NVML_BRAND_UNKNOWN;
 }
 
 // NVML manual, nvmlDeviceArchitecture_t: Kepler 2 ... Ampere 7, Ada 8, Hopper 9, Blackwell 10.

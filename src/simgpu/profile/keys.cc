@@ -75,6 +75,7 @@ constexpr std::array kDeviceKeys = {
     Key<D>{"temperature.shutdown", Kind::kCelsius, false, 0, 150, &D::temperature_shutdown_c},
 
     Key<D>{"pci.address", Kind::kPciAddress, false, 0, 0, &D::pci_address},
+    Key<D>{"pci.root", Kind::kText, false, 0, 20, &D::pci_root},
     Key<D>{"pci.device_id", Kind::kHex, false, 0, UINT32_MAX, &D::pci_device_id},
     Key<D>{"pci.subsystem_id", Kind::kHex, false, 0, UINT32_MAX, &D::pci_subsystem_id},
     Key<D>{"pci.generation", Kind::kCount, false, 1, 6, &D::pcie_generation},

@@ -67,6 +67,7 @@ struct DeviceProfile {
   uint64_t temperature_shutdown_c = 0;
 
   std::string pci_address;  // of the first, "0000:65:01.0"; the others follow on the next buses
+  std::string pci_root;     // "pci0000:64" as in sysfs; empty: the machine does not tell
   uint64_t pci_device_id = 0;
   uint64_t pci_subsystem_id = 0;
   uint64_t pcie_generation = 0;
