@@ -84,20 +84,22 @@ _setup_headers() {
   fi
 }
 
-# The group comes from the verb that needs it: build or test.
+# The group comes from the verb that needs it: build, test or cluster.
 setup_group() {
   local _setup_current=()
   mkdir -p .cache
   # Two calls at once take turns.
   exec {_setup_lock}>.cache/setup.lock
   flock "$_setup_lock"
-  if [ "$1" = build ]; then
-    _setup_packages build
-  else
-    _setup_packages build test
-    _setup_venv
-    _setup_headers
-  fi
+  case $1 in
+    build) _setup_packages build ;;
+    cluster) _setup_packages build cluster ;;
+    *)
+      _setup_packages build test
+      _setup_venv
+      _setup_headers
+      ;;
+  esac
   exec {_setup_lock}>&-
   if ((${#_setup_current[@]})); then
     printf 'setup: current already:'

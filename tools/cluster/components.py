@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs of a cluster: how each is called and configured.
+
+Order matters: what stands later needs what stands before. Configuration files are JSON, which every
+one of them reads as YAML.
+"""
+
+import dataclasses
+import json
+
+import go_modules
+import network
+import node_runtime
+from cluster_folder import ClusterFolder, Settings
+
+ETCD_ADDRESS = "http://127.0.0.1:2379"
+# Far above what tests need: nothing here is to be slowed down by a client's own limit.
+CLIENT_QPS = 500
+CLIENT_BURST = 1000
+# What sharing of devices needs, where it is not on by itself.
+GATES_BY_VERSION = {
+    "1.34": {"DRAConsumableCapacity": True, "DRAPartitionableDevices": True},
+    "1.35": {"DRAConsumableCapacity": True, "DRAPartitionableDevices": True},
+    "1.36": {},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Component:
+  name: str
+  command: list[str]
+
+
+def feature_gates(settings: Settings) -> dict[str, bool]:
+  return {**GATES_BY_VERSION[settings.version], **settings.feature_gates}
+
+
+def search_path() -> str:
+  """PATH inside: our own binaries first, then the host's."""
+  own = [item.binaries for item in (go_modules.CONTAINERD, go_modules.ETCD,
+                                    go_modules.KUBERNETES_VERSIONS[go_modules.NEWEST])]
+  return ":".join([*map(str, own), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+
+
+def environment() -> dict[str, str]:
+  return {"PATH": search_path(), "HOME": "/root", "LANG": "C.UTF-8"}
+
+
+def kubectl() -> str:
+  return str(go_modules.KUBERNETES_VERSIONS[go_modules.NEWEST].binaries / "kubectl")
+
+
+def _write(folder: ClusterFolder, name: str, value: dict) -> str:
+  path = folder / "conf" / f"{name}.json"
+  path.write_text(json.dumps(value, indent=1) + "\n")
+  return str(path)
+
+
+def _client(folder: ClusterFolder, name: str) -> dict:
+  return {"kubeconfig": str(folder / "pki" / f"{name}.conf"), "qps": CLIENT_QPS,
+          "burst": CLIENT_BURST}
+
+
+def _scheduler_config(folder: ClusterFolder) -> dict:
+  return {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration",
+          "leaderElection": {"leaderElect": False},
+          "clientConnection": _client(folder, "kube-scheduler")}
+
+
+def _proxy_config(folder: ClusterFolder, settings: Settings) -> dict:
+  # Zeros: limits of connection tracking belong to the host.
+  return {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
+          "mode": "iptables", "clusterCIDR": network.CLUSTER_NETWORK,
+          "hostnameOverride": settings.node,
+          "clientConnection": _client(folder, "kube-proxy"),
+          "iptables": {"minSyncPeriod": "0s"},
+          "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s",
+                        "tcpCloseWaitTimeout": "0s"}}
+
+
+def _kubelet_config(folder: ClusterFolder, settings: Settings) -> dict:
+  """Evicts nothing and deletes no image: the disk is the host's, and how full it is says nothing
+  about the cluster."""
+  pki = folder / "pki"
+  return {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+          "containerRuntimeEndpoint": f"unix://{node_runtime.SOCKET}",
+          "cgroupDriver": "cgroupfs", "failCgroupV1": False, "failSwapOn": False,
+          "clusterDomain": "cluster.local", "readOnlyPort": 0, "maxPods": 200,
+          "authentication": {"anonymous": {"enabled": False},
+                             "x509": {"clientCAFile": str(pki / "ca.crt")}},
+          "tlsCertFile": str(pki / "kubelet-server.crt"),
+          "tlsPrivateKeyFile": str(pki / "kubelet-server.key"),
+          "evictionHard": {"memory.available": "0%", "nodefs.available": "0%",
+                           "nodefs.inodesFree": "0%", "imagefs.available": "0%",
+                           "imagefs.inodesFree": "0%"},
+          "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,
+          "kubeAPIQPS": CLIENT_QPS, "kubeAPIBurst": CLIENT_BURST,
+          "featureGates": feature_gates(settings)}
+
+
+def make(folder: ClusterFolder, settings: Settings) -> list[Component]:
+  """Writes the configuration files and returns all programs, first things first."""
+  (folder / "conf").mkdir(exist_ok=True)
+  node_runtime.write_config(folder, settings)
+  binaries = go_modules.KUBERNETES_VERSIONS[settings.version].binaries
+  newest = go_modules.KUBERNETES_VERSIONS[go_modules.NEWEST].binaries
+  pki = folder / "pki"
+  gates = ",".join(f"{name}={str(on).lower()}" for name, on in feature_gates(settings).items())
+  gate_flags = [f"--feature-gates={gates}"] if gates else []
+  limits = [f"--kube-api-qps={CLIENT_QPS}", f"--kube-api-burst={CLIENT_BURST}"]
+  return [
+      Component("etcd", [
+          str(go_modules.ETCD.binaries / "etcd"), "--name=node", "--data-dir=/var/lib/etcd",
+          f"--listen-client-urls={ETCD_ADDRESS}", f"--advertise-client-urls={ETCD_ADDRESS}",
+          "--listen-peer-urls=http://127.0.0.1:2380",
+          "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+          "--initial-cluster=node=http://127.0.0.1:2380",
+          # What a crash of the machine would lose is of no worth.
+          "--unsafe-no-fsync", "--log-level=warn"]),
+      Component("containerd", [
+          str(go_modules.CONTAINERD.binaries / "containerd"),
+          f"--config={folder / 'conf' / 'containerd.toml'}"]),
+      Component("kube-apiserver", [
+          str(binaries / "kube-apiserver"), f"--etcd-servers={ETCD_ADDRESS}",
+          "--bind-address=0.0.0.0", f"--secure-port={network.API_PORT}",
+          # A loopback address would be refused as the end of the Service `kubernetes`.
+          f"--advertise-address={network.NODE_ADDRESS}",
+          f"--service-cluster-ip-range={network.SERVICE_NETWORK}",
+          f"--tls-cert-file={pki / 'apiserver.crt'}",
+          f"--tls-private-key-file={pki / 'apiserver.key'}",
+          f"--client-ca-file={pki / 'ca.crt'}",
+          "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+          f"--service-account-signing-key-file={pki / 'service-accounts.key'}",
+          f"--service-account-key-file={pki / 'service-accounts.pub'}",
+          f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+          f"--kubelet-client-certificate={pki / 'apiserver-kubelet.crt'}",
+          f"--kubelet-client-key={pki / 'apiserver-kubelet.key'}",
+          "--kubelet-preferred-address-types=InternalIP",
+          "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+          "--allow-privileged", *gate_flags]),
+      Component("kube-controller-manager", [
+          str(binaries / "kube-controller-manager"),
+          f"--kubeconfig={pki / 'kube-controller-manager.conf'}", "--leader-elect=false",
+          "--use-service-account-credentials", f"--root-ca-file={pki / 'ca.crt'}",
+          f"--service-account-private-key-file={pki / 'service-accounts.key'}",
+          f"--cluster-cidr={network.CLUSTER_NETWORK}", *limits, *gate_flags]),
+      Component("kube-scheduler", [
+          str(binaries / "kube-scheduler"),
+          f"--config={_write(folder, 'kube-scheduler', _scheduler_config(folder))}",
+          *gate_flags]),
+      Component("kube-proxy", [
+          str(newest / "kube-proxy"),
+          f"--config={_write(folder, 'kube-proxy', _proxy_config(folder, settings))}"]),
+      Component("kubelet", [
+          str(binaries / "kubelet"), f"--kubeconfig={pki / 'kubelet.conf'}",
+          f"--config={_write(folder, 'kubelet', _kubelet_config(folder, settings))}",
+          f"--hostname-override={settings.node}", f"--node-ip={network.NODE_ADDRESS}",
+          "--root-dir=/var/lib/kubelet"]),
+  ]

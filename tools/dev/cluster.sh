@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# cluster: a real Kubernetes of one node here, in namespaces of its own, with simulated GPUs
+#
+# Usage: ./dev cluster up       [--version V] [--name NAME] [--gpu PROFILE[:N]] [--node NODE]
+#                               [--without-cdi] [--feature-gate NAME=BOOL]...
+#        ./dev cluster down     [--version V] [--name NAME] [--all]
+#        ./dev cluster status   [--name NAME]
+#        ./dev cluster kubectl  [--name NAME] ARGUMENT...
+#        ./dev cluster exec     [--name NAME] [-- COMMAND...]
+#        ./dev cluster logs     [--name NAME] [-f] [COMPONENT]
+#        ./dev cluster restart  [--name NAME] COMPONENT
+#        ./dev cluster build    [--version V]
+#
+#   --version V     1.36 (default), 1.35 or 1.34
+#   --name NAME     default: the version. Clusters of several names stand side by side
+#   --gpu P:N       N simulated GPUs of a profile (build/bin/hami sim profiles), behind a driver
+#                   root at /run/nvidia/driver; default a10-550:1; none for a node without
+#   --node NODE     the node's name, default ecs-a10-sh
+#   --without-cdi   containerd ignores CDI, as old nodes do
+#   --feature-gate  for API server, controller manager, scheduler and kubelet; 1.34 and 1.35 have
+#                   DRAConsumableCapacity and DRAPartitionableDevices on already
+#
+# `up` builds what is missing (the first time 7 minutes on 2 cores, 4 more for each older version),
+# then takes seconds. It imports the images that ./dev image made. `exec` runs a program of this
+# machine on the node: it sees the cluster's network, processes, /run, /var/lib and /etc, and has
+# KUBECONFIG set; without a command it is a shell. Nothing else reaches the API server. An option
+# --help of a program stands behind `--`. `down` leaves nothing behind, whatever state it finds.
+#
+# Needs root. State: /var/lib/hami-cluster/NAME. How it works: tools/cluster/README.md.
+
+_build_cluster_programs() {  # _build_cluster_programs ARGUMENT...: what a cluster so called needs
+  local name names
+  names=$("$HAMI_PYTHON" tools/cluster/cluster.py needs "$@") || return
+  for name in $names; do
+    if [ -n "$("$HAMI_PYTHON" tools/cluster/build_go.py --missing "$name")" ]; then
+      run_step "cluster-build-$name" "build $name" \
+        nice "$HAMI_PYTHON" tools/cluster/build_go.py --jobs "$(job_count)" "$name"
+    fi
+  done
+}
+
+verb_cluster() {
+  case ${1:-} in
+    up | build)
+      ((EUID == 0)) || die "cluster: needs root: it makes namespaces, mounts and cgroups"
+      setup_group cluster
+      _build_cluster_programs "${@:2}"
+      [ "$1" = build ] && return
+      # Where there is no GPU, nothing of ours is needed.
+      [[ " $* " == *" --gpu none "* || " $* " == *" --gpu=none "* ]] || build_preset dev product
+      ;;
+    down | status | kubectl | exec | logs | restart) ;;
+    *) die "cluster: wants up, down, status, kubectl, exec, logs, restart or build" 2 ;;
+  esac
+  # What is run inside starts where the caller stands.
+  local root=$PWD
+  cd "$HAMI_CALLER_DIR" || return
+  exec "$HAMI_PYTHON" "$root/tools/cluster/cluster.py" "$@"
+}
