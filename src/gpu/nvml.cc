@@ -5,26 +5,30 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <link.h>
+#include <stdlib.h>
 
 #include <array>
 
 #include "api/nvml/simulation.h"
 #include "base/file.h"
+#include "gpu/driver_files.h"
 
 namespace hami::gpu {
 namespace {
 
 constexpr std::string_view kLibrary = "libnvidia-ml.so.1";
 
-// Where distributions and the container toolkit put the driver's libraries.
-constexpr std::array<std::string_view, 7> kLibraryFolders = {
+// Where distributions and the container toolkit put the driver's libraries, and a simulation its
+// own.
+constexpr std::array<std::string_view, 8> kLibraryFolders = {
     "usr/lib/x86_64-linux-gnu",
     "usr/lib/aarch64-linux-gnu",
     "usr/lib64",
     "usr/lib",
     "usr/local/nvidia/lib64",
     "run/nvidia/driver/usr/lib/x86_64-linux-gnu",
-    "home/kubernetes/bin/nvidia/lib64"};
+    "home/kubernetes/bin/nvidia/lib64",
+    "run/hami-sim/lib"};
 
 Error InitFailure(const NvmlFunctions& functions, nvmlReturn_t result, const std::string& path) {
   const std::string words = functions.nvmlErrorString(result);
@@ -50,6 +54,13 @@ Error InitFailure(const NvmlFunctions& functions, nvmlReturn_t result, const std
   }
 }
 
+// A simulated driver that is installed in a root finds its state there, not below ours.
+void PointToSimulation(const DriverLocation& location) {
+  if (!location.library_folder.empty()) return;
+  const std::string folder = FindSimulation(location.root);
+  if (!folder.empty()) setenv(kSimulationVariable, folder.c_str(), /*overwrite=*/0);
+}
+
 }  // namespace
 
 std::vector<std::string> LibraryCandidates(const DriverLocation& location, std::string_view name) {
@@ -65,6 +76,7 @@ std::vector<std::string> LibraryCandidates(const DriverLocation& location, std::
 Result<std::unique_ptr<Nvml>> Nvml::Load(const DriverLocation& location) {
   std::unique_ptr<Nvml> nvml(new Nvml);
   std::string reason;
+  PointToSimulation(location);
   for (const std::string& candidate : LibraryCandidates(location, kLibrary)) {
     nvml->handle_ = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (nvml->handle_ != nullptr) break;

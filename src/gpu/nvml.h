@@ -65,6 +65,10 @@ struct NvmlFunctions {
 
 class Nvml {
  public:
+  // If somebody has installed the simulated driver in the root (run/hami-sim/state), HAMI_SIM is
+  // set in this process' environment unless it is set already, because that is how its library
+  // finds its state. Nothing real is replaced by it; callers say what simulation() says. Not while
+  // another thread reads or writes the environment.
   // kUnavailable: no library, or no driver behind it. kPermissionDenied: the device files are not
   // accessible. kFailedPrecondition: library and kernel module do not match.
   static Result<std::unique_ptr<Nvml>> Load(const DriverLocation& location);
