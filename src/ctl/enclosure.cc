@@ -17,7 +17,7 @@
 #include "api/share/agent.h"
 #include "base/fd.h"
 #include "base/file.h"
-#include "ctl/preload_library.h"
+#include "share/product_files.h"
 
 namespace hami::ctl {
 namespace {
@@ -112,10 +112,11 @@ Status WriteUpperFile(const std::string& path, std::string_view content, mode_t 
 
 // What /etc gets on top, under `upper`.
 Status FillUpper(const EnclosureSpec& spec, const std::string& upper) {
-  const std::string library_path = base::JoinPath(kLibraryFolder, kPreloadLibrary);
+  const std::string library_path = base::JoinPath(kLibraryFolder, share::kPreloadLibrary);
   RETURN_IF_ERROR(base::MakeFolders(upper + "/hami/lib", 0755));
   RETURN_IF_ERROR(base::MakeFolders(upper + "/hami/shares/" + spec.share_name, 0755));
-  RETURN_IF_ERROR(WriteUpperFile(upper + "/hami/lib/" + kPreloadLibrary, spec.library, 0555));
+  RETURN_IF_ERROR(
+      WriteUpperFile(upper + "/hami/lib/" + share::kPreloadLibrary, spec.library, 0555));
   std::string host_text;
   if (base::Exists(kPreloadFile)) {
     ASSIGN_OR_RETURN(host_text, base::ReadFile(kPreloadFile, kMaxPreloadBytes));

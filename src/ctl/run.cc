@@ -25,7 +25,6 @@
 #include "ctl/driver_choice.h"
 #include "ctl/loader_cache.h"
 #include "ctl/notice.h"
-#include "ctl/preload_library.h"
 #include "ctl/process_tree.h"
 #include "ctl/run_options.h"
 #include "ctl/run_record.h"
@@ -34,6 +33,7 @@
 #include "ctl/state_folder.h"
 #include "ctl/supervisor.h"
 #include "share/agent_socket.h"
+#include "share/product_files.h"
 #include "share/region_file.h"
 #include "share/share_agent.h"
 
@@ -53,7 +53,7 @@ struct Plan {
   Variables variables;
   std::string program;
   StateFolder state;
-  PreloadLibrary library;
+  share::ProductFile library;
   base::Fd record;  // --json
 };
 
@@ -168,7 +168,9 @@ class Run {
     if (refusal.code != Code::kPermissionDenied && refusal.code != Code::kUnimplemented) {
       return Fail(Code::kInternal, fmt::format("the slice cannot be mounted: {}", refusal.text));
     }
-    ASSIGN_OR_RETURN(const std::string library, KeepPreloadLibrary(plan_.state, plan_.library));
+    ASSIGN_OR_RETURN(const std::string folder,
+                     share::KeepProductFiles(plan_.state.libraries(), {plan_.library}));
+    const std::string library = base::JoinPath(folder, share::kPreloadLibrary);
     RETURN_IF_ERROR(MarkDegraded(&slice_));
     Notice(
         fmt::format("degraded: this system allows no mount namespace here ({}); the limits are "
@@ -271,7 +273,7 @@ Result<Plan> MakePlan(RunOptions options, const std::vector<std::string>& argume
     return Fail(std::move(program).error());
   }
   ASSIGN_OR_RETURN(StateFolder state, StateFolder::Open());
-  ASSIGN_OR_RETURN(PreloadLibrary library, FindPreloadLibrary());
+  ASSIGN_OR_RETURN(share::ProductFile library, share::FindProductFile(share::kPreloadLibrary));
   return Plan{.options = std::move(options),
               .driver = std::move(driver),
               .variables = std::move(variables),

@@ -7,7 +7,7 @@
 //   lock            held while bookings are read and changed
 //   shares/NAME/    one grant: booking, limits, region, agent.sock (share_store.h)
 //   context_cost/   what a CUDA context costs, by driver and device (gpu/context_cost.h)
-//   lib/ID/         the library, where no namespace can hold it (preload_library.h)
+//   lib/ID/         the library, where no namespace can hold it (share/product_files.h)
 //   stage/          an empty folder to mount on (enclosure.h)
 //   sim/            simulated GPUs (`hami sim`)
 
