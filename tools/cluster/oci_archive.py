@@ -5,6 +5,7 @@ The same content always gives the same bytes: names are sorted, times are zero, 
 """
 
 import dataclasses
+import filecmp
 import gzip
 import hashlib
 import io
@@ -81,8 +82,8 @@ class Image:
             "config": {name: value for name, value in config.items() if value},
             "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}}
 
-  def write(self, path: pathlib.Path) -> None:
-    """Under a temporary name first: a file with the name is whole."""
+  def write(self, path: pathlib.Path) -> bool:
+    """Under a temporary name first: a file with the name is whole. Whether it has changed."""
     layer = self.layer()
     packed = gzip.compress(layer, compresslevel=1, mtime=0)
     config = to_json(self.configuration(layer))
@@ -104,7 +105,9 @@ class Image:
         header = tarfile.TarInfo(name)
         header.size = len(files[name])
         archive.addfile(header, io.BytesIO(files[name]))
+    changed = not path.exists() or not filecmp.cmp(fresh, path, shallow=False)
     fresh.rename(path)
+    return changed
 
 
 def digest(blob: bytes) -> str:
