@@ -251,8 +251,12 @@ Status HttpTransfer::Prepare(const std::string& user_agent) {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_text);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, user_agent.c_str());
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  // Without TLS nothing says early that a connection cannot be shared, and requests would wait for
+  // each other.
+  const bool may_share = url.starts_with("https:");
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                   static_cast<long>(may_share ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout_ms));
@@ -288,11 +292,19 @@ HttpResult HttpTransfer::Finish(int code) {
   curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
   result.maybe_executed = sent > 0 && !NeverConnected(curl_code);
   const char* text = error_text[0] != 0 ? error_text : curl_easy_strerror(curl_code);
+  Code meaning = CodeOf(curl_code);
+  // An authority of the right name and another key fails deep in OpenSSL, in words of its own.
+  long verified = 0;
+  curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verified);
+  if (curl_code == CURLE_SSL_CONNECT_ERROR && verified != 0) {
+    meaning = Code::kFailedPrecondition;
+    text = "the server's certificate is not signed by the authority that is trusted";
+  }
   result.transport =
       body_too_large
           ? Fail(Code::kResourceExhausted,
                  fmt::format("the answer has more than {} bytes", request.max_body_bytes))
-          : Fail(CodeOf(curl_code), fmt::format("{}", text));
+          : Fail(meaning, text);
   return result;
 }
 

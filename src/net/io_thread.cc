@@ -3,6 +3,7 @@
 #include "net/io_thread.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -123,6 +124,10 @@ class IoThread::Loop {
   }
 
   void Run() {
+    // Signals are for the program's own threads; a peer that has gone is an error, not SIGPIPE.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
     thread_id_ = std::this_thread::get_id();
     while (RunTasks()) {
       const int timeout_ms = RunTimers();

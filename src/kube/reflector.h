@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keeps a consumer up to date about all objects of a kind: Reflector<T> lists and watches, turns
+// each object into a T (a small struct of what the consumer wants), and calls its Watcher<T>.
+//
+//   struct NodeFacts { kube::ObjectKey key; std::string uid; ... };
+//   Result<NodeFacts> DecodeNode(json::Value object);
+//
+//   kube::Store<NodeFacts> store;
+//   kube::Reflector<NodeFacts> nodes(client, {.type = kube::kNodes}, DecodeNode, &store);
+//   RETURN_IF_ERROR(nodes.WaitForSync(10'000));
+//
+// Calls of one watcher arrive in the order of the server's versions and never concurrently: on the
+// client's I/O thread, where they must not block, or wherever `executor` runs what it is given.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "json/value.h"
+#include "kube/client.h"
+#include "kube/list_watch.h"
+#include "kube/object.h"
+#include "kube/request.h"
+
+namespace hami::kube {
+
+template <typename T>
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  // After each full list: these are all.
+  virtual void OnReplace(std::vector<std::shared_ptr<const T>> all) = 0;
+  virtual void OnUpsert(std::shared_ptr<const T> now) = 0;
+  virtual void OnDelete(const ObjectKey& key) = 0;
+};
+
+// Runs tasks one at a time, in order, any time later.
+using Executor = std::function<void(std::function<void()>)>;
+
+// A T of an object, read within the call. An object that cannot be decoded is left out, with a
+// warning.
+template <typename T>
+using Decoder = std::function<Result<T>(json::Value object)>;
+
+struct ReflectorOptions {
+  ResourceType type;
+  ListOptions list;  // namespace and selectors
+  ListWatchOptions timing;
+  Executor executor;  // none: the I/O thread
+};
+
+// Counted since the start.
+struct ReflectorStats {
+  uint64_t lists = 0;     // complete ones
+  uint64_t watches = 0;   // begun
+  uint64_t events = 0;    // without bookmarks
+  uint64_t failures = 0;  // of lists and watches
+  uint64_t undecodable = 0;
+  // Monotonic time of the last word from the server, bookmarks included; 0: none yet.
+  int64_t last_heard_ns = 0;
+};
+
+// Where WatchLoop hands over what it gets, on the I/O thread.
+class ObjectSink {
+ public:
+  virtual ~ObjectSink() = default;
+  virtual void OnListBegin() = 0;  // what came since the last OnListBegin is void
+  virtual void OnListItem(const ObjectKey& key, json::Value object) = 0;
+  virtual void OnListEnd() = 0;
+  virtual void OnUpsert(const ObjectKey& key, json::Value object) = 0;
+  virtual void OnDelete(const ObjectKey& key) = 0;
+};
+
+// The part of Reflector that does not depend on T.
+class WatchLoop {
+ public:
+  // Begins at once. `sink` is shared with calls under way.
+  WatchLoop(Client& client, const ReflectorOptions& options, std::shared_ptr<ObjectSink> sink);
+  ~WatchLoop();  // the sink may be called until then, and once more at most
+  WatchLoop(const WatchLoop&) = delete;
+  WatchLoop& operator=(const WatchLoop&) = delete;
+
+  // The first list has been handed to the sink.
+  bool HasSynced() const;
+  // kDeadlineExceeded, with the last error from the server. Not from the I/O thread.
+  Status WaitForSync(int64_t timeout_ms) const;
+
+  ReflectorStats stats() const;
+
+ private:
+  class Impl;
+  const std::shared_ptr<Impl> impl_;  // with calls under way
+};
+
+template <typename T>
+class Reflector {
+ public:
+  // The client and the watcher outlive it.
+  Reflector(Client& client, const ReflectorOptions& options, Decoder<T> decoder,
+            Watcher<T>* watcher)
+      : sink_(std::make_shared<Sink>(options.executor, std::move(decoder), watcher)),
+        loop_(client, options, sink_) {}
+
+  // The watcher is not called any more afterwards. Not from within its calls.
+  ~Reflector() { sink_->Stop(); }
+
+  // The watcher has got its first OnReplace, or will before anything that the caller gives the
+  // executor from now on.
+  bool HasSynced() const { return loop_.HasSynced(); }
+  Status WaitForSync(int64_t timeout_ms) const { return loop_.WaitForSync(timeout_ms); }
+
+  ReflectorStats stats() const {
+    ReflectorStats stats = loop_.stats();
+    stats.undecodable = sink_->undecodable();
+    return stats;
+  }
+
+ private:
+  class Sink;
+
+  const std::shared_ptr<Sink> sink_;  // with the loop, and with tasks of the executor
+  WatchLoop loop_;
+};
+
+// Names the object of `key` in a warning.
+void WarnUndecodable(const ObjectKey& key, const Error& error);
+
+template <typename T>
+class Reflector<T>::Sink : public ObjectSink, public std::enable_shared_from_this<Sink> {
+ public:
+  Sink(Executor executor, Decoder<T> decoder, Watcher<T>* watcher)
+      : executor_(std::move(executor)), decoder_(std::move(decoder)), watcher_(watcher) {}
+
+  void OnListBegin() override { listed_.clear(); }
+
+  void OnListItem(const ObjectKey& key, json::Value object) override {
+    if (auto decoded = Decode(key, object)) listed_.push_back(std::move(decoded));
+  }
+
+  void OnListEnd() override {
+    Deliver([all = std::move(listed_)](Watcher<T>& watcher) mutable {
+      watcher.OnReplace(std::move(all));
+    });
+    listed_ = {};
+  }
+
+  void OnUpsert(const ObjectKey& key, json::Value object) override {
+    auto decoded = Decode(key, object);
+    if (decoded == nullptr) return OnDelete(key);  // rather unknown than outdated
+    Deliver([decoded = std::move(decoded)](Watcher<T>& watcher) mutable {
+      watcher.OnUpsert(std::move(decoded));
+    });
+  }
+
+  void OnDelete(const ObjectKey& key) override {
+    Deliver([key](Watcher<T>& watcher) { watcher.OnDelete(key); });
+  }
+
+  void Stop() {
+    const std::lock_guard lock(mutex_);
+    watcher_ = nullptr;
+  }
+
+  uint64_t undecodable() const { return undecodable_; }
+
+ private:
+  std::shared_ptr<const T> Decode(const ObjectKey& key, json::Value object) {
+    Result<T> decoded = decoder_(object);
+    if (decoded) return std::make_shared<const T>(std::move(*decoded));
+    ++undecodable_;
+    WarnUndecodable(key, decoded.error());
+    return nullptr;
+  }
+
+  template <typename F>
+  void Deliver(F call) {
+    if (!executor_) return Run(call);
+    executor_(
+        [self = this->shared_from_this(), call = std::move(call)]() mutable { self->Run(call); });
+  }
+
+  template <typename F>
+  void Run(F& call) {
+    const std::lock_guard lock(mutex_);  // Stop waits for a call that is running
+    if (watcher_ != nullptr) call(*watcher_);
+  }
+
+  const Executor executor_;
+  const Decoder<T> decoder_;
+  std::vector<std::shared_ptr<const T>> listed_;  // of the list that is coming in
+  std::atomic<uint64_t> undecodable_{0};
+  std::mutex mutex_;
+  Watcher<T>* watcher_;
+};
+
+}  // namespace hami::kube
