@@ -29,11 +29,13 @@ std::vector<std::string> Split(const std::string& text, char separator) {
   return parts;
 }
 
+// Of "host", "host:port", "host/path". Names are not looked up.
 bool IsThisMachine(std::string_view address) {
-  for (const std::string_view start : {"localhost", "127.", "[::1]"}) {
-    if (address.starts_with(start)) return true;
-  }
-  return false;
+  const size_t end = address.starts_with("[::1]") ? 5 : address.find_first_of(":/");
+  const std::string_view host = address.substr(0, end);
+  const bool is_loopback =
+      host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host == "localhost" || host == "[::1]" || is_loopback;
 }
 
 }  // namespace
@@ -51,6 +53,10 @@ Status FinishConfig(ClusterConfig* config) {
   if (!is_plain && !view.starts_with("https://")) {
     return Fail(Code::kInvalidArgument,
                 fmt::format("{}: {} is no https:// address", config->origin, server));
+  }
+  if (view.find('@') != std::string_view::npos) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("{}: a server's address holds no user", config->origin));
   }
   if (is_plain && !IsThisMachine(view.substr(7))) {
     return Fail(Code::kInvalidArgument,
