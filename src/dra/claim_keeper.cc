@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "dra/claim_keeper.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cdi/spec_folder.h"
+#include "dra/claim_cdi.h"
+#include "dra/names.h"
+
+namespace hami::dra {
+namespace {
+
+std::string TextOf(const ClaimRef& claim) { return claim.namespace_name + "/" + claim.name; }
+
+std::vector<PreparedDevice> AnswerOf(const ClaimGrant& grant) {
+  std::vector<PreparedDevice> devices;
+  for (size_t index = 0; index < grant.slices.size(); ++index) {
+    const GrantedSlice& slice = grant.slices[index];
+    devices.push_back({.request = domain::BaseRequest(slice.request),
+                       .pool = slice.pool,
+                       .device = slice.device,
+                       .share_id = slice.share_id,
+                       .cdi_id = CdiDeviceId(grant, index)});
+  }
+  return devices;
+}
+
+}  // namespace
+
+ClaimKeeper::ClaimKeeper(ClaimKeeperOptions options, ClaimSource* source, ClaimObserver* observer)
+    : options_(std::move(options)),
+      source_(source),
+      observer_(observer),
+      records_(options_.record_folder),
+      shares_(options_.share_root) {}
+
+Status ClaimKeeper::Recover() {
+  ASSIGN_OR_RETURN(RecordFolder::Contents contents, records_.Load());
+  {
+    const std::lock_guard lock(mutex_);
+    for (ClaimRecord& record : contents.records) {
+      auto entry = std::make_shared<Entry>();
+      entry->record = std::move(record);
+      const std::string uid = entry->record->grant.uid;
+      entries_[uid] = std::move(entry);
+    }
+    broken_.insert(contents.broken.begin(), contents.broken.end());
+  }
+  // Nobody publishes yet: what dead writers left can go.
+  const Result<cdi::PublishedSpecs> specs =
+      cdi::ListSpecs(options_.cdi_folder, kCdiVendor, kCdiClass);
+  if (specs) {
+    const Status removed = cdi::RemoveRemains(options_.cdi_folder, *specs);
+    if (!removed) LOG_WARN("cannot clean the CDI folder", Field("error", removed.error()));
+  }
+  const int orphans = RemoveOrphans();
+  LOG_INFO("claims recovered", Field("claims", contents.records.size()),
+           Field("broken", contents.broken.size()), Field("orphans", orphans));
+  MendAll();
+  return {};
+}
+
+void ClaimKeeper::SetNode(std::shared_ptr<const NodeView> node) {
+  {
+    const std::lock_guard lock(mutex_);
+    node_ = std::move(node);
+  }
+  MendAll();
+}
+
+std::shared_ptr<const NodeView> ClaimKeeper::node() const {
+  const std::lock_guard lock(mutex_);
+  return node_;
+}
+
+std::shared_ptr<ClaimKeeper::Entry> ClaimKeeper::EntryOf(const std::string& uid) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Entry>& entry = entries_[uid];
+  if (entry == nullptr) entry = std::make_shared<Entry>();
+  return entry;
+}
+
+// With entry->work held. The entry itself goes when nobody else waits for it; one that somebody
+// waits for stays, empty, and goes after him.
+void ClaimKeeper::Forget(const std::string& uid, const std::shared_ptr<Entry>& entry) {
+  const std::lock_guard lock(mutex_);
+  entry->record.reset();
+  const auto found = entries_.find(uid);
+  if (found != entries_.end() && found->second == entry && entry.use_count() <= 2) {
+    entries_.erase(found);
+  }
+}
+
+// Checked and noted in one step, so that two claims cannot take the same room.
+Status ClaimKeeper::Reserve(Entry* entry, const ClaimRecord& record) {
+  const std::lock_guard lock(mutex_);
+  if (node_ == nullptr) return Fail(Code::kUnavailable, "the driver has gone meanwhile");
+  std::vector<const ClaimGrant*> others;
+  for (const auto& [uid, other] : entries_) {
+    if (other->record) others.push_back(&other->record->grant);
+  }
+  RETURN_IF_ERROR(CheckRoom(record.grant, others, node_->gpus));
+  entry->record = record;
+  return {};
+}
+
+Result<ClaimGrant> ClaimKeeper::PlanFor(const ClaimRef& claim, const NodeView& node) {
+  Result<domain::ResourceClaim> fetched = source_->Fetch(claim);
+  if (!fetched && fetched.error().code == Code::kNotFound) {
+    return Fail(Code::kNotFound,
+                "the claim has been deleted; delete the pod too, or make the claim "
+                "again under the same name");
+  }
+  if (!fetched) return Fail(std::move(fetched).error().Wrap("read the claim"));
+  if (fetched->uid != claim.uid) {
+    return Fail(Code::kFailedPrecondition,
+                fmt::format("the claim was replaced by another of its name (UID {}, the pod waits "
+                            "for {}); delete the pod, so that it gets the new one",
+                            fetched->uid, claim.uid));
+  }
+  return PlanGrant(*fetched, node.gpus, options_.pool);
+}
+
+Result<std::vector<PreparedDevice>> ClaimKeeper::Prepare(const ClaimRef& claim) {
+  if (!IsUid(claim.uid)) {
+    return Fail(Code::kInvalidArgument, "\"" + claim.uid + "\" is no claim's UID");
+  }
+  const std::shared_ptr<Entry> entry = EntryOf(claim.uid);
+  const std::lock_guard work(entry->work);
+  const std::shared_ptr<const NodeView> now = node();
+  const std::optional<ClaimRecord> before = entry->record;
+  const bool known = before.has_value();
+  const auto fail = [&](Error error) {
+    if (known) {
+      const std::lock_guard lock(mutex_);
+      entry->record = before;
+    } else {
+      Forget(claim.uid, entry);
+    }
+    return Fail(std::move(error).Wrap("claim " + TextOf(claim)));
+  };
+  if (now == nullptr && !known) {
+    return fail(Error(Code::kUnavailable,
+                      "the NVIDIA driver is not loaded on this node; the pod starts when it is"));
+  }
+  ClaimRecord record = {.library = options_.library};
+  if (known) record = *before;
+  if (now != nullptr) {
+    Result<ClaimGrant> grant = PlanFor(claim, *now);
+    // What was promised is kept while the API server cannot be asked.
+    const bool keep = !grant && known && grant.error().code == Code::kUnavailable;
+    if (!grant && !keep) return fail(std::move(grant).error());
+    if (grant) record.grant = std::move(*grant);
+  }
+  record.boot_id = options_.boot_id;
+  const bool changed = !known || record != *before;
+  if (changed) {
+    Status reserved = now == nullptr ? Status() : Reserve(entry.get(), record);
+    if (!reserved) return fail(std::move(reserved).error());
+  }
+  bool mended = false;
+  Status made = changed ? records_.Save(record) : Status();
+  if (made) made = Make(record, now.get(), &mended);
+  if (!made) {
+    if (!known) {
+      const Status unmade = Unmake(claim.uid);
+      if (!unmade) LOG_ERROR("half a claim is left", Field("error", unmade.error()));
+    }
+    return fail(std::move(made).error());
+  }
+  return AnswerOf(record.grant);
+}
+
+Status ClaimKeeper::Unprepare(const std::string& uid) {
+  if (!IsUid(uid)) return {};  // cannot have been prepared
+  const std::shared_ptr<Entry> entry = EntryOf(uid);
+  const std::lock_guard work(entry->work);
+  RETURN_IF_ERROR(Unmake(uid));
+  Forget(uid, entry);
+  const std::lock_guard lock(mutex_);
+  broken_.erase(uid);
+  return {};
+}
+
+// Without a driver the CDI document cannot be made: it comes with SetNode.
+Status ClaimKeeper::Make(const ClaimRecord& record, const NodeView* node, bool* mended) {
+  RETURN_IF_ERROR(shares_.Ensure(record.grant, mended));
+  if (node != nullptr) {
+    const cdi::Spec spec =
+        MakeClaimSpec({.grant = &record.grant,
+                       .driver = &node->files,
+                       .shares = &shares_,
+                       .library_folder = base::JoinPath(options_.library_root, record.library)});
+    Result<std::string> path = cdi::PublishSpec(options_.cdi_folder, spec, record.grant.uid);
+    if (!path) return Fail(std::move(path).error());
+  }
+  if (observer_ != nullptr) observer_->OnKept(record.grant);
+  return {};
+}
+
+Status ClaimKeeper::Unmake(const std::string& uid) {
+  RETURN_IF_ERROR(cdi::WithdrawSpec(options_.cdi_folder, kCdiVendor, kCdiClass, uid));
+  if (observer_ != nullptr) observer_->OnGone(uid);
+  RETURN_IF_ERROR(shares_.Remove(uid));
+  return records_.Remove(uid);
+}
+
+SweepReport ClaimKeeper::Sweep() {
+  SweepReport report;
+  report.expired = ExpireGone();
+  report.broken = MendRecords();
+  report.mended = MendAll();
+  report.orphans = RemoveOrphans();
+  return report;
+}
+
+// What has no record was left by a death in the middle. A broken record is a record.
+int ClaimKeeper::RemoveOrphans() {
+  std::set<std::string> found;
+  if (const Result<std::vector<std::string>> shares = shares_.List()) {
+    found.insert(shares->begin(), shares->end());
+  }
+  const Result<cdi::PublishedSpecs> specs =
+      cdi::ListSpecs(options_.cdi_folder, kCdiVendor, kCdiClass);
+  if (specs) found.insert(specs->ids.begin(), specs->ids.end());
+  int removed = 0;
+  for (const std::string& uid : found) {
+    if (!IsUid(uid)) continue;
+    const std::shared_ptr<Entry> entry = EntryOf(uid);
+    const std::lock_guard work(entry->work);
+    {
+      const std::lock_guard lock(mutex_);
+      if (entry->record || broken_.contains(uid)) continue;
+    }
+    const Status unmade = Unmake(uid);
+    if (unmade) {
+      ++removed;
+      LOG_WARN("removed what was left of a claim", Field("uid", uid));
+    } else {
+      LOG_ERROR("cannot remove what was left of a claim", Field("uid", uid),
+                Field("error", unmade.error()));
+    }
+    Forget(uid, entry);
+  }
+  return removed;
+}
+
+int ClaimKeeper::MendAll() {
+  int count = 0;
+  const std::shared_ptr<const NodeView> now = node();
+  for (const ClaimGrant& grant : Kept()) {
+    const std::shared_ptr<Entry> entry = EntryOf(grant.uid);
+    const std::lock_guard work(entry->work);
+    if (!entry->record) {
+      Forget(grant.uid, entry);
+      continue;
+    }
+    bool mended = false;
+    const Status made = Make(*entry->record, now.get(), &mended);
+    if (!made) {
+      LOG_ERROR("cannot mend a claim", Field("uid", grant.uid), Field("error", made.error()));
+    } else if (mended) {
+      ++count;
+      LOG_WARN("mended the share of a claim", Field("uid", grant.uid));
+    }
+  }
+  return count;
+}
+
+// The kubelet unprepares what it knows of. What it has forgotten (its own state was lost) is gone
+// for sure when the API server does not know that UID any more: a claim in use cannot be deleted.
+int ClaimKeeper::ExpireGone() {
+  int expired = 0;
+  for (const ClaimGrant& grant : Kept()) {
+    const Result<domain::ResourceClaim> claim =
+        source_->Fetch({grant.namespace_name, grant.name, grant.uid});
+    const bool gone = claim ? claim->uid != grant.uid : claim.error().code == Code::kNotFound;
+    if (!gone) continue;
+    LOG_WARN("claim is gone from the API, but was never unprepared",
+             Field("claim", grant.namespace_name + "/" + grant.name), Field("uid", grant.uid));
+    const Status unprepared = Unprepare(grant.uid);
+    if (unprepared) {
+      ++expired;
+    } else {
+      LOG_ERROR("cannot unprepare", Field("uid", grant.uid), Field("error", unprepared.error()));
+    }
+  }
+  return expired;
+}
+
+// A record that was cut says nothing but its UID. The API still has the allocation from which it
+// was made, unless the claim is gone, and then nobody needs it.
+int ClaimKeeper::MendRecords() {
+  std::set<std::string> broken;
+  std::shared_ptr<const NodeView> now;
+  {
+    const std::lock_guard lock(mutex_);
+    broken = broken_;
+    now = node_;
+  }
+  if (broken.empty() || now == nullptr) return static_cast<int>(broken.size());
+  const Result<std::vector<domain::ResourceClaim>> claims = source_->FetchOfNode();
+  if (!claims) return static_cast<int>(broken.size());
+  int left = 0;
+  for (const std::string& uid : broken) {
+    const auto claim = std::ranges::find(*claims, uid, &domain::ResourceClaim::uid);
+    Status mended;
+    if (claim == claims->end()) {
+      mended = Unprepare(uid);
+    } else {
+      const Result<std::vector<PreparedDevice>> prepared =
+          Prepare({claim->namespace_name, claim->name, uid});
+      if (!prepared) mended = Fail(Error(prepared.error()));
+    }
+    if (mended) {
+      const std::lock_guard lock(mutex_);
+      broken_.erase(uid);
+      LOG_WARN("a broken record was made again", Field("uid", uid));
+    } else {
+      ++left;
+      LOG_ERROR("a broken record cannot be made again", Field("uid", uid),
+                Field("error", mended.error()));
+    }
+  }
+  return left;
+}
+
+std::vector<ClaimGrant> ClaimKeeper::Kept() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ClaimGrant> grants;
+  for (const auto& [uid, entry] : entries_) {
+    if (entry->record) grants.push_back(entry->record->grant);
+  }
+  return grants;
+}
+
+std::set<std::string> ClaimKeeper::LibrariesInUse() const {
+  const std::lock_guard lock(mutex_);
+  std::set<std::string> libraries = {options_.library};
+  for (const auto& [uid, entry] : entries_) {
+    if (entry->record) libraries.insert(entry->record->library);
+  }
+  return libraries;
+}
+
+}  // namespace hami::dra

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The share directories of a claim (api/share), one for each slice of it:
+//
+//   <root>/<uid>/<n>/limits, region, agent.sock     mounted at /etc/hami/shares/<uid>-<n>
+//   <root>/<uid>/hook/                              what the container hook keeps
+//
+// A slice has a directory of its own because a container may use one request of a claim only. All
+// containers that use a slice share its directory, so its limits hold for their sum.
+//
+// <root> is on a tmpfs: a reboot takes everything, and it is made again from the claim's record.
+// The region is the tenants' to write; whatever they do to it, a file of the right size with a
+// header of ours is left alone, because processes may have it mapped.
+
+#pragma once
+
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "dra/grant.h"
+
+namespace hami::dra {
+
+class ShareRoot {
+ public:
+  explicit ShareRoot(std::string path) : path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+  std::string ClaimFolder(const std::string& uid) const;
+  std::string SliceFolder(const std::string& uid, size_t index) const;
+  std::string HookFolder(const std::string& uid) const;
+
+  // Makes what is missing or broken; changes nothing that is right. Sets `*mended` if it was there
+  // before and had to be made again.
+  Status Ensure(const ClaimGrant& grant, bool* mended) const;
+
+  // Nothing there is success.
+  Status Remove(const std::string& uid) const;
+
+  // UIDs that have a folder.
+  Result<std::vector<std::string>> List() const;
+
+ private:
+  std::string path_;
+};
+
+// The name of a slice's directory below /etc/hami/shares.
+std::string ShareName(const std::string& uid, size_t index);
+
+}  // namespace hami::dra

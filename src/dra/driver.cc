@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "dra/driver.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "dra/api_claims.h"
+#include "dra/claim_keeper.h"
+#include "dra/driver_watch.h"
+#include "dra/kubelet_plugin.h"
+#include "dra/names.h"
+#include "dra/node_facts.h"
+#include "dra/options.h"
+#include "dra/slice_plan.h"
+#include "dra/slice_publisher.h"
+#include "kube/client.h"
+#include "kube/config.h"
+#include "kube/reflector.h"
+#include "share/product_files.h"
+
+namespace hami::dra {
+namespace {
+
+constexpr int64_t kSyncTimeoutMs = 30'000;
+constexpr int64_t kWithdrawTimeoutMs = 5'000;
+constexpr int kOldestServer = 34;
+
+std::string PluginFolder(const Options& options) {
+  return base::JoinPath(options.kubelet_folder, std::string("plugins/") + kDriverName);
+}
+
+Result<std::string> ReadBootId() {
+  ASSIGN_OR_RETURN(std::string id, base::ReadFile("/proc/sys/kernel/random/boot_id", 64));
+  while (id.ends_with('\n')) id.pop_back();
+  return id;
+}
+
+Result<int> ServerMinor(kube::Client& client) {
+  kube::ApiRequest request;
+  request.path = "/version";
+  ASSIGN_OR_RETURN(const std::string text, client.Do(std::move(request)));
+  json::Document document;
+  RETURN_IF_ERROR(document.Parse(text));
+  const std::string minor(document.root()["minor"].Text());  // "36", "36+"
+  const int number = std::atoi(minor.c_str());
+  if (number < kOldestServer) {
+    return Fail(Code::kFailedPrecondition,
+                fmt::format("the API server is Kubernetes 1.{}; shares of devices need 1.{} or "
+                            "newer",
+                            minor, kOldestServer));
+  }
+  return number;
+}
+
+class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
+ public:
+  Driver(Options options, kube::ClusterConfig config)
+      : options_(std::move(options)),
+        client_(std::move(config), {.user_agent = "hami-dra-driver"}),
+        claims_(client_, options_.node_name) {}
+
+  Status Start();
+  void SweepNow();
+  // What is not taken back stays for the driver that comes next.
+  void Stop();
+
+  Result<std::vector<PreparedDevice>> Prepare(const ClaimRef& claim) override;
+  Status Unprepare(const ClaimRef& claim) override;
+
+  void OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all) override;
+  void OnUpsert(std::shared_ptr<const NodeFacts> now) override;
+  void OnDelete(const kube::ObjectKey& key) override;
+
+ private:
+  Status TakeFolder();
+  Status StartKeeper();
+  void OnDriver(const Result<DriverState>& state);
+  void PublishWanted();
+
+  const Options options_;
+  kube::Client client_;
+  ApiClaims claims_;
+  base::Fd folder_lock_;
+  int server_minor_ = 0;
+  std::unique_ptr<ClaimKeeper> keeper_;
+  std::unique_ptr<SlicePublisher> publisher_;
+  std::unique_ptr<kube::Reflector<NodeFacts>> node_watch_;
+  std::unique_ptr<DriverWatch> driver_watch_;
+  std::unique_ptr<KubeletPlugin> plugin_;
+
+  std::mutex mutex_;
+  std::optional<NodeFacts> node_;
+  std::optional<DriverState> state_;
+  bool state_known_ = false;
+};
+
+// Two drivers at one folder would undo each other's work: during an update the new one waits until
+// the old one has ended.
+Status Driver::TakeFolder() {
+  const std::string folder = PluginFolder(options_);
+  RETURN_IF_ERROR(base::MakeFolders(folder, 0750));
+  ASSIGN_OR_RETURN(folder_lock_,
+                   base::OpenFile(base::JoinPath(folder, "driver.lock"), O_RDWR | O_CREAT, 0600));
+  if (flock(folder_lock_.get(), LOCK_EX | LOCK_NB) == 0) return {};
+  LOG_INFO("another driver still works on this node; waiting for its end");
+  while (flock(folder_lock_.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return FailErrno("lock " + folder);
+  }
+  return {};
+}
+
+Status Driver::StartKeeper() {
+  ASSIGN_OR_RETURN(const share::ProductFile library,
+                   share::FindProductFile(share::kPreloadLibrary));
+  ASSIGN_OR_RETURN(const share::ProductFile hook, share::FindProductFile(kHookProgram));
+  ASSIGN_OR_RETURN(const std::string folder,
+                   share::KeepProductFiles(options_.library_root, {library, hook}));
+  ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
+  keeper_ = std::make_unique<ClaimKeeper>(
+      ClaimKeeperOptions{.pool = options_.node_name,
+                         .record_folder = base::JoinPath(PluginFolder(options_), "claims"),
+                         .share_root = options_.share_root,
+                         .cdi_folder = options_.cdi_root,
+                         .library_root = options_.library_root,
+                         .library = folder.substr(folder.rfind('/') + 1),
+                         .boot_id = std::move(boot_id)},
+      &claims_, nullptr);
+  return keeper_->Recover();
+}
+
+Status Driver::Start() {
+  RETURN_IF_ERROR(TakeFolder());
+  RETURN_IF_ERROR(StartKeeper());
+  ASSIGN_OR_RETURN(server_minor_, ServerMinor(client_));
+  publisher_ = std::make_unique<SlicePublisher>(client_, kDriverName, options_.node_name);
+  publisher_->OnDropped([](const std::vector<std::string>& gates) {
+    for (const std::string& gate : gates) {
+      LOG_ERROR(
+          "the API server throws fields away: GPUs cannot be shared until its feature gate "
+          "is on, also in the scheduler and the controller manager",
+          Field("gate", gate));
+    }
+  });
+  kube::ReflectorOptions own_node = {.type = kube::kNodes};
+  own_node.list.field_selector = "metadata.name=" + options_.node_name;
+  node_watch_ =
+      std::make_unique<kube::Reflector<NodeFacts>>(client_, own_node, ReadNodeFacts, this);
+  RETURN_IF_ERROR(node_watch_->WaitForSync(kSyncTimeoutMs));
+  {
+    const std::lock_guard lock(mutex_);
+    if (!node_) {
+      return Fail(Code::kNotFound, "there is no Node " + options_.node_name +
+                                       "; --node-name must be the name of the Node object");
+    }
+    RETURN_IF_ERROR(CheckRuntime(node_->runtime_version));
+  }
+  driver_watch_ = std::make_unique<DriverWatch>(
+      DriverWatchOptions{
+          .root = {.seen_at = options_.container_driver_root, .host_path = options_.driver_root},
+          .context_cost_cache = options_.cache_root,
+          .poll_ms = options_.poll_ms},
+      [this](const Result<DriverState>& state) { OnDriver(state); });
+  ASSIGN_OR_RETURN(plugin_, KubeletPlugin::Start({.driver_name = kDriverName,
+                                                  .plugin_folder = PluginFolder(options_),
+                                                  .registry_folder = base::JoinPath(
+                                                      options_.kubelet_folder, "plugins_registry")},
+                                                 this));
+  return {};
+}
+
+void Driver::Stop() {
+  plugin_.reset();
+  bool withdraw = false;
+  {
+    const std::lock_guard lock(mutex_);
+    withdraw = node_ && !node_->wants_gpus;
+  }
+  // A node that lost its label loses this pod with it: nobody else will take the slices away.
+  if (withdraw) publisher_->WaitUntilSettled(kWithdrawTimeoutMs);
+  driver_watch_.reset();
+  node_watch_.reset();
+  publisher_.reset();
+}
+
+void Driver::SweepNow() {
+  const SweepReport report = keeper_->Sweep();
+  if (report.orphans + report.mended + report.expired + report.broken > 0) {
+    LOG_WARN("swept", Field("orphans", report.orphans), Field("mended", report.mended),
+             Field("expired", report.expired), Field("broken", report.broken));
+  }
+  if (plugin_ != nullptr && !plugin_->SocketsExist()) {
+    LOG_ERROR("the kubelet's sockets are gone; ending, to make them again");
+    kill(getpid(), SIGTERM);
+  }
+}
+
+Result<std::vector<PreparedDevice>> Driver::Prepare(const ClaimRef& claim) {
+  Result<std::vector<PreparedDevice>> prepared = keeper_->Prepare(claim);
+  if (prepared) {
+    LOG_INFO("prepared", Field("claim", claim.namespace_name + "/" + claim.name),
+             Field("uid", claim.uid));
+  } else {
+    LOG_WARN("cannot prepare", Field("error", prepared.error()), Field("uid", claim.uid));
+  }
+  return prepared;
+}
+
+Status Driver::Unprepare(const ClaimRef& claim) {
+  Status unprepared = keeper_->Unprepare(claim.uid);
+  if (unprepared) {
+    LOG_INFO("unprepared", Field("claim", claim.namespace_name + "/" + claim.name),
+             Field("uid", claim.uid));
+  } else {
+    LOG_WARN("cannot unprepare", Field("error", unprepared.error()), Field("uid", claim.uid));
+  }
+  return unprepared;
+}
+
+void Driver::OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all) {
+  if (all.empty()) return OnDelete({});
+  OnUpsert(all.front());
+}
+
+void Driver::OnUpsert(std::shared_ptr<const NodeFacts> now) {
+  const std::lock_guard lock(mutex_);
+  const bool changed = !node_ || node_->uid != now->uid || node_->wants_gpus != now->wants_gpus;
+  node_ = *now;
+  if (!changed) return;
+  if (!now->wants_gpus) {
+    LOG_WARN(fmt::format("this node has no label {}={}: nothing is published", kNodeLabel,
+                         kNodeLabelValue));
+  }
+  PublishWanted();
+}
+
+void Driver::OnDelete(const kube::ObjectKey& /*key*/) {
+  const std::lock_guard lock(mutex_);
+  node_.reset();
+}
+
+void Driver::OnDriver(const Result<DriverState>& state) {
+  if (state) {
+    LOG_INFO("driver found", Field("version", state->inventory.driver_version),
+             Field("gpus", state->inventory.devices.size()),
+             Field("simulated", state->inventory.simulation));
+  } else {
+    LOG_WARN("no GPU driver; waiting for it", Field("error", state.error()));
+  }
+  keeper_->SetNode(state ? state->view : nullptr);
+  const std::lock_guard lock(mutex_);
+  state_known_ = true;
+  state_ = state ? std::optional(*state) : std::nullopt;
+  PublishWanted();
+}
+
+// With mutex_ held. Nothing is said before the driver has been looked for: a restart must not
+// withdraw what is in use.
+void Driver::PublishWanted() {
+  if (!node_ || !state_known_) return;
+  const domain::SliceOwner owner = {.node_name = node_->key.name, .node_uid = node_->uid};
+  if (!node_->wants_gpus) {
+    publisher_->SetWanted(std::nullopt, owner);
+    return;
+  }
+  SlicePlanInput input = {.node_name = options_.node_name, .server_minor = server_minor_};
+  if (state_) {
+    input.inventory = state_->inventory;
+    input.sysfs = state_->sysfs;
+  }
+  publisher_->SetWanted(PlanSlices(input), owner);
+}
+
+Result<base::Fd> TakeSignals() {
+  sigset_t taken;
+  sigemptyset(&taken);
+  sigaddset(&taken, SIGTERM);
+  sigaddset(&taken, SIGINT);
+  if (sigprocmask(SIG_BLOCK, &taken, nullptr) != 0) return FailErrno("block signals");
+  signal(SIGPIPE, SIG_IGN);
+  base::Fd signals(signalfd(-1, &taken, SFD_CLOEXEC));
+  if (!signals) return FailErrno("signalfd");
+  return signals;
+}
+
+Status Run(const Options& options) {
+  // Before any thread is there, so that all inherit the mask.
+  ASSIGN_OR_RETURN(const base::Fd signals, TakeSignals());
+  ASSIGN_OR_RETURN(kube::ClusterConfig config, kube::LoadConfig(options.kubeconfig));
+  Driver driver(options, std::move(config));
+  RETURN_IF_ERROR(driver.Start());
+  for (;;) {
+    pollfd ready = {signals.get(), POLLIN, 0};
+    const int count = poll(&ready, 1, options.sweep_s * 1000);
+    if (count > 0) break;
+    if (count == 0) driver.SweepNow();
+  }
+  LOG_INFO("ending");
+  driver.Stop();
+  return {};
+}
+
+}  // namespace
+
+int DraDriverMain(int argc, char** argv) {
+  int exit_code = 0;
+  const Result<Options> options = ParseOptions(argc, argv, &exit_code);
+  if (!options) return exit_code;
+  if (options->command == "context-cost") {
+    return ContextCostMain(options->container_driver_root, options->uuid, options->cache_root);
+  }
+  base::StartLog(options->log);
+  LOG_INFO(base::VersionLine("hami-dra-driver"), Field("node", options->node_name));
+  const Status ran = Run(*options);
+  if (ran) return 0;
+  LOG_ERROR("cannot work", Field("error", ran.error()));
+  return 1;
+}
+
+}  // namespace hami::dra

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What has to be done so that the API shows what a node should publish. Pure.
+//
+// Readers of a pool use the slices of its highest generation and wait until all of them are there
+// (resourceSliceCount). So when content changes every slice gets the next generation; when only
+// some are missing (somebody deleted them; the kubelet deletes all when it starts) those come back
+// with the generation they had.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/resource_slice.h"
+
+namespace hami::dra {
+
+struct SliceChanges {
+  std::vector<domain::ResourceSlice> create;  // without names
+  std::vector<domain::ResourceSlice> update;  // with the name and version of what they replace
+  std::vector<domain::ResourceSlice> remove;
+  int64_t generation = 0;  // of the pool after it
+
+  bool empty() const { return create.empty() && update.empty() && remove.empty(); }
+};
+
+// `wanted`: nullopt, nothing may be published. `last_generation`: of the pool as it was left last;
+// 0: not known. `now`: the slices of this driver and node.
+SliceChanges PlanChanges(const std::optional<std::vector<domain::ResourceSlice>>& wanted,
+                         const std::vector<domain::ResourceSlice>& now, int64_t last_generation);
+
+}  // namespace hami::dra
