@@ -10,6 +10,9 @@
 #   tests and host programs.
 # hami_injected_library(NAME OUTPUT libfoo.so[.N] MODULES ... MAP file [SYMBOLIC] [SOURCES ...])
 # hami_injected_executable(NAME OUTPUT foo MODULES ...)
+# hami_static_executable(NAME OUTPUT foo MODULES ...)
+#   Likewise, but nothing is loaded beside it: for what runs with privileges where a tenant may have
+#   chosen the environment. check_abi_floor proves that it is static.
 
 set(HAMI_FREESTANDING_FLAGS
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics>
@@ -81,4 +84,10 @@ function(hami_injected_executable name)
   target_compile_options(${name} PRIVATE ${HAMI_FREESTANDING_FLAGS} -fno-sanitize=all)
   set_target_properties(${name} PROPERTIES OUTPUT_NAME ${ARG_OUTPUT})
   _hami_injected(${name})
+endfunction()
+
+function(hami_static_executable name)
+  hami_injected_executable(${name} ${ARGN})
+  target_link_options(${name} PRIVATE -static-pie)
+  set_target_properties(${name} PROPERTIES HAMI_STATIC ON)
 endfunction()

@@ -6,7 +6,8 @@ must.
 For each file: it needs nothing but libc and its parts; no symbol version above GLIBC_2.17 and none
 of another library; nothing from GLIBC_PRIVATE; no text relocation, no executable stack, no RPATH.
 With MAP (a version script) after the file's name and a comma, it exports exactly the names of its
-global part. CMake calls it for every target of the global property HAMI_INJECTED.
+global part. With the word static there, it needs nothing at all: no library and no loader, which
+would obey LD_PRELOAD. CMake calls it for every target of the global property HAMI_INJECTED.
 """
 
 import argparse
@@ -84,21 +85,31 @@ def check_exports(path: pathlib.Path, allowed: set[str]) -> list[str]:
           [f"does not export {name} of its map" for name in sorted(allowed - exported)])
 
 
-def check(path: pathlib.Path, map_path: pathlib.Path | None) -> list[str]:
+def check_static(path: pathlib.Path) -> list[str]:
+  problems = [f"needs {name}" for name in re.findall(r"\(NEEDED\).*\[(.*)\]", readelf(path, "-d"))]
+  if re.search(r"^\s*INTERP\s", readelf(path, "-l"), re.M):
+    problems.append("asks for a loader")
+  return problems
+
+
+def check(path: pathlib.Path, expected: str) -> list[str]:
+  if expected == "static":
+    return check_static(path) + check_stack(path)
   problems = check_needed(path) + check_stack(path) + check_versions(path)
-  if map_path:
-    problems += check_exports(path, read_map(map_path))
+  if expected:
+    problems += check_exports(path, read_map(pathlib.Path(expected)))
   return problems
 
 
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("files", nargs="+", metavar="FILE[,MAP]")
+  parser.add_argument("files", nargs="+", metavar="FILE[,MAP|static]")
   failed = False
   for argument in parser.parse_args().files:
-    name, _, map_name = argument.partition(",")
-    problems = check(pathlib.Path(name), pathlib.Path(map_name) if map_name else None)
-    print(f"{name}: {'; '.join(problems) if problems else 'runs from GLIBC_2.17 on'}")
+    name, _, expected = argument.partition(",")
+    problems = check(pathlib.Path(name), expected)
+    fine = "needs nothing" if expected == "static" else "runs from GLIBC_2.17 on"
+    print(f"{name}: {'; '.join(problems) if problems else fine}")
     failed = failed or bool(problems)
   return 1 if failed else 0
 

@@ -117,6 +117,14 @@ class AbiFloor(Tree):
     library = self.build("int wanted(void) { return 1; }", "-Wl,-z,execstack", "-Wl,-rpath,/tmp")
     self.expect(self.check(library), 1, "executable stack", "RPATH")
 
+  def test_static(self) -> None:
+    source = self.put("x.c", "int main(void) { return 0; }")
+    for flag, code, words in (("-static-pie", 0, ["needs nothing"]),
+                              ("-pie", 1, ["needs libc.so.6", "asks for a loader"])):
+      program = self.root / "x"
+      subprocess.run(["gcc-12", "-fPIE", flag, "-o", program, source], check=True)
+      self.expect(self.run_tool("check_abi_floor.py", f"{program},static"), code, *words)
+
 
 class Headers(Tree):
   def check(self) -> tuple[int, str]:

@@ -92,6 +92,13 @@ Status ValidateHook(const Hook& hook) {
   if (hook.timeout_s && *hook.timeout_s <= 0) {
     return Invalid(fmt::format("hook {}: a timeout of {} seconds", hook.path, *hook.timeout_s));
   }
+  // runc gives a hook without an environment the container's, which the tenant has chosen.
+  if (hook.env.empty()) {
+    return Invalid(
+        fmt::format("hook {}: without an environment it gets the container's; set one "
+                    "variable",
+                    hook.path));
+  }
   return ValidateEnv(hook.env);
 }
 

@@ -41,7 +41,7 @@ struct Hook {
   std::string name;               // "createContainer", ...
   std::string path;               // on the node
   std::vector<std::string> args;  // args[0] is the program's name
-  std::vector<std::string> env;   // the whole environment of the hook
+  std::vector<std::string> env;   // all of it, at least one: else runc passes the container's on
   std::optional<int> timeout_s;
 };
 

@@ -176,7 +176,7 @@ TEST(SpecTest, RefusesWrongNodesAndHooks) {
   EXPECT_THAT(RefusalOfEdits({.device_nodes = {{.path = "/dev/a", .major = 1}}}), HasSubstr("1:0"));
   EXPECT_THAT(RefusalOfEdits({.device_nodes = {{.path = "/dev/a", .permissions = "rx"}}}),
               HasSubstr("\"rx\""));
-  const Hook good = {.name = "createContainer", .path = "/hook", .args = {"hook"}};
+  const Hook good = {.name = "createContainer", .path = "/hook", .args = {"hook"}, .env = {"A=1"}};
   EXPECT_EQ(RefusalOfEdits({.hooks = {good}}), "");
   Hook hook = good;
   hook.name = "createcontainer";
@@ -184,6 +184,9 @@ TEST(SpecTest, RefusesWrongNodesAndHooks) {
   hook = good;
   hook.args = {};
   EXPECT_THAT(RefusalOfEdits({.hooks = {hook}}), HasSubstr("args[0]"));
+  hook = good;
+  hook.env = {};
+  EXPECT_THAT(RefusalOfEdits({.hooks = {hook}}), HasSubstr("gets the container's"));
   hook = good;
   hook.timeout_s = 0;
   EXPECT_THAT(RefusalOfEdits({.hooks = {hook}}), HasSubstr("timeout"));

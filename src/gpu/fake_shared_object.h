@@ -6,6 +6,7 @@
 
 #include <elf.h>
 
+#include <cstddef>
 #include <cstring>
 #include <string>
 
