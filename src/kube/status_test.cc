@@ -74,8 +74,7 @@ TEST(StatusTest, ForeignAnswersAreShortenedAndOnOneLine) {
 }
 
 TEST(StatusTest, RetryAfterComesFromHeaderOrDetails) {
-  const std::string body =
-      R"({"kind":"Status","code":429,"reason":"TooManyRequests","details":{"retryAfterSeconds":3}})";
+  const std::string body = R"({"kind":"Status","code":429,"details":{"retryAfterSeconds":3}})";
   EXPECT_EQ(Of(429, body).retry_after_ms, 3'000);
   EXPECT_EQ(Of(429, body, "5").retry_after_ms, 5'000);
   EXPECT_EQ(Of(429, body, "0").retry_after_ms, 0);

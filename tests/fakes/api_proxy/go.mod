@@ -1,0 +1,3 @@
+module hami.test/api_proxy
+
+go 1.26
