@@ -13,6 +13,7 @@ import sys
 import cluster_folder
 import components
 import go_modules
+import images
 import lifecycle
 import namespaces
 import simulated_gpu
@@ -47,6 +48,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
   down = verbs.add_parser("down", parents=[shared])
   down.add_argument("--all", action="store_true")
   verbs.add_parser("status", parents=[shared])
+  verbs.add_parser("load", parents=[shared])
   restart = verbs.add_parser("restart", parents=[shared])
   restart.add_argument("component")
   logs = verbs.add_parser("logs", parents=[shared])
@@ -154,6 +156,11 @@ def main() -> int:
   if args.verb == "down":
     was = lifecycle.down(folder)
     print(f"cluster '{folder.name}' is down" if was else f"cluster '{folder.name}' is not up")
+    return 0
+  if args.verb == "load":
+    namespaces.must_have_init(folder)
+    images.import_into(folder, images.archives())
+    print(f"cluster '{folder.name}' has {len(images.archives())} images as they are now")
     return 0
   if args.verb == "restart":
     lifecycle.restart(folder, args.component)

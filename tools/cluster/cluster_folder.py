@@ -82,6 +82,13 @@ class ClusterFolder:
   def read_settings(self) -> Settings:
     return Settings(**json.loads((self.path / "settings.json").read_text()))
 
+  def write_commands(self, commands: dict[str, list[str]]) -> None:
+    """How each component was called, for those who start it again."""
+    self._write_json("commands.json", commands)
+
+  def read_commands(self) -> dict[str, list[str]]:
+    return json.loads((self.path / "commands.json").read_text())
+
   def write_process(self, component: str, process: processes.Process) -> None:
     (self.path / "pids").mkdir(exist_ok=True)
     self._write_json(f"pids/{component}", dataclasses.asdict(process))

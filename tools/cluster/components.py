@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of a cluster: how each is called and configured.
 
-Order matters: what stands later needs what stands before. Configuration files are JSON, which every
-one of them reads as YAML.
+Configuration files are JSON, which all of them read as YAML.
 """
 
-import dataclasses
 import json
 
 import go_modules
@@ -23,12 +21,6 @@ GATES_BY_VERSION = {
     "1.35": {"DRAConsumableCapacity": True, "DRAPartitionableDevices": True},
     "1.36": {},
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Component:
-  name: str
-  command: list[str]
 
 
 def feature_gates(settings: Settings) -> dict[str, bool]:
@@ -98,8 +90,9 @@ def _kubelet_config(folder: ClusterFolder, settings: Settings) -> dict:
           "featureGates": feature_gates(settings)}
 
 
-def make(folder: ClusterFolder, settings: Settings) -> list[Component]:
-  """Writes the configuration files and returns all programs, first things first."""
+def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
+  """Writes the configuration files and returns the command of each program. Only for programs
+  that do not run yet: kube-proxy ends when its file is written."""
   (folder / "conf").mkdir(exist_ok=True)
   node_runtime.write_config(folder, settings)
   binaries = go_modules.KUBERNETES_VERSIONS[settings.version].binaries
@@ -108,19 +101,19 @@ def make(folder: ClusterFolder, settings: Settings) -> list[Component]:
   gates = ",".join(f"{name}={str(on).lower()}" for name, on in feature_gates(settings).items())
   gate_flags = [f"--feature-gates={gates}"] if gates else []
   limits = [f"--kube-api-qps={CLIENT_QPS}", f"--kube-api-burst={CLIENT_BURST}"]
-  return [
-      Component("etcd", [
+  return {
+      "etcd": [
           str(go_modules.ETCD.binaries / "etcd"), "--name=node", "--data-dir=/var/lib/etcd",
           f"--listen-client-urls={ETCD_ADDRESS}", f"--advertise-client-urls={ETCD_ADDRESS}",
           "--listen-peer-urls=http://127.0.0.1:2380",
           "--initial-advertise-peer-urls=http://127.0.0.1:2380",
           "--initial-cluster=node=http://127.0.0.1:2380",
           # What a crash of the machine would lose is of no worth.
-          "--unsafe-no-fsync", "--log-level=warn"]),
-      Component("containerd", [
+          "--unsafe-no-fsync", "--log-level=warn"],
+      "containerd": [
           str(go_modules.CONTAINERD.binaries / "containerd"),
-          f"--config={folder / 'conf' / 'containerd.toml'}"]),
-      Component("kube-apiserver", [
+          f"--config={folder / 'conf' / 'containerd.toml'}"],
+      "kube-apiserver": [
           str(binaries / "kube-apiserver"), f"--etcd-servers={ETCD_ADDRESS}",
           "--bind-address=0.0.0.0", f"--secure-port={network.API_PORT}",
           # A loopback address would be refused as the end of the Service `kubernetes`.
@@ -137,23 +130,23 @@ def make(folder: ClusterFolder, settings: Settings) -> list[Component]:
           f"--kubelet-client-key={pki / 'apiserver-kubelet.key'}",
           "--kubelet-preferred-address-types=InternalIP",
           "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
-          "--allow-privileged", *gate_flags]),
-      Component("kube-controller-manager", [
+          "--allow-privileged", *gate_flags],
+      "kube-controller-manager": [
           str(binaries / "kube-controller-manager"),
           f"--kubeconfig={pki / 'kube-controller-manager.conf'}", "--leader-elect=false",
           "--use-service-account-credentials", f"--root-ca-file={pki / 'ca.crt'}",
           f"--service-account-private-key-file={pki / 'service-accounts.key'}",
-          f"--cluster-cidr={network.CLUSTER_NETWORK}", *limits, *gate_flags]),
-      Component("kube-scheduler", [
+          f"--cluster-cidr={network.CLUSTER_NETWORK}", *limits, *gate_flags],
+      "kube-scheduler": [
           str(binaries / "kube-scheduler"),
           f"--config={_write(folder, 'kube-scheduler', _scheduler_config(folder))}",
-          *gate_flags]),
-      Component("kube-proxy", [
+          *gate_flags],
+      "kube-proxy": [
           str(newest / "kube-proxy"),
-          f"--config={_write(folder, 'kube-proxy', _proxy_config(folder, settings))}"]),
-      Component("kubelet", [
+          f"--config={_write(folder, 'kube-proxy', _proxy_config(folder, settings))}"],
+      "kubelet": [
           str(binaries / "kubelet"), f"--kubeconfig={pki / 'kubelet.conf'}",
           f"--config={_write(folder, 'kubelet', _kubelet_config(folder, settings))}",
           f"--hostname-override={settings.node}", f"--node-ip={network.NODE_ADDRESS}",
-          "--root-dir=/var/lib/kubelet"]),
-  ]
+          "--root-dir=/var/lib/kubelet"],
+  }

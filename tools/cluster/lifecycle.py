@@ -71,9 +71,9 @@ def tail(folder: ClusterFolder, component: str, lines: int = 15) -> str:
   return "\n".join("  " + line[:300] for line in text.splitlines()[-lines:])
 
 
-def start(folder: ClusterFolder, component: components.Component) -> None:
-  folder.write_process(component.name, namespaces.start_daemon(
-      folder, component.command, components.environment(), folder.log(component.name)))
+def start(folder: ClusterFolder, component: str) -> None:
+  folder.write_process(component, namespaces.start_daemon(
+      folder, folder.read_commands()[component], components.environment(), folder.log(component)))
 
 
 def _start_init(folder: ClusterFolder) -> None:
@@ -112,10 +112,10 @@ def _bring_up(folder: ClusterFolder, settings: Settings, progress: Progress) -> 
   folder.write_settings(settings)
   _start_init(folder)
   certificates.make(folder, settings.node)
-  wanted = {item.name: item for item in components.make(folder, settings)}
+  folder.write_commands(components.make(folder, settings))
   progress.reached("namespaces, network, certificates")
   for name in ("etcd", "containerd", "kube-apiserver"):
-    start(folder, wanted[name])
+    start(folder, name)
   gpu = simulated_gpu.parse(settings.gpu)
   if gpu:
     made = simulated_gpu.install(namespaces_root(folder), gpu)
@@ -131,7 +131,7 @@ def _bring_up(folder: ClusterFolder, settings: Settings, progress: Progress) -> 
   wait_for(folder, "API server", _serves(folder, "get", "--raw=/readyz"))
   progress.reached(f"API server {settings.version}")
   for name in ("kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"):
-    start(folder, wanted[name])
+    start(folder, name)
   wait_for(folder, f"node {settings.node}",
            _serves(folder, "get", "--raw", f"/api/v1/nodes/{settings.node}"))
   wait_for(folder, "ready node", lambda: "True" in kubectl(
@@ -183,16 +183,17 @@ def _clear(folder: ClusterFolder) -> None:
 
 
 def restart(folder: ClusterFolder, name: str) -> None:
-  """Ends one program as a service manager would, and starts it again."""
+  """Ends one program as a service manager would, and starts it as it was."""
+  namespaces.must_have_init(folder)
   with folder.locked():
-    namespaces.must_have_init(folder)
-    wanted = {item.name: item for item in components.make(folder, folder.read_settings())}
+    wanted = folder.read_commands()
     if name not in wanted:
       sys.exit(f"cluster: no component '{name}'; there are: {' '.join(wanted)}")
     process = folder.read_process(name)
-    if process and not process.end(signal.SIGTERM, 30):
-      process.end(signal.SIGKILL, 30)
-    start(folder, wanted[name])
+    # The API server waits for its clients, which here are to see it go.
+    if process and not process.end(signal.SIGTERM, 5):
+      process.end(signal.SIGKILL, PATIENCE_S)
+    start(folder, name)
     if name == "kube-apiserver":
       wait_for(folder, "API server", _serves(folder, "get", "--raw=/readyz"))
     elif name == "containerd":

@@ -41,8 +41,13 @@ def enter(pid: int, names: tuple[str, ...] = tuple(NEW_FLAGS)) -> None:
   descriptors = [(name, os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC))
                  for name in names]
   for name, descriptor in descriptors:
-    _check(_libc.setns(descriptor, NEW_FLAGS[name]), f"setns {name}")
+    enter_descriptor(descriptor, name)
     os.close(descriptor)
+
+
+def enter_descriptor(descriptor: int, name: str) -> None:
+  """One namespace that is open as a file."""
+  _check(_libc.setns(descriptor, NEW_FLAGS[name]), f"setns {name}")
 
 
 def init_of(folder: ClusterFolder) -> Process | None:

@@ -10,6 +10,7 @@
 #        ./dev cluster exec     [--name NAME] [-- COMMAND...]
 #        ./dev cluster logs     [--name NAME] [-f] [COMPONENT]
 #        ./dev cluster restart  [--name NAME] COMPONENT
+#        ./dev cluster load     [--name NAME]
 #        ./dev cluster build    [--version V]
 #
 #   --version V     1.36 (default), 1.35 or 1.34
@@ -25,17 +26,18 @@
 # then takes seconds. It imports the images that ./dev image made. `exec` runs a program of this
 # machine on the node: it sees the cluster's network, processes, /run, /var/lib and /etc, and has
 # KUBECONFIG set; without a command it is a shell. Nothing else reaches the API server. An option
-# --help of a program stands behind `--`. `down` leaves nothing behind, whatever state it finds.
+# --help of a program stands behind `--`. `restart` starts a program such as kubelet again, `load`
+# imports the images again. `down` leaves nothing behind, whatever state it finds.
 #
 # Needs root. State: /var/lib/hami-cluster/NAME. How it works: tools/cluster/README.md.
 
-_build_cluster_programs() {  # _build_cluster_programs ARGUMENT...: what a cluster so called needs
+build_cluster_programs() {  # build_cluster_programs OPTION...: what `up` with these options needs
   local name names
   names=$("$HAMI_PYTHON" tools/cluster/cluster.py needs "$@") || return
   for name in $names; do
     if [ -n "$("$HAMI_PYTHON" tools/cluster/build_go.py --missing "$name")" ]; then
-      run_step "cluster-build-$name" "build $name" \
-        nice "$HAMI_PYTHON" tools/cluster/build_go.py --jobs "$(job_count)" "$name"
+      run_step "build-$name" "build $name" \
+        nice "$HAMI_PYTHON" tools/cluster/build_go.py --jobs "$(job_count)" "$name" || return
     fi
   done
 }
@@ -45,13 +47,13 @@ verb_cluster() {
     up | build)
       ((EUID == 0)) || die "cluster: needs root: it makes namespaces, mounts and cgroups"
       setup_group cluster
-      _build_cluster_programs "${@:2}"
+      build_cluster_programs "${@:2}"
       [ "$1" = build ] && return
       # Where there is no GPU, nothing of ours is needed.
       [[ " $* " == *" --gpu none "* || " $* " == *" --gpu=none "* ]] || build_preset dev product
       ;;
-    down | status | kubectl | exec | logs | restart) ;;
-    *) die "cluster: wants up, down, status, kubectl, exec, logs, restart or build" 2 ;;
+    down | status | kubectl | exec | logs | restart | load) ;;
+    *) die "cluster: wants up, down, status, kubectl, exec, logs, restart, load or build" 2 ;;
   esac
   # What is run inside starts where the caller stands.
   local root=$PWD

@@ -99,7 +99,7 @@ def count_reports(folder: pathlib.Path) -> Count:
     if (entry / "programs.xml").exists():
       add_programs(count, entry)
     if (entry / "pytest.xml").exists():
-      add_cases(count, entry / "pytest.xml", "pytest")
+      add_cases(count, entry / "pytest.xml", entry.name)
   return count
 
 

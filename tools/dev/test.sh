@@ -4,15 +4,21 @@
 #
 # Usage: ./dev test [--fast | --only KIND] [-k PATTERN]
 #
-#   --fast        what the dev build can run: no second compiler, no sanitizers
-#   --only KIND   one of: unit component checks pytest clang asan tsan
+#   --fast        what the dev build can run: no second compiler, no sanitizers, no clusters
+#   --only KIND   one of: unit component checks pytest clang asan tsan cluster
 #   -k PATTERN    only test programs and checks whose name matches this regular expression (pytest:
 #                 cases whose name contains it)
+#
+# `cluster` is tests/cluster on a real Kubernetes of each version that ./dev cluster knows, or of
+# those in HAMI_CLUSTER_VERSIONS; it needs root. HAMI_KEEP_CLUSTER leaves the clusters for the next
+# run.
 #
 # Cases are counted one by one (GoogleTest, pytest); a check or a build counts as one. Exit code 1
 # if one failed. Reports are left in .cache/test, logs in .cache/log.
 
 HAMI_REPORTS=.cache/test
+# shellcheck source=tools/dev/cluster.sh
+. tools/dev/cluster.sh
 
 # Runs the ctest tests of a preset with some labels, and leaves their reports for the count.
 _ctest_step() {  # _ctest_step KIND PRESET LABELS PATTERN
@@ -38,7 +44,7 @@ _build_case() {  # _build_case PRESET TARGET...: a build that counts as one case
 _pytest_step() {  # _pytest_step PATTERN
   local folders report=$HAMI_REPORTS/pytest pattern=()
   mapfile -t folders < <(git ls-files --cached --others --exclude-standard 'tests/*test_*.py' |
-    grep -v -e '^tests/gpu/')
+    grep -v -e '^tests/gpu/' -e '^tests/cluster/')
   ((${#folders[@]})) || return 0
   mkdir -p "$report"
   [ "$1" = . ] || pattern=(-k "$1")
@@ -49,8 +55,32 @@ _pytest_step() {  # _pytest_step PATTERN
   [ -f "$report/pytest.xml" ] || : >"$report/no-report"
 }
 
+# One version after the other: each has the machine for itself.
+_cluster_step() {  # _cluster_step PATTERN
+  local version versions report pattern=() marks code
+  read -r -a versions <<<"${HAMI_CLUSTER_VERSIONS:-1.36 1.35 1.34}"
+  [ "$1" = . ] || pattern=(-k "$1")
+  for version in "${versions[@]}"; do
+    code=0
+    build_cluster_programs --version "$version" || code=$?
+    mkdir -p "$HAMI_REPORTS/builds"
+    echo "$code" >"$HAMI_REPORTS/builds/cluster-$version"
+    ((code == 0)) || continue
+    marks="not soak"
+    [ "$version" = 1.36 ] || marks+=" and not newest_only"
+    report=$HAMI_REPORTS/cluster-$version
+    mkdir -p "$report"
+    HAMI_CLUSTER_VERSION=$version HAMI_QUIET_FAILURE=1 \
+      run_step "test-cluster-$version" "test cluster $version" \
+      "$HAMI_VENV/bin/pytest" -v -m "$marks" -rs -p no:xdist \
+      -o junit_family=xunit1 --junit-xml "$report/pytest.xml" "${pattern[@]}" tests/cluster ||
+      true
+    [ -f "$report/pytest.xml" ] || : >"$report/no-report"
+  done
+}
+
 verb_test() {
-  local kinds=(clang unit checks component pytest asan tsan) only=. kind labels=()
+  local kinds=(clang unit checks component pytest asan tsan cluster) only=. kind labels=()
   while (($#)); do
     case $1 in
       --fast) kinds=(unit checks component pytest) ;;
@@ -65,6 +95,7 @@ verb_test() {
     shift
   done
   setup_group test
+  [[ " ${kinds[*]} " != *" cluster "* ]] || setup_group cluster
   rm -rf "$HAMI_REPORTS"
   mkdir -p "$HAMI_REPORTS"
   # A test that meets a real driver or the caller's simulation would depend on the machine.
@@ -75,7 +106,7 @@ verb_test() {
       unit | checks | component) labels+=("$kind") ;;
     esac
   done
-  if ((${#labels[@]})) || [[ " ${kinds[*]} " == *" pytest "* ]]; then
+  if ((${#labels[@]})) || [[ " ${kinds[*]} " =~ " pytest "|" cluster " ]]; then
     # A test whose program was not built has failed; the others still say something.
     _build_case dev || true
     if [ -f build/build.ninja ]; then
@@ -92,5 +123,8 @@ verb_test() {
       _ctest_step "$kind" "$kind" unit "$only"
     fi
   done
+  if [[ " ${kinds[*]} " == *" cluster "* ]]; then
+    _cluster_step "$only"
+  fi
   exec "$HAMI_PYTHON" tools/dev/count_tests.py "$HAMI_REPORTS"
 }

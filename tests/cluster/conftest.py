@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests on a real Kubernetes (`./dev cluster`), of the version in HAMI_CLUSTER_VERSION.
+
+The cluster is called test-VERSION. One that is up already is used and stays; otherwise it is made
+and removed, unless HAMI_KEEP_CLUSTER is set. Each test has a namespace of its own."""
+
+import os
+import re
+import sys
+
+import pytest
+from cluster_harness import ROOT, Cluster, Namespace, call, cluster_verb
+
+IMAGE = ROOT / "tools" / "cluster" / "image.py"
+VERSION = os.environ.get("HAMI_CLUSTER_VERSION", "1.36")
+
+
+@pytest.fixture(scope="session")
+def version():
+  return VERSION
+
+
+@pytest.fixture(scope="session")
+def _root():
+  if os.geteuid() != 0:
+    pytest.skip("needs root, to make namespaces, mounts and cgroups")
+  assert (ROOT / "build" / "bin" / "hami").exists(), "build/bin/hami is not built"
+
+
+@pytest.fixture(scope="session")
+def make_cluster(_root):
+  """make_cluster(NAME, OPTION...): a cluster, removed at the end if it was made here."""
+  made = []
+
+  def make(name, *options):
+    name = f"{name}-{VERSION}"
+    if " is up already:" not in cluster_verb("up", "--version", VERSION, "--name", name,
+                                    *options).stdout:
+      made.append(name)
+    return Cluster(name, VERSION)
+
+  yield make
+  for name in made:
+    if not os.environ.get("HAMI_KEEP_CLUSTER"):
+      cluster_verb("down", "--name", name)
+
+
+@pytest.fixture(scope="session")
+def cluster(make_cluster):
+  """The cluster that tests share, with all images as they are built now."""
+  call(sys.executable, IMAGE, "--no-import")
+  shared = make_cluster("test")
+  cluster_verb("load", "--name", shared.name)
+  return shared
+
+
+@pytest.fixture
+def namespace(cluster, request):
+  """A namespace that no other test uses."""
+  plain = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+  made = Namespace(cluster, f"{plain[:40].strip('-')}-{os.urandom(3).hex()}")
+  yield made
+  made.remove()
