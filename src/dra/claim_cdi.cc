@@ -47,10 +47,13 @@ void AddLibrary(const ClaimCdiInput& input, cdi::ContainerEdits* edits) {
       {.host_path = base::JoinPath(input.library_folder, share::kPreloadLibrary),
        .container_path = kLibraryInContainer,
        .options = {"ro", "nosuid", "nodev", "bind"}});
-  edits->hooks.push_back({.name = "createContainer",
-                          .path = base::JoinPath(input.library_folder, kHookProgram),
-                          .args = {kHookProgram, "--library", kLibraryInContainer, "--folder",
-                                   input.shares->HookFolder(input.grant->uid)}});
+  edits->hooks.push_back(
+      {.name = "createContainer",
+       .path = base::JoinPath(input.library_folder, kHookProgram),
+       .args = {kHookProgram, "preload", std::string("--library=") + kLibraryInContainer,
+                "--folder=" + input.shares->HookFolder(input.grant->uid)},
+       // Without one the hook would get the container's.
+       .env = {"HAMI_HOOK=preload"}});
 }
 
 }  // namespace

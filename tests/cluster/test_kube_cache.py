@@ -18,7 +18,7 @@ PROBE = PROBE if "HAMI_BUILD" not in os.environ else \
 VERSION = os.environ.get("HAMI_CLUSTER_VERSION", "1.36")
 SEEDS = [int(seed) for seed in os.environ.get("HAMI_KUBE_SEEDS", "1 2 3 4 5 6").split()]
 CHANGES = int(os.environ.get("HAMI_KUBE_CHANGES", "150"))
-CONVERGE_SECONDS = 60
+CONVERGE_SECONDS = int(os.environ.get("HAMI_KUBE_PATIENCE", "60"))
 
 
 @pytest.fixture(scope="module")
