@@ -39,7 +39,7 @@ tl::unexpected<Error> Broken(std::string_view what) {
 template <typename T>
 bool ReadTable(const ByteSource& source, uint64_t offset, std::vector<T>* table) {
   const std::span<std::byte> bytes = std::as_writable_bytes(std::span(*table));
-  return source(offset, bytes) == bytes.size();
+  return bytes.empty() || source(offset, bytes) == bytes.size();
 }
 
 // Where in the file the byte lies that is mapped at `address`.
