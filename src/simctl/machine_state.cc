@@ -12,6 +12,7 @@
 #include "simgpu/state/create.h"
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
+#include "simgpu/state/pids.h"
 #include "simgpu/state/timeline.h"
 
 namespace hami::simctl {
@@ -158,7 +159,7 @@ Result<std::vector<MachineDevice>> ReadMachineState(const std::string& path) {
       const simgpu::Client& client = state.clients[c];
       const uint64_t used = client.devices[d].used_bytes;
       if (client.in_use == 0 || used == 0) continue;
-      devices[d].processes.push_back({static_cast<uint32_t>(client.host_pid), used});
+      devices[d].processes.push_back({static_cast<uint32_t>(simgpu::VisiblePid(client)), used});
     }
   }
   return devices;
@@ -172,7 +173,7 @@ Result<std::vector<uint32_t>> ListClients(const std::string& path) {
   std::vector<uint32_t> pids;
   for (uint32_t c = 0; c < state.clients_high; ++c) {
     if (state.clients[c].in_use == 0 || c == observer->machine().client) continue;
-    pids.push_back(static_cast<uint32_t>(state.clients[c].host_pid));
+    pids.push_back(static_cast<uint32_t>(simgpu::VisiblePid(state.clients[c])));
   }
   return pids;
 }

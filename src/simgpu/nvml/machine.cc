@@ -7,6 +7,7 @@
 #include "simgpu/state/lock.h"
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
+#include "simgpu/state/pids.h"
 #include "simgpu/state/timeline.h"
 
 namespace hami::simgpu::nvml {
@@ -183,7 +184,8 @@ uint32_t ListProcesses(uint32_t device, ProcessUse* out, uint32_t capacity) {
   const View view;
   uint32_t count = 0;
   view.ForEachUser(device, [&](const Client& client, const ClientDevice& share) {
-    if (count < capacity) out[count] = {static_cast<uint32_t>(client.host_pid), share.used_bytes};
+    if (count < capacity)
+      out[count] = {static_cast<uint32_t>(VisiblePid(client)), share.used_bytes};
     ++count;
   });
   return count;
@@ -204,7 +206,7 @@ uint32_t ListProcessLoads(uint32_t device, uint64_t last_seen_us, ProcessLoad* o
   view.ForEachUser(device, [&](const Client& client, const ClientDevice& share) {
     const uint32_t pct = Percent(BusyInLastPeriod(share.load, view.now_ns()));
     if (count < capacity) {
-      out[count] = {static_cast<uint32_t>(client.host_pid), end_us, pct, MemoryPercent(pct)};
+      out[count] = {static_cast<uint32_t>(VisiblePid(client)), end_us, pct, MemoryPercent(pct)};
     }
     ++count;
   });

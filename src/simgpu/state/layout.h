@@ -20,7 +20,7 @@
 namespace hami::simgpu {
 
 inline constexpr uint64_t kStateMagic = 0x31656e6968636d53;  // "Smchine1", little endian
-inline constexpr uint32_t kStateVersion = 1;
+inline constexpr uint32_t kStateVersion = 2;
 
 inline constexpr uint32_t kMaxClients = 1024;
 inline constexpr uint32_t kMaxContexts = 256;  // with queues, on all devices together
@@ -112,9 +112,9 @@ struct Client {
   uint32_t in_use;
   uint32_t observer;  // attached to look (NVML), not to compute
   uint32_t generation;
-  int32_t pid;       // as the process sees itself
-  int32_t host_pid;  // of the outermost PID namespace that its /proc shows
-  uint32_t reserved;
+  int32_t pid;             // as the process sees itself
+  int32_t host_pid;        // of the outermost PID namespace that its /proc shows
+  uint32_t pid_namespace;  // inode of the PID namespace in which `pid` counts; 0: not known
   uint64_t attached_ns;
   uint64_t dropped_content_bytes;  // writes to device memory beyond the cap
   ClientDevice devices[kMaxDevices];

@@ -99,6 +99,7 @@ void EnterClient(const Machine& machine, bool observer) {
   client.observer = observer ? 1 : 0;
   client.pid = os::ProcessId();
   client.host_pid = os::OuterProcessId();
+  client.pid_namespace = os::PidNamespace(0);
   client.attached_ns = os::NowNs();
   client.in_use = 1;
 }

@@ -2,9 +2,12 @@
 
 #include "simgpu/state/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -140,21 +143,75 @@ uint32_t* MapWipedOnFork() {
 
 int ProcessId() { return getpid(); }
 
-int OuterProcessId() {
-  const int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return getpid();
+namespace {
+
+// The PIDs of a process, from the outermost namespace that this /proc shows to its own.
+void ReadPids(const char* process, int* outer, int* inner) {
+  *outer = *inner = 0;
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/%s/status", process);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
   char text[4096];
   const ssize_t length = read(fd, text, sizeof(text) - 1);
   close(fd);
-  if (length <= 0) return getpid();
+  if (length <= 0) return;
   text[length] = 0;
   const char* at = strstr(text, "\nNSpid:");
-  if (at == nullptr) return getpid();
+  if (at == nullptr) return;
   at += strlen("\nNSpid:");
-  while (*at == ' ' || *at == '\t') ++at;
-  int pid = 0;
-  for (; *at >= '0' && *at <= '9'; ++at) pid = pid * 10 + (*at - '0');
-  return pid > 0 ? pid : getpid();
+  while (*at == ' ' || *at == '\t') {
+    ++at;
+    int pid = 0;
+    for (; *at >= '0' && *at <= '9'; ++at) pid = pid * 10 + (*at - '0');
+    if (pid == 0) return;
+    if (*outer == 0) *outer = pid;
+    *inner = pid;
+  }
+}
+
+// "pid:[4026531836]"
+uint32_t ReadNamespace(const char* process) {
+  char path[64];
+  char target[64] = {};
+  snprintf(path, sizeof(path), "/proc/%s/ns/pid", process);
+  if (readlink(path, target, sizeof(target) - 1) <= 0) return 0;
+  const char* digits = strchr(target, '[');
+  return digits == nullptr ? 0 : static_cast<uint32_t>(strtoul(digits + 1, nullptr, 10));
+}
+
+}  // namespace
+
+int OuterProcessId() {
+  int outer = 0;
+  int inner = 0;
+  ReadPids("self", &outer, &inner);
+  return outer > 0 ? outer : getpid();
+}
+
+uint32_t PidNamespace(int pid) {
+  if (pid == 0) return ReadNamespace("self");
+  char process[16];
+  snprintf(process, sizeof(process), "%d", pid);
+  return ReadNamespace(process);
+}
+
+int FindProcess(uint32_t pid_namespace, int inner_pid) {
+  DIR* processes = opendir("/proc");
+  if (processes == nullptr) return 0;
+  int found = 0;
+  while (const dirent* entry = readdir(processes)) {
+    if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
+    if (ReadNamespace(entry->d_name) != pid_namespace) continue;
+    int outer = 0;
+    int inner = 0;
+    ReadPids(entry->d_name, &outer, &inner);
+    if (inner != inner_pid) continue;
+    found = atoi(entry->d_name);
+    break;
+  }
+  closedir(processes);
+  return found;
 }
 
 }  // namespace hami::simgpu::os

@@ -41,5 +41,9 @@ int ProcessId();
 // The first number of NSpid in /proc/self/status, which is the PID in the outermost namespace that
 // this /proc shows; getpid() where there is none.
 int OuterProcessId();
+// Inode of the PID namespace of a process, 0 for the caller's own; 0 if it cannot be had.
+uint32_t PidNamespace(int pid);
+// The process that is `inner_pid` in that namespace, as this /proc shows it; 0: it does not.
+int FindProcess(uint32_t pid_namespace, int inner_pid);
 
 }  // namespace hami::simgpu::os
