@@ -27,6 +27,7 @@
 #include "dra/names.h"
 #include "dra/node_facts.h"
 #include "dra/options.h"
+#include "dra/share_watch.h"
 #include "dra/slice_plan.h"
 #include "dra/slice_publisher.h"
 #include "kube/client.h"
@@ -98,6 +99,7 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   ApiClaims claims_;
   base::Fd folder_lock_;
   int server_minor_ = 0;
+  std::unique_ptr<ShareWatch> shares_;
   std::unique_ptr<ClaimKeeper> keeper_;
   std::unique_ptr<SlicePublisher> publisher_;
   std::unique_ptr<kube::Reflector<NodeFacts>> node_watch_;
@@ -132,6 +134,7 @@ Status Driver::StartKeeper() {
   ASSIGN_OR_RETURN(const std::string folder,
                    share::KeepProductFiles(options_.library_root, {library, hook}));
   ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
+  shares_ = std::make_unique<ShareWatch>(options_.share_root);
   keeper_ = std::make_unique<ClaimKeeper>(
       ClaimKeeperOptions{.pool = options_.node_name,
                          .record_folder = base::JoinPath(PluginFolder(options_), "claims"),
@@ -140,7 +143,7 @@ Status Driver::StartKeeper() {
                          .library_root = options_.library_root,
                          .library = folder.substr(folder.rfind('/') + 1),
                          .boot_id = std::move(boot_id)},
-      &claims_, nullptr);
+      &claims_, shares_.get());
   return keeper_->Recover();
 }
 
@@ -262,6 +265,7 @@ void Driver::OnDriver(const Result<DriverState>& state) {
   } else {
     LOG_WARN("no GPU driver; waiting for it", Field("error", state.error()));
   }
+  shares_->SetDriver(state ? state->nvml : nullptr);
   keeper_->SetNode(state ? state->view : nullptr);
   const std::lock_guard lock(mutex_);
   state_known_ = true;

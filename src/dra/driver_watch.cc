@@ -90,7 +90,9 @@ bool DriverWatch::LibraryChanged() const {
 Result<DriverState> DriverWatch::Read() {
   if (nvml_ != nullptr && LibraryChanged()) nvml_.reset();
   if (nvml_ == nullptr) {
-    ASSIGN_OR_RETURN(nvml_, gpu::Nvml::Load({.root = options_.root.seen_at}));
+    ASSIGN_OR_RETURN(std::unique_ptr<gpu::Nvml> loaded,
+                     gpu::Nvml::Load({.root = options_.root.seen_at}));
+    nvml_ = std::move(loaded);
     library_stamp_ = StampOf(nvml_->library_path());
   }
   DriverState state;
@@ -118,6 +120,7 @@ Result<DriverState> DriverWatch::Read() {
   const std::string simulation = gpu::FindSimulation(options_.root.seen_at);
   state.sysfs = simulation.empty() ? options_.sysfs : simulation + "/sys";
   state.view = std::move(view);
+  state.nvml = nvml_;
   return state;
 }
 

@@ -34,7 +34,8 @@ struct DriverWatchOptions {
 struct DriverState {
   gpu::Inventory inventory;
   std::shared_ptr<const NodeView> view;
-  std::string sysfs;  // that describes its devices: a simulation brings its own
+  std::shared_ptr<const gpu::Nvml> nvml;  // used by agents of shares for as long as they live
+  std::string sysfs;                      // that describes its devices: a simulation brings its own
 };
 
 class DriverWatch {
@@ -59,7 +60,7 @@ class DriverWatch {
   const DriverWatchOptions options_;
   const OnChange on_change_;
 
-  std::unique_ptr<gpu::Nvml> nvml_;
+  std::shared_ptr<const gpu::Nvml> nvml_;
   std::string library_stamp_;                      // tells one library file from its successor
   std::string told_;                               // what was told last, as text
   std::map<std::string, uint64_t> context_bytes_;  // by UUID

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "dra/share_members.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <charconv>
+#include <optional>
+
+#include "base/file.h"
+
+namespace hami::dra {
+namespace {
+
+constexpr size_t kMaxMountInfoBytes = size_t{16} << 20;
+constexpr size_t kMaxKnown = 4096;
+constexpr int kStartTimeField = 22;
+
+// The n-th word, from 1; the rest is cut off the front.
+std::string_view WordAt(std::string_view line, int n) {
+  for (; n > 1; --n) {
+    const size_t space = line.find(' ');
+    if (space == std::string_view::npos) return {};
+    line.remove_prefix(space + 1);
+  }
+  return line.substr(0, line.find(' '));
+}
+
+std::optional<uint64_t> StartTime(int pid) {
+  const Result<std::string> stat = base::ReadFile(fmt::format("/proc/{}/stat", pid), 4096);
+  if (!stat) return std::nullopt;
+  // The name stands in brackets and may contain anything.
+  const size_t end = stat->rfind(')');
+  if (end == std::string::npos || end + 2 > stat->size()) return std::nullopt;
+  const std::string_view word =
+      WordAt(std::string_view(*stat).substr(end + 2), kStartTimeField - 2);
+  uint64_t ticks = 0;
+  const auto [at, error] = std::from_chars(word.data(), word.data() + word.size(), ticks);
+  return error == std::errc() ? std::optional(ticks) : std::nullopt;
+}
+
+}  // namespace
+
+Result<ShareMembers> ShareMembers::Open(const std::string& folder, const std::string& mount_point) {
+  struct stat info = {};
+  if (stat(folder.c_str(), &info) != 0) return FailErrno("look at " + folder);
+  ShareMembers members;
+  members.device_ = fmt::format("{}:{}", major(info.st_dev), minor(info.st_dev));
+  // The two last parts of the path, <uid>/<n>, name a slice: how the file system that holds them is
+  // mounted here says nothing about its root.
+  const size_t claim = folder.rfind('/', folder.rfind('/') - 1);
+  members.root_suffix_ = folder.substr(claim);
+  members.mount_point_ = mount_point;
+  return members;
+}
+
+// 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+bool ShareMembers::IsOurMount(std::string_view line) const {
+  return WordAt(line, 5) == mount_point_ && WordAt(line, 3) == device_ &&
+         WordAt(line, 4).ends_with(root_suffix_);
+}
+
+bool ShareMembers::Look(int pid) const {
+  const Result<std::string> text =
+      base::ReadFile(fmt::format("/proc/{}/mountinfo", pid), kMaxMountInfoBytes);
+  if (!text) return false;
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    const size_t end = rest.find('\n');
+    if (IsOurMount(rest.substr(0, end))) return true;
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+bool ShareMembers::Contains(int pid) {
+  const std::optional<uint64_t> started = StartTime(pid);
+  if (!started) return false;
+  const auto found = known_.find(pid);
+  if (found != known_.end() && found->second.started == *started) return found->second.member;
+  if (known_.size() >= kMaxKnown) known_.clear();
+  const bool member = Look(pid);
+  known_[pid] = {*started, member};
+  return member;
+}
+
+}  // namespace hami::dra

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The node's side of the shares of prepared claims while containers use them: tells processes their
+// host PIDs (agent.sock), and has an agent for each slice that compares what its processes hold and
+// compute with the driver's own figures (share/share_agent.h). Containers run on without it: their
+// limits are kept by the library; what is lost is the correction from outside.
+//
+// Thread-safe.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "dra/claim_keeper.h"
+#include "dra/claim_shares.h"
+#include "gpu/nvml.h"
+#include "share/share_agent.h"
+
+namespace hami::dra {
+
+class ShareWatch : public ClaimObserver {
+ public:
+  explicit ShareWatch(std::string share_root);
+  ~ShareWatch() override;
+  ShareWatch(const ShareWatch&) = delete;
+  ShareWatch& operator=(const ShareWatch&) = delete;
+
+  // Null: the driver is gone; agents end, sockets stay.
+  void SetDriver(std::shared_ptr<const gpu::Nvml> nvml);
+
+  void OnKept(const ClaimGrant& grant) override;
+  void OnGone(const std::string& uid) override;
+
+  // Processes that were seen to hold more than their slice, since the start.
+  uint64_t escapes() const { return escapes_; }
+
+ private:
+  struct Slice {
+    GrantedSlice grant;
+    std::string folder;
+    std::string mount_point;
+    uint64_t region_inode = 0;
+    base::Fd listener;
+    std::shared_ptr<const gpu::Nvml> nvml;  // with the agent, which uses it
+    std::unique_ptr<share::ShareAgent> agent;
+  };
+  struct Claim {
+    std::string text;  // namespace/name
+    std::vector<Slice> slices;
+  };
+
+  static void EndAgent(Slice* slice);
+  void Begin(const Claim& claim, Slice* slice);
+  void Wake() const;
+  void Answer();
+
+  const ShareRoot root_;
+  base::Fd wake_;
+  std::atomic<uint64_t> escapes_{0};
+
+  std::mutex mutex_;
+  bool stop_ = false;
+  std::shared_ptr<const gpu::Nvml> nvml_;
+  std::map<std::string, Claim> claims_;  // by UID
+  std::thread thread_;
+};
+
+}  // namespace hami::dra
