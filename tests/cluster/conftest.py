@@ -34,8 +34,8 @@ def make_cluster(_root):
 
   def make(name, *options):
     name = f"{name}-{VERSION}"
-    if " is up already:" not in cluster_verb("up", "--version", VERSION, "--name", name,
-                                    *options).stdout:
+    said = cluster_verb("up", "--version", VERSION, "--name", name, *options).stdout
+    if " is up already:" not in said:
       made.append(name)
     return Cluster(name, VERSION)
 
