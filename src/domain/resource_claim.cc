@@ -50,6 +50,17 @@ Status ReadRequests(const json::Value& devices, std::vector<DeviceRequest>* requ
   return {};
 }
 
+DeviceConstraint ReadConstraint(const json::Value& object) {
+  DeviceConstraint constraint;
+  for (const json::Value request : object["requests"].Elements()) {
+    constraint.requests.emplace_back(request.Text());
+  }
+  constraint.distinct = object["distinctAttribute"].exists();
+  constraint.attribute =
+      object[constraint.distinct ? "distinctAttribute" : "matchAttribute"].Text();
+  return constraint;
+}
+
 Result<DeviceResult> ReadResult(const json::Value& object) {
   DeviceResult result;
   result.request = object["request"].Text();
@@ -79,6 +90,9 @@ Result<ResourceClaim> ReadResourceClaim(const json::Value& object) {
   claim.uid = metadata["uid"].Text();
   claim.deleted = metadata["deletionTimestamp"].exists();
   RETURN_IF_ERROR(ReadRequests(object["spec"]["devices"], &claim.requests));
+  for (const json::Value item : object["spec"]["devices"]["constraints"].Elements()) {
+    claim.constraints.push_back(ReadConstraint(item));
+  }
   const json::Value status = object["status"];
   const json::Value allocation = status["allocation"];
   claim.allocated = allocation.exists();

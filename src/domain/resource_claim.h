@@ -27,6 +27,13 @@ struct DeviceRequest {
   std::vector<std::string> selectors;       // CEL
 };
 
+// All devices of these requests have the same value of an attribute, or all different ones.
+struct DeviceConstraint {
+  std::vector<std::string> requests;  // empty: all
+  std::string attribute;              // qualified
+  bool distinct = false;
+};
+
 // One device, or a share of one, that was given.
 struct DeviceResult {
   std::string request;  // "request" or "request/alternative"
@@ -61,6 +68,7 @@ struct ResourceClaim {
   std::string uid;
   bool deleted = false;  // has a deletionTimestamp
   std::vector<DeviceRequest> requests;
+  std::vector<DeviceConstraint> constraints;
   bool allocated = false;
   std::vector<DeviceResult> results;
   std::vector<OpaqueConfig> configs;  // of the allocation
