@@ -30,11 +30,11 @@ std::vector<char*> Pointers(const std::vector<std::string>& words) {
 
 class SpawnSettings {
  public:
-  explicit SpawnSettings(int output) {
+  SpawnSettings(int output, bool errors_apart) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, output, STDERR_FILENO);
+    if (!errors_apart) posix_spawn_file_actions_adddup2(&actions_, output, STDERR_FILENO);
     posix_spawnattr_init(&attributes_);
     sigset_t all;
     sigset_t none;
@@ -90,7 +90,7 @@ Result<ProgramOutput> RunProgram(const Program& program) {
   if (pipe2(ends, O_CLOEXEC) != 0) return FailErrno("pipe");
   const Fd output(ends[0]);
   Fd input(ends[1]);
-  const SpawnSettings settings(input.get());
+  const SpawnSettings settings(input.get(), program.errors_apart);
 
   std::vector<std::string> words = {program.path};
   words.insert(words.end(), program.arguments.begin(), program.arguments.end());

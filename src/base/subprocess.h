@@ -26,6 +26,7 @@ struct Program {
   std::optional<std::vector<std::string>> environment = std::nullopt;  // ours if not given
   int timeout_ms = 10'000;
   size_t max_output_bytes = 65536;
+  bool errors_apart = false;  // standard error is ours, and not in the text
 };
 
 // kNotFound: no such program. kDeadlineExceeded: it was killed for its time.

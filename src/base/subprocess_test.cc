@@ -49,5 +49,13 @@ TEST(SubprocessTest, ReadsNothing) {
   EXPECT_THAT(RunProgram(Shell("cat; echo end"))->text, HasSubstr("end"));
 }
 
+TEST(SubprocessTest, ErrorsApartAreNotInTheText) {
+  const auto output = RunProgram({.path = "/bin/sh",
+                                  .arguments = {"-c", "echo answer; echo noise >&2"},
+                                  .errors_apart = true});
+  ASSERT_TRUE(output);
+  EXPECT_EQ(output->text, "answer\n");
+}
+
 }  // namespace
 }  // namespace hami::base

@@ -74,7 +74,8 @@ TEST(ResourceSliceTest, QuantitiesAreWrittenAsTheServerPrintsThem) {
 
 TEST(ResourceSliceTest, TheDriversOwnDomainIsLeftOut) {
   const Result<ResourceSlice> read = Read(
-      R"({"spec":{"driver":"d.org","devices":[{"name":"a","capacity":{"d.org/memory":{"value":"1Gi"}},
+      R"({"spec":{"driver":"d.org","devices":[{"name":"a",
+          "capacity":{"d.org/memory":{"value":"1Gi"}},
           "attributes":{"d.org/minor":{"int":4},"other.org/x":{"string":"y"}}}]}})");
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->devices[0].capacity.at("memory").value, 1024 * kMib);
@@ -84,7 +85,8 @@ TEST(ResourceSliceTest, TheDriversOwnDomainIsLeftOut) {
 
 TEST(ResourceSliceTest, ABadQuantityIsNamed) {
   const Result<ResourceSlice> read = Read(
-      R"({"metadata":{"name":"s1"},"spec":{"driver":"d","devices":[{"name":"a","capacity":{"memory":{"value":"lots"}}}]}})");
+      R"({"metadata":{"name":"s1"},"spec":{"driver":"d","devices":[{"name":"a",
+          "capacity":{"memory":{"value":"lots"}}}]}})");
   ASSERT_FALSE(read);
   EXPECT_NE(read.error().message.find("s1"), std::string::npos);
   EXPECT_NE(read.error().message.find("lots"), std::string::npos);

@@ -5,7 +5,7 @@
 //
 // Contract: the published HAMi DRA guide (names, attributes, capacities) and what schedulers of
 // each version can bear (contract section 1.8). Ours differs from HAMi's driver in one default:
-// cores is 0, so that pods which ask for memory alone share a GPU (docs/adr/0012).
+// cores is 0, so that pods which ask for memory alone share a GPU (docs/adr/0013).
 
 #pragma once
 

@@ -129,7 +129,8 @@ void Client::Impl::Close() {
     closed.set_value();
   });
   closed.get_future().wait();
-  http_.reset();  // every request under way ends with kCancelled
+  if (plugin_.joinable()) plugin_.join();  // whoever waited for it is told by closed_
+  http_.reset();                           // every request under way ends with kCancelled
   thread_.reset();
 }
 
@@ -172,6 +173,7 @@ Result<net::HttpRequest> Client::Impl::Prepare(const Call& call) {
 void Client::Impl::Try(const CallPtr& call) {
   if (closed_) return Finish(call, Fail(Code::kCancelled, "the client ends"));
   call->http_id = 0;
+  if (credentials_.NeedsPlugin()) return WaitForPlugin(call);
   Result<net::HttpRequest> http = Prepare(*call);
   if (!http) return Finish(call, Fail(std::move(http).error()));
   ++call->attempts;
@@ -182,6 +184,25 @@ void Client::Impl::Try(const CallPtr& call) {
         self->OnAnswer(call, std::move(result));
       },
       call->data);
+}
+
+void Client::Impl::WaitForPlugin(const CallPtr& call) {
+  want_plugin_.push_back(call);
+  if (want_plugin_.size() > 1) return;
+  if (plugin_.joinable()) plugin_.join();  // it has posted its result, and ends
+  plugin_ = std::thread([this] {           // Close joins it
+    Status status = credentials_.RunPlugin();
+    thread_->Post([self = shared_from_this(), status = std::move(status)] {
+      for (const CallPtr& waiting : std::exchange(self->want_plugin_, {})) {
+        if (!self->calls_.contains(waiting->id)) continue;
+        if (status) {
+          self->Try(waiting);
+        } else {
+          self->Finish(waiting, Fail(status.error()));
+        }
+      }
+    });
+  });
 }
 
 void Client::Impl::OnAnswer(const CallPtr& call, net::HttpResult result) {

@@ -7,7 +7,9 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "kube/client.h"
 #include "kube/credentials.h"
@@ -37,6 +39,8 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
 
   CallId Add(const CallPtr& call);
   void Try(const CallPtr& call);
+  // Calls that need the plugin wait for it here.
+  void WaitForPlugin(const CallPtr& call);
   // Fails if the credentials cannot be read.
   Result<net::HttpRequest> Prepare(const Call& call);
   void OnAnswer(const CallPtr& call, net::HttpResult result);
@@ -55,6 +59,8 @@ class Client::Impl : public std::enable_shared_from_this<Impl> {
 
   std::unordered_map<CallId, CallPtr> calls_;  // of the I/O thread
   bool closed_ = false;                        // likewise
+  std::vector<CallPtr> want_plugin_;           // likewise; not empty: it runs
+  std::thread plugin_;
 
   std::unique_ptr<net::IoThread> thread_;
   std::unique_ptr<net::HttpClient> http_;  // ends before the thread

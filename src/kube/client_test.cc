@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
+#include "base/temporary_folder.h"
 #include "net/fake_http_server.h"
 #include "net/io_thread.h"
 
@@ -263,6 +265,53 @@ TEST_F(ClientTest, EndingTheClientEndsWhatItWaitsFor) {
     }
   }
   EXPECT_THAT(codes, ElementsAre(Code::kCancelled, Code::kCancelled));
+}
+
+TEST_F(ClientTest, CallsWaitForThePluginAndItRunsOnce) {
+  const base::TemporaryFolder folder;
+  ClusterConfig config = Config();
+  config.token.clear();
+  config.exec = {.command = "/bin/sh",
+                 .arguments = {"-c", "echo x >> " + folder.path() +
+                                         R"(/runs; echo '{"kind":"ExecCredential",)"
+                                         R"("status":{"token":"handed out"}}' | tr ' ' '-')"}};
+  Expect(std::vector<Answer>(4, Say(200, "ok")));
+  {
+    Client client(config, {});
+    std::vector<std::future<bool>> results;
+    results.reserve(4);
+    for (int i = 0; i < 4; ++i) {
+      results.push_back(std::async(
+          std::launch::async, [&client] { return client.Get(kNodes, {"", "n"}).has_value(); }));
+    }
+    for (auto& result : results) EXPECT_TRUE(result.get());
+  }
+  EXPECT_EQ(Last().headers.at("authorization"), "Bearer handed-out");
+  EXPECT_EQ(base::ReadFile(folder / "runs", 100).value(), "x\n");
+}
+
+TEST_F(ClientTest, APluginThatFailsIsTheAnswer) {
+  ClusterConfig config = Config();
+  config.exec = {.command = "/bin/false"};
+  Client client(config, {});
+  EXPECT_EQ(client.Get(kNodes, {"", "n"}).error().code, Code::kUnauthenticated);
+  EXPECT_EQ(client.Get(kNodes, {"", "n"}).error().code, Code::kUnauthenticated);
+}
+
+TEST_F(ClientTest, A401IsAskedAgainWithTheRenewedToken) {
+  const base::TemporaryFolder folder;
+  ClusterConfig config = Config();
+  config.token_file = folder / "token";
+  ASSERT_TRUE(base::WriteFileAtomically(config.token_file, "old", 0600));
+  const Answer unauthorized = Say(401, R"({"kind":"Status","reason":"Unauthorized","code":401})");
+  Client client(config, {});
+  Expect({Say(200, "ok"), unauthorized, Say(200, "ok"), unauthorized, unauthorized});
+  ASSERT_TRUE(client.Create(kPods, "ns", "{}"));
+  ASSERT_TRUE(base::WriteFileAtomically(config.token_file, "new", 0600));
+  EXPECT_TRUE(client.Create(kPods, "ns", "{}"));
+  EXPECT_EQ(Last().headers.at("authorization"), "Bearer new");
+  EXPECT_EQ(client.Create(kPods, "ns", "{}").error().code, Code::kUnauthenticated);
+  EXPECT_THAT(Asked(), SizeIs(5));
 }
 
 }  // namespace

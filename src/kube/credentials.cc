@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 1 << 20;
 constexpr size_t kMaxPemBytes = 4 << 20;
+// What ends so soon would end on its way.
+constexpr int64_t kEarlyNs = 10'000'000'000;
 
 // A token ends where white space begins: what follows would end the header.
 Result<std::string> ReadToken(const std::string& path) {
@@ -43,6 +45,11 @@ Status Credentials::Read() {
   ASSIGN_OR_RETURN(tls.certificate, ReadPem(config_.certificate));
   ASSIGN_OR_RETURN(tls.key, ReadPem(config_.key));
   std::string token = config_.token;
+  if (from_plugin_) {
+    token = from_plugin_->token;
+    tls.certificate = from_plugin_->certificate;
+    tls.key = from_plugin_->key;
+  }
   if (!config_.token_file.empty()) {
     ASSIGN_OR_RETURN(token, ReadToken(config_.token_file));
   }
@@ -69,7 +76,27 @@ Result<Identity> Credentials::Current() {
   return identity_;
 }
 
+bool Credentials::NeedsPlugin() {
+  if (config_.exec.command.empty()) return false;
+  const std::lock_guard lock(mutex_);
+  return !from_plugin_ || (from_plugin_->expires_wall_ns &&
+                           *from_plugin_->expires_wall_ns <= clock_.WallNs() + kEarlyNs);
+}
+
+Status Credentials::RunPlugin() {
+  ASSIGN_OR_RETURN(ExecCredential credential, RunExecPlugin(config_.exec));
+  const std::lock_guard lock(mutex_);
+  from_plugin_ = std::move(credential);
+  was_read_ = false;
+  return {};
+}
+
 bool Credentials::Renew() {
+  if (!config_.exec.command.empty()) {
+    const std::lock_guard lock(mutex_);
+    from_plugin_.reset();
+    return true;
+  }
   if (config_.token_file.empty() && config_.certificate.file.empty()) return false;
   const std::lock_guard lock(mutex_);
   read_ns_ = clock_.MonotonicNs() - kFreshMs * 1'000'000;

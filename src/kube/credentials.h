@@ -11,11 +11,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "kube/config.h"
+#include "kube/exec_plugin.h"
 #include "net/http_client.h"
 
 namespace hami::kube {
@@ -34,11 +36,16 @@ class Credentials {
 
   Credentials(ClusterConfig config, const base::Clock& clock);
 
-  // Fails only if something was never readable.
+  // Fails only if something was never readable. Who has a plugin asks NeedsPlugin first.
   Result<Identity> Current();
 
   // The server said 401: the next Current looks at once. False if nothing could have changed.
   bool Renew();
+
+  // A plugin has to run before Current knows something that is good now.
+  bool NeedsPlugin();
+  // Waits for the plugin: not on an I/O thread.
+  Status RunPlugin();
 
  private:
   Status Read();
@@ -47,6 +54,7 @@ class Credentials {
   const base::Clock& clock_;
   std::mutex mutex_;
   Identity identity_;
+  std::optional<ExecCredential> from_plugin_;
   bool was_read_ = false;
   int64_t read_ns_ = 0;
 };

@@ -103,5 +103,25 @@ TEST_F(CredentialsTest, SettingsAreOneObjectUntilAFileChanges) {
   EXPECT_EQ(credentials.Current()->tls->certificate, "D");
 }
 
+TEST_F(CredentialsTest, APluginRunsWhenThereIsNothingGood) {
+  const std::string script = "n=$(cat " + Path("count") + "); echo $((n + 1)) > " + Path("count") +
+                             R"(; echo '{"kind":"ExecCredential","status":{"token":"t'"$n"'",)"
+                             R"("expirationTimestamp":"1970-01-01T01:00:00Z"}}')";
+  Write("count", "1");
+  Credentials credentials({.exec = {.command = "/bin/sh", .arguments = {"-c", script}}}, clock_);
+  EXPECT_TRUE(credentials.NeedsPlugin());
+  ASSERT_TRUE(credentials.RunPlugin());
+  EXPECT_FALSE(credentials.NeedsPlugin());
+  EXPECT_EQ(credentials.Current()->authorization, "Bearer t1");
+
+  EXPECT_TRUE(credentials.Renew()) << "the server refused it";
+  EXPECT_TRUE(credentials.NeedsPlugin());
+  ASSERT_TRUE(credentials.RunPlugin());
+  EXPECT_EQ(credentials.Current()->authorization, "Bearer t2");
+
+  clock_.Advance(3'600 * kSecond - clock_.WallNs() - 5 * kSecond);
+  EXPECT_TRUE(credentials.NeedsPlugin()) << "it ends in 5 s";
+}
+
 }  // namespace
 }  // namespace hami::kube
