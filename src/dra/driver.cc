@@ -9,7 +9,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,6 +24,7 @@
 #include "base/version.h"
 #include "dra/api_claims.h"
 #include "dra/claim_keeper.h"
+#include "dra/driver_metrics.h"
 #include "dra/driver_watch.h"
 #include "dra/kubelet_plugin.h"
 #include "dra/names.h"
@@ -41,6 +44,14 @@ namespace {
 constexpr int64_t kSyncTimeoutMs = 30'000;
 constexpr int64_t kWithdrawTimeoutMs = 5'000;
 constexpr int kOldestServer = 34;
+
+// How much later than due a sweep may end before the process counts as stuck: the API server may
+// take its time for a list.
+constexpr int kStuckAfterS = 180;
+
+double SecondsSince(int64_t begun_ns) {
+  return static_cast<double>(base::SystemClock().MonotonicNs() - begun_ns) / 1e9;
+}
 
 std::string PluginFolder(const Options& options) {
   return base::JoinPath(options.kubelet_folder, std::string("plugins/") + kDriverName);
@@ -74,10 +85,12 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   Driver(Options options, kube::ClusterConfig config)
       : options_(std::move(options)),
         client_(std::move(config), {.user_agent = "hami-dra-driver"}),
-        claims_(client_, options_.node_name) {}
+        claims_(client_, options_.node_name),
+        metrics_([this] { return Figures(); }) {}
 
   Status Start();
   void SweepNow();
+  void Beat() { last_beat_ns_ = base::SystemClock().MonotonicNs(); }
   // What is not taken back stays for the driver that comes next.
   void Stop();
 
@@ -93,10 +106,14 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   Status StartKeeper();
   void OnDriver(const Result<DriverState>& state);
   void PublishWanted();
+  Status ServeMetrics();
+  DriverFigures Figures();
+  std::string NotReady();
 
   const Options options_;
   kube::Client client_;
   ApiClaims claims_;
+  DriverMetrics metrics_;
   base::Fd folder_lock_;
   int server_minor_ = 0;
   std::unique_ptr<ShareWatch> shares_;
@@ -105,6 +122,8 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   std::unique_ptr<kube::Reflector<NodeFacts>> node_watch_;
   std::unique_ptr<DriverWatch> driver_watch_;
   std::unique_ptr<KubeletPlugin> plugin_;
+  std::unique_ptr<net::HttpServer> page_;
+  std::atomic<int64_t> last_beat_ns_{0};
 
   std::mutex mutex_;
   std::optional<NodeFacts> node_;
@@ -184,10 +203,11 @@ Status Driver::Start() {
                                                   .registry_folder = base::JoinPath(
                                                       options_.kubelet_folder, "plugins_registry")},
                                                  this));
-  return {};
+  return ServeMetrics();
 }
 
 void Driver::Stop() {
+  page_.reset();
   plugin_.reset();
   bool withdraw = false;
   {
@@ -203,6 +223,8 @@ void Driver::Stop() {
 
 void Driver::SweepNow() {
   const SweepReport report = keeper_->Sweep();
+  metrics_.NoteSweep(report);
+  Beat();
   if (report.orphans + report.mended + report.expired + report.broken > 0) {
     LOG_WARN("swept", Field("orphans", report.orphans), Field("mended", report.mended),
              Field("expired", report.expired), Field("broken", report.broken));
@@ -214,7 +236,10 @@ void Driver::SweepNow() {
 }
 
 Result<std::vector<PreparedDevice>> Driver::Prepare(const ClaimRef& claim) {
+  const int64_t begun_ns = base::SystemClock().MonotonicNs();
   Result<std::vector<PreparedDevice>> prepared = keeper_->Prepare(claim);
+  metrics_.NoteOperation("prepare", SecondsSince(begun_ns),
+                         prepared ? Status() : Fail(Error(prepared.error())));
   if (prepared) {
     LOG_INFO("prepared", Field("claim", claim.namespace_name + "/" + claim.name),
              Field("uid", claim.uid));
@@ -225,7 +250,9 @@ Result<std::vector<PreparedDevice>> Driver::Prepare(const ClaimRef& claim) {
 }
 
 Status Driver::Unprepare(const ClaimRef& claim) {
+  const int64_t begun_ns = base::SystemClock().MonotonicNs();
   Status unprepared = keeper_->Unprepare(claim.uid);
+  metrics_.NoteOperation("unprepare", SecondsSince(begun_ns), unprepared);
   if (unprepared) {
     LOG_INFO("unprepared", Field("claim", claim.namespace_name + "/" + claim.name),
              Field("uid", claim.uid));
@@ -288,6 +315,50 @@ void Driver::PublishWanted() {
     input.sysfs = state_->sysfs;
   }
   publisher_->SetWanted(PlanSlices(input), owner);
+}
+
+Status Driver::ServeMetrics() {
+  Beat();
+  if (options_.metrics_address.empty()) return {};
+  const int64_t patience_ns = (int64_t{options_.sweep_s} + kStuckAfterS) * 1'000'000'000;
+  const auto alive = [this, patience_ns] {
+    return base::SystemClock().MonotonicNs() - last_beat_ns_ < patience_ns;
+  };
+  ASSIGN_OR_RETURN(
+      page_, ServePage(options_.metrics_address, metrics_, alive, [this] { return NotReady(); }));
+  return {};
+}
+
+DriverFigures Driver::Figures() {
+  DriverFigures figures;
+  figures.registered = plugin_ != nullptr && plugin_->registered();
+  figures.escapes = shares_ == nullptr ? 0 : shares_->escapes();
+  if (keeper_ != nullptr) figures.claims = keeper_->Kept();
+  if (publisher_ != nullptr) figures.publisher = publisher_->stats();
+  const std::lock_guard lock(mutex_);
+  figures.driver_found = state_.has_value();
+  figures.gpus = state_ ? state_->inventory.devices.size() : 0;
+  return figures;
+}
+
+// A node without a driver is ready: it does all that it can, and must not stop a rollout.
+std::string Driver::NotReady() {
+  const DriverFigures now = Figures();
+  std::string missing;
+  const auto add = [&missing](const std::string& what) {
+    if (!missing.empty()) missing += "; ";
+    missing += what;
+  };
+  if (!now.registered) {
+    const std::string refusal = plugin_->refusal();
+    add(refusal.empty() ? "the kubelet has not registered this driver yet"
+                        : "the kubelet refuses this driver: " + refusal);
+  }
+  if (!now.publisher.settled) {
+    add(now.publisher.last_error.empty() ? "this node's GPUs are not published yet"
+                                         : now.publisher.last_error);
+  }
+  return missing;
 }
 
 Result<base::Fd> TakeSignals() {
