@@ -9,7 +9,6 @@ again. The programs are static, stripped and without paths of this machine.
 import argparse
 import hashlib
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,8 @@ import go_toolchain
 
 # Bump when the way of building changes.
 RECIPE = "1"
-RENAMED = {"etcd": {"server": "etcd", "v3": "etcd"}}
+# Go names the program of a module's root by the module.
+RENAMED = {"etcd": {"server": "etcd"}}
 
 
 def wanted_stamp(item: go_modules.GoModule) -> str:

@@ -62,8 +62,8 @@ class ClusterFolder:
     """Makes the folder, and holds it alone. Whoever waited for a folder that was removed
     meanwhile takes the new one."""
     while True:
-      self.path.mkdir(parents=True, exist_ok=True)
       try:
+        self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
       except FileNotFoundError:
         continue

@@ -9,6 +9,7 @@ replacement by the release of the same minor and patch.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -30,7 +31,6 @@ def staging_modules(go: str, version: str) -> list[str]:
   with tempfile.TemporaryDirectory() as folder:
     run(go, folder, "mod", "init", "hami.invalid/look")
     path = run(go, folder, "mod", "download", "-json", f"{go_modules.KUBERNETES}@{version}")
-    import json
     with open(json.loads(path)["GoMod"]) as file:
       words = [line.split() for line in file]
   return sorted({line[0] if line[0] != "require" else line[1] for line in words
