@@ -153,12 +153,20 @@ def test_who_waits_for_a_removed_folder_gets_a_new_one(tmp_path, monkeypatch):
     with folder.locked():
       seen.append(folder.exists())
 
-  with first.locked():
-    waiter = threading.Thread(target=wait)
-    waiter.start()
-    first.remove()
-  waiter.join()
-  assert seen == [True]
+  for _ in range(50):
+    with first.locked():
+      waiter = threading.Thread(target=wait)
+      waiter.start()
+      first.remove()
+    waiter.join()
+  assert seen == [True] * 50
+
+
+def test_an_error_under_the_lock_comes_out_as_it_is(tmp_path, monkeypatch):
+  monkeypatch.setattr(cluster_folder, "ROOT", tmp_path / "clusters")
+  with pytest.raises(FileNotFoundError, match="of the work"):
+    with cluster_folder.ClusterFolder("shared").locked():
+      raise FileNotFoundError("of the work")
 
 
 def test_a_folder_with_a_mount_is_not_emptied(tmp_path, monkeypatch):

@@ -62,19 +62,25 @@ class ClusterFolder:
     """Makes the folder, and holds it alone. Whoever waited for a folder that was removed
     meanwhile takes the new one."""
     while True:
-      try:
+      # Removed between two steps of making or opening it: FileExistsError, or not found.
+      with contextlib.suppress(FileExistsError, FileNotFoundError):
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-      except FileNotFoundError:
-        continue
-      try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-          if os.path.samestat(os.fstat(descriptor), os.stat(self.path)):
-            yield
-            return
-      finally:
+        if self._is(descriptor):
+          break
         os.close(descriptor)
+    try:
+      yield
+    finally:
+      os.close(descriptor)
+
+  def _is(self, descriptor: int) -> bool:
+    """Whether what is open is the folder that has the name now."""
+    try:
+      return os.path.samestat(os.fstat(descriptor), os.stat(self.path))
+    except FileNotFoundError:
+      return False
 
   def write_settings(self, settings: Settings) -> None:
     self._write_json("settings.json", dataclasses.asdict(settings))
