@@ -5,13 +5,31 @@
 # Usage: ./dev bench                                lists them
 #        ./dev bench NAME [--json FILE] [OPTION ...]
 #
-# Runs build/bin/bench/NAME, which gets all options. --json writes the printed table as records
+# Runs build/bin/bench/NAME, or bench/NAME/NAME.py on a real Kubernetes (needs root), which gets all
+# options. --json writes the printed table as records
 # (name, value, unit, baseline, conditions). Figures depend on the machine: compare within one run.
 
 # Name and first sentence of each; the names are those that CMake builds.
 _bench_names() {
-  find bench -name CMakeLists.txt -exec sed -n 's/^ *hami_bench(\([a-z0-9_]*\).*/\1/p' {} + |
-    sort -u
+  {
+    find bench -name CMakeLists.txt -exec sed -n 's/^ *hami_bench(\([a-z0-9_]*\).*/\1/p' {} +
+    for folder in bench/*/; do
+      name=$(basename "$folder")
+      [ ! -f "$folder$name.py" ] || echo "$name"
+    done
+  } | sort -u
+}
+
+_bench_on_cluster() {  # _bench_on_cluster NAME ARGUMENT...
+  ((EUID == 0)) || die "bench $1: needs root: it makes namespaces, mounts and cgroups"
+  # shellcheck source=tools/dev/cluster.sh
+  . tools/dev/cluster.sh
+  setup_group test
+  setup_group cluster
+  build_cluster_programs
+  build_preset dev
+  "$HAMI_PYTHON" tools/cluster/image.py --no-import
+  exec "$HAMI_VENV/bin/python" "bench/$1/$1.py" "${@:2}"
 }
 
 verb_bench() {
@@ -34,6 +52,7 @@ verb_bench() {
       shift
     fi
   done
+  [ ! -f "bench/$name/$name.py" ] || _bench_on_cluster "$name" "${arguments[@]}"
   setup_group build
   build_preset dev "$name" product
   exec "build/bin/bench/$name" "${arguments[@]}"
