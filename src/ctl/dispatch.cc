@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "ctl/companion.h"
 #include "ctl/notice.h"
 #include "ctl/run.h"
 #include "simctl/sim.h"
@@ -27,6 +28,7 @@ memory and compute.
 
   run        start a program with a slice of a GPU
   smi        show GPUs, slices and how their limits are enforced
+  explain    why does my claim or pod on Kubernetes wait
   sim        make and manage simulated GPUs
   version    print the version
 
@@ -86,6 +88,7 @@ int HamiMain(int argc, char** argv) {
   if (!StartCommandLog()) return 2;
   if (command == "run") return RunMain(std::vector<std::string>(argv + 2, argv + argc));
   if (command == "smi") return smi::SmiMain(argc - 1, argv + 1);
+  if (command == "explain") return BecomeCompanion("hami-explain", argv + 1);
   if (command == "sim") return simctl::SimMain(argc - 1, argv + 1);
   Notice("there is no command \"" + std::string(command) + "\". See hami --help.");
   return 2;

@@ -49,7 +49,7 @@ class Search {
       const std::string base = BaseRequest(request.name);
       if (groups_.empty() || groups_.back().base != base) groups_.push_back({base, {}, 1});
       groups_.back().alternatives.push_back(&request);
-      groups_.back().count = request.all ? 1 : std::max<int64_t>(request.count, 1);
+      groups_.back().count = CountOf(request);
     }
     for (size_t group = 0; group < groups_.size(); ++group) {
       for (int64_t i = 0; i < std::min<int64_t>(groups_[group].count, 32); ++i) {
@@ -77,6 +77,16 @@ class Search {
   const std::vector<size_t>& wants() const { return wants_; }
 
  private:
+  // All are as many as the node has.
+  int64_t CountOf(const DeviceRequest& request) const {
+    const int64_t count =
+        request.all
+            ? std::ranges::count_if(
+                  devices_, [&](PooledDevice* device) { return eligible_(request, *device); })
+            : request.count;
+    return std::max<int64_t>(count, 1);
+  }
+
   bool Allowed(size_t want, const PooledDevice& device, const DeviceRequest& request) const {
     for (size_t earlier = 0; earlier < want; ++earlier) {
       const Choice& other = chosen_[earlier];
