@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/file.h"
@@ -70,12 +71,28 @@ void ClaimKeeper::SetNode(std::shared_ptr<const NodeView> node) {
   {
     const std::lock_guard lock(mutex_);
     node_ = std::move(node);
+    looked_ = true;
+    changed_.notify_all();
   }
   MendAll();
 }
 
+void ClaimKeeper::EndWaits() {
+  const std::lock_guard lock(mutex_);
+  end_waits_ = true;
+  changed_.notify_all();
+}
+
 std::shared_ptr<const NodeView> ClaimKeeper::node() const {
   const std::lock_guard lock(mutex_);
+  return node_;
+}
+
+// After a start the kubelet may be faster than the first look at the driver.
+std::shared_ptr<const NodeView> ClaimKeeper::NodeInTime() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::milliseconds(options_.patience_ms),
+                    [this] { return looked_ || end_waits_; });
   return node_;
 }
 
@@ -91,6 +108,8 @@ std::shared_ptr<ClaimKeeper::Entry> ClaimKeeper::EntryOf(const std::string& uid)
 void ClaimKeeper::Forget(const std::string& uid, const std::shared_ptr<Entry>& entry) {
   const std::lock_guard lock(mutex_);
   entry->record.reset();
+  ++departures_;
+  changed_.notify_all();
   const auto found = entries_.find(uid);
   if (found != entries_.end() && found->second == entry && entry.use_count() <= 2) {
     entries_.erase(found);
@@ -108,6 +127,44 @@ Status ClaimKeeper::Reserve(Entry* entry, const ClaimRecord& record) {
   RETURN_IF_ERROR(CheckRoom(record.grant, others, node_->gpus));
   entry->record = record;
   return {};
+}
+
+// The scheduler gives a claim's room away when its pod is gone from the API. Of a pod that was
+// deleted by force that is earlier than the end of its containers, after which it is unprepared.
+Status ClaimKeeper::ReserveInTime(Entry* entry, const ClaimRecord& record) {
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.patience_ms);
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    const uint64_t seen = departures_;
+    lock.unlock();
+    Status reserved = Reserve(entry, record);
+    if (reserved || reserved.error().code != Code::kResourceExhausted ||
+        std::chrono::steady_clock::now() >= end || !SomebodyLeaves(record.grant)) {
+      return reserved;
+    }
+    lock.lock();
+    changed_.wait_until(lock, end, [&] { return departures_ != seen || end_waits_; });
+    if (end_waits_) return reserved;
+  }
+}
+
+// Whether a claim that holds one of these GPUs has lost its allocation.
+bool ClaimKeeper::SomebodyLeaves(const ClaimGrant& wanted) {
+  const auto shares_gpu = [&](const GrantedSlice& slice) {
+    return std::ranges::find(wanted.slices, slice.device, &GrantedSlice::device) !=
+           wanted.slices.end();
+  };
+  for (const ClaimGrant& other : Kept()) {
+    if (other.uid == wanted.uid || std::ranges::none_of(other.slices, shares_gpu)) continue;
+    const Result<domain::ResourceClaim> claim =
+        source_->Fetch({other.namespace_name, other.name, other.uid});
+    if (claim ? claim->uid != other.uid || !claim->allocated
+              : claim.error().code == Code::kNotFound) {
+      return true;
+    }
+  }
+  return false;
 }
 
 Result<ClaimGrant> ClaimKeeper::PlanFor(const ClaimRef& claim, const NodeView& node) {
@@ -133,7 +190,7 @@ Result<std::vector<PreparedDevice>> ClaimKeeper::Prepare(const ClaimRef& claim) 
   }
   const std::shared_ptr<Entry> entry = EntryOf(claim.uid);
   const std::lock_guard work(entry->work);
-  const std::shared_ptr<const NodeView> now = node();
+  const std::shared_ptr<const NodeView> now = NodeInTime();
   const std::optional<ClaimRecord> before = entry->record;
   const bool known = before.has_value();
   const auto fail = [&](Error error) {
@@ -161,7 +218,7 @@ Result<std::vector<PreparedDevice>> ClaimKeeper::Prepare(const ClaimRef& claim) 
   record.boot_id = options_.boot_id;
   const bool changed = !known || record != *before;
   if (changed) {
-    Status reserved = now == nullptr ? Status() : Reserve(entry.get(), record);
+    Status reserved = now == nullptr ? Status() : ReserveInTime(entry.get(), record);
     if (!reserved) return fail(std::move(reserved).error());
   }
   bool mended = false;

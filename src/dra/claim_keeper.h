@@ -13,6 +13,8 @@
 
 #pragma once
 
+#include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -78,6 +80,9 @@ struct ClaimKeeperOptions {
   std::string library_root;  // of KeepProductFiles
   std::string library;       // the folder in it that new claims get
   std::string boot_id;
+  // How long Prepare waits for what is about to come: the first look at the driver, or room that
+  // others are leaving. A kubelet that is refused asks again after a minute or more.
+  int64_t patience_ms = 0;
 };
 
 struct SweepReport {
@@ -98,6 +103,9 @@ class ClaimKeeper {
 
   // nullptr: the driver is gone. What is prepared stays.
   void SetNode(std::shared_ptr<const NodeView> node);
+
+  // Nobody waits in Prepare from now on.
+  void EndWaits();
 
   // Errors are for the pod's event. kUnavailable: come again (no driver, no API server).
   Result<std::vector<PreparedDevice>> Prepare(const ClaimRef& claim);
@@ -121,7 +129,10 @@ class ClaimKeeper {
   std::shared_ptr<Entry> EntryOf(const std::string& uid);
   void Forget(const std::string& uid, const std::shared_ptr<Entry>& entry);
   std::shared_ptr<const NodeView> node() const;
+  std::shared_ptr<const NodeView> NodeInTime();
   Status Reserve(Entry* entry, const ClaimRecord& record);
+  Status ReserveInTime(Entry* entry, const ClaimRecord& record);
+  bool SomebodyLeaves(const ClaimGrant& wanted);
   Result<ClaimGrant> PlanFor(const ClaimRef& claim, const NodeView& node);
   Status Make(const ClaimRecord& record, const NodeView* node, bool* mended);
   Status Unmake(const std::string& uid);
@@ -140,6 +151,10 @@ class ClaimKeeper {
   std::map<std::string, std::shared_ptr<Entry>> entries_;  // by UID
   std::set<std::string> broken_;                           // UIDs
   std::shared_ptr<const NodeView> node_;
+  bool looked_ = false;      // node_ has been set, be it to nothing
+  bool end_waits_ = false;   // Prepare does not wait
+  uint64_t departures_ = 0;  // claims that were forgotten
+  std::condition_variable changed_;
 };
 
 }  // namespace hami::dra

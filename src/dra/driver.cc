@@ -30,11 +30,13 @@
 #include "dra/names.h"
 #include "dra/node_facts.h"
 #include "dra/options.h"
+#include "dra/runtime_config.h"
 #include "dra/share_watch.h"
 #include "dra/slice_plan.h"
 #include "dra/slice_publisher.h"
 #include "kube/client.h"
 #include "kube/config.h"
+#include "kube/event_recorder.h"
 #include "kube/reflector.h"
 #include "share/product_files.h"
 
@@ -44,6 +46,8 @@ namespace {
 constexpr int64_t kSyncTimeoutMs = 30'000;
 constexpr int64_t kWithdrawTimeoutMs = 5'000;
 constexpr int kOldestServer = 34;
+constexpr int64_t kFlushTimeoutMs = 3'000;
+constexpr int64_t kPatienceMs = 25'000;  // the kubelet waits for 45 s
 
 // How much later than due a sweep may end before the process counts as stuck: the API server may
 // take its time for a list.
@@ -86,7 +90,8 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
       : options_(std::move(options)),
         client_(std::move(config), {.user_agent = "hami-dra-driver"}),
         claims_(client_, options_.node_name),
-        metrics_([this] { return Figures(); }) {}
+        metrics_([this] { return Figures(); }),
+        events_(client_, "hami-dra-driver", options_.node_name) {}
 
   Status Start();
   void SweepNow();
@@ -107,6 +112,8 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   void OnDriver(const Result<DriverState>& state);
   void PublishWanted();
   Status ServeMetrics();
+  Status CheckNode();
+  void SayOfNode(const char* reason, std::string message);
   DriverFigures Figures();
   std::string NotReady();
 
@@ -114,6 +121,7 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   kube::Client client_;
   ApiClaims claims_;
   DriverMetrics metrics_;
+  kube::EventRecorder events_;
   base::Fd folder_lock_;
   int server_minor_ = 0;
   std::unique_ptr<ShareWatch> shares_;
@@ -161,7 +169,8 @@ Status Driver::StartKeeper() {
                          .cdi_folder = options_.cdi_root,
                          .library_root = options_.library_root,
                          .library = folder.substr(folder.rfind('/') + 1),
-                         .boot_id = std::move(boot_id)},
+                         .boot_id = std::move(boot_id),
+                         .patience_ms = kPatienceMs},
       &claims_, shares_.get());
   return keeper_->Recover();
 }
@@ -171,8 +180,12 @@ Status Driver::Start() {
   RETURN_IF_ERROR(StartKeeper());
   ASSIGN_OR_RETURN(server_minor_, ServerMinor(client_));
   publisher_ = std::make_unique<SlicePublisher>(client_, kDriverName, options_.node_name);
-  publisher_->OnDropped([](const std::vector<std::string>& gates) {
+  publisher_->OnDropped([this](const std::vector<std::string>& gates) {
     for (const std::string& gate : gates) {
+      SayOfNode("DeviceFieldsDropped",
+                "the API server throws fields of this node's ResourceSlices away: GPUs cannot be "
+                "shared until the feature gate " +
+                    gate + " is on in API server, scheduler and controller manager");
       LOG_ERROR(
           "the API server throws fields away: GPUs cannot be shared until its feature gate "
           "is on, also in the scheduler and the controller manager",
@@ -184,13 +197,10 @@ Status Driver::Start() {
   node_watch_ =
       std::make_unique<kube::Reflector<NodeFacts>>(client_, own_node, ReadNodeFacts, this);
   RETURN_IF_ERROR(node_watch_->WaitForSync(kSyncTimeoutMs));
-  {
-    const std::lock_guard lock(mutex_);
-    if (!node_) {
-      return Fail(Code::kNotFound, "there is no Node " + options_.node_name +
-                                       "; --node-name must be the name of the Node object");
-    }
-    RETURN_IF_ERROR(CheckRuntime(node_->runtime_version));
+  if (const Status fit = CheckNode(); !fit) {
+    SayOfNode("GpuDriverCannotWork", fit.error().message);
+    events_.Flush(kFlushTimeoutMs);
+    return fit;
   }
   driver_watch_ = std::make_unique<DriverWatch>(
       DriverWatchOptions{
@@ -206,8 +216,41 @@ Status Driver::Start() {
   return ServeMetrics();
 }
 
+// Whether pods would get what we prepare.
+Status Driver::CheckNode() {
+  std::string runtime;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!node_) {
+      return Fail(Code::kNotFound, "there is no Node " + options_.node_name +
+                                       "; --node-name must be the name of the Node object");
+    }
+    runtime = node_->runtime_version;
+  }
+  RETURN_IF_ERROR(CheckRuntime(runtime));
+  if (!runtime.starts_with("containerd://") || options_.runtime_socket.empty()) return {};
+  const Result<std::string> config = ReadRuntimeConfig(options_.runtime_socket);
+  if (config) return CheckRuntimeConfig(*config, options_.cdi_root);
+  LOG_WARN("whether containerd injects CDI devices cannot be asked; taken for granted",
+           Field("error", config.error()));
+  return {};
+}
+
+// An Event, for `kubectl describe node`.
+void Driver::SayOfNode(const char* reason, std::string message) {
+  kube::EventSubject subject = {.api_version = "v1", .kind = "Node"};
+  {
+    const std::lock_guard lock(mutex_);
+    if (!node_) return;
+    subject.key = node_->key;
+    subject.uid = node_->uid;
+  }
+  events_.Record(subject, {.is_warning = true, .reason = reason, .message = std::move(message)});
+}
+
 void Driver::Stop() {
   page_.reset();
+  keeper_->EndWaits();
   plugin_.reset();
   bool withdraw = false;
   {
@@ -291,6 +334,7 @@ void Driver::OnDriver(const Result<DriverState>& state) {
              Field("simulated", state->inventory.simulation));
   } else {
     LOG_WARN("no GPU driver; waiting for it", Field("error", state.error()));
+    SayOfNode("GpuDriverMissing", "no GPU driver; waiting for it: " + state.error().message);
   }
   shares_->SetDriver(state ? state->nvml : nullptr);
   keeper_->SetNode(state ? state->view : nullptr);
