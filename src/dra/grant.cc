@@ -79,9 +79,16 @@ Result<GrantedSlice> PlanSlice(const domain::DeviceResult& result, const SliceCo
   }
   slice.memory_bytes = static_cast<uint64_t>(memory);
   slice.cores_pct = static_cast<int>(cores);
+  if (slice.memory_bytes > device.memory_bytes) {
+    return Fail(Code::kFailedPrecondition,
+                fmt::format("the allocation gives {} of {}, which has only {}: it was another GPU "
+                            "then; delete the pod, so that its claim is allocated again",
+                            base::FormatBytesRounded(slice.memory_bytes), result.device,
+                            base::FormatBytesRounded(device.memory_bytes)));
+  }
   // What is published is rounded down to whole MiB; who has all of that has the GPU.
   slice.whole =
-      slice.memory_bytes / kMib >= device.memory_bytes / kMib && (cores == 0 || cores == kAllCores);
+      slice.memory_bytes / kMib == device.memory_bytes / kMib && (cores == 0 || cores == kAllCores);
   if (slice.whole) slice.memory_bytes = device.memory_bytes;
   if (const auto cost = gpus.context_bytes.find(result.device); cost != gpus.context_bytes.end()) {
     slice.context_bytes = cost->second;

@@ -54,8 +54,8 @@ struct NodeGpus {
 };
 
 // Errors are sentences for the pod's event: what is wrong and what to do.
-// kFailedPrecondition: no allocation, or none of ours. kNotFound: a GPU is gone.
-// kInvalidArgument: parameters of ours that cannot be understood.
+// kFailedPrecondition: no allocation, none of ours, or more than the GPU has. kNotFound: a GPU is
+// gone. kInvalidArgument: parameters of ours that cannot be understood.
 Result<ClaimGrant> PlanGrant(const domain::ResourceClaim& claim, const NodeGpus& gpus,
                              std::string_view pool);
 
