@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests on a real Kubernetes (`./dev cluster`), of the version in HAMI_CLUSTER_VERSION.
 
-The cluster is called test-VERSION. One that is up already is used and stays; otherwise it is made
-and removed, unless HAMI_KEEP_CLUSTER is set. Each test has a namespace of its own."""
+The cluster is called test-VERSION, or with HAMI_CLUSTER_NAME in place of "test". One that is up
+already is used and stays; otherwise it is made and removed, unless HAMI_KEEP_CLUSTER is set. Each
+test has a namespace of its own."""
 
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 
 import pytest
 from cluster_harness import ROOT, Cluster, Namespace, call, cluster_verb
+from dra import Driver, Tenants
 
 IMAGE = ROOT / "tools" / "cluster" / "image.py"
 VERSION = os.environ.get("HAMI_CLUSTER_VERSION", "1.36")
@@ -49,15 +51,44 @@ def make_cluster(_root):
 def cluster(make_cluster):
   """The cluster that tests share, with all images as they are built now."""
   call(sys.executable, IMAGE, "--no-import")
-  shared = make_cluster("test")
+  shared = make_cluster(os.environ.get("HAMI_CLUSTER_NAME", "test"))
   cluster_verb("load", "--name", shared.name)
   return shared
+
+
+def _namespace_name(request):
+  plain = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+  return f"{plain[:40].strip('-')}-{os.urandom(3).hex()}"
 
 
 @pytest.fixture
 def namespace(cluster, request):
   """A namespace that no other test uses."""
-  plain = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
-  made = Namespace(cluster, f"{plain[:40].strip('-')}-{os.urandom(3).hex()}")
+  made = Namespace(cluster, _namespace_name(request))
+  yield made
+  made.remove()
+
+
+@pytest.fixture(scope="session")
+def _installed_driver(cluster):
+  installed = Driver(cluster)
+  # What runs in a cluster that was up may be older than the image.
+  installed.stop()
+  installed.install()
+  return installed
+
+
+@pytest.fixture
+def driver(_installed_driver):
+  """The DRA driver, at work. After the test, and after its pods, nothing is left of its claims."""
+  _installed_driver.wait_ready()
+  yield _installed_driver
+  _installed_driver.wait_nothing_kept()
+
+
+@pytest.fixture
+def tenants(driver, request):
+  """A namespace for pods with GPUs."""
+  made = Tenants(driver.cluster, _namespace_name(request))
   yield made
   made.remove()
