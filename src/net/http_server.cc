@@ -8,6 +8,11 @@
 #include <pthread.h>
 #include <signal.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 with the address sanitizer sees one in Beast's use of boost::optional, wrongly.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
