@@ -122,11 +122,11 @@ class Tenants(Namespace):
     return self.inside(name, "tenant", *actions, container_name=container_name)
 
   @contextlib.contextmanager
-  def holding(self, name, size):
+  def holding(self, name, size, container_name="main"):
     """A program in a pod that holds memory of its GPU."""
     program = subprocess.Popen(
         [*PROGRAM, "kubectl", "--name", self.cluster.name, "--", "exec", "-i", "-n", self.name,
-         name, "--", "tenant", "alloc", size, "wait"],
+         name, "-c", container_name, "--", "tenant", "alloc", size, "wait"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
       assert program.stdout.readline() == f"alloc {size} CUDA_SUCCESS\n"
