@@ -13,12 +13,14 @@ using domain::ResourceSlice;
 
 // For each wanted slice the one of `now` that shows it, or -1. One shows at most one.
 std::vector<int> Match(const std::vector<ResourceSlice>& wanted,
-                       const std::vector<ResourceSlice>& now, int64_t generation) {
+                       const std::vector<ResourceSlice>& now, int64_t generation,
+                       const std::vector<std::string>& dropped) {
   std::vector<bool> taken(now.size(), false);
   std::vector<int> match(wanted.size(), -1);
   for (size_t i = 0; i < wanted.size(); ++i) {
     for (size_t j = 0; j < now.size(); ++j) {
-      if (taken[j] || now[j].pool_generation != generation || !SameContent(wanted[i], now[j])) {
+      if (taken[j] || now[j].pool_generation != generation ||
+          !SameContent(wanted[i], now[j], dropped)) {
         continue;
       }
       taken[j] = true;
@@ -37,7 +39,8 @@ int64_t HighestGeneration(const std::vector<ResourceSlice>& slices, int64_t at_l
 }  // namespace
 
 SliceChanges PlanChanges(const std::optional<std::vector<ResourceSlice>>& wanted,
-                         const std::vector<ResourceSlice>& now, int64_t last_generation) {
+                         const std::vector<ResourceSlice>& now, int64_t last_generation,
+                         const std::vector<std::string>& dropped) {
   SliceChanges changes;
   const int64_t highest = HighestGeneration(now, last_generation);
   if (!wanted) {
@@ -45,7 +48,7 @@ SliceChanges PlanChanges(const std::optional<std::vector<ResourceSlice>>& wanted
     changes.generation = highest;
     return changes;
   }
-  const std::vector<int> match = Match(*wanted, now, highest);
+  const std::vector<int> match = Match(*wanted, now, highest, dropped);
   const auto matched =
       static_cast<size_t>(std::ranges::count_if(match, [](int index) { return index >= 0; }));
   // Everything that is there is right: the rest comes back as it was.

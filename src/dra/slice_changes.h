@@ -27,9 +27,11 @@ struct SliceChanges {
   bool empty() const { return create.empty() && update.empty() && remove.empty(); }
 };
 
-// `wanted`: nullopt, nothing may be published. `last_generation`: of the pool as it was left last;
-// 0: not known. `now`: the slices of this driver and node.
+// `wanted`: nullopt, nothing may be published. `now`: the slices of this driver and node.
+// `last_generation`: of the pool as it was left last; 0: not known. `dropped`: gates whose fields
+// the server is known to throw away (slice_plan.h).
 SliceChanges PlanChanges(const std::optional<std::vector<domain::ResourceSlice>>& wanted,
-                         const std::vector<domain::ResourceSlice>& now, int64_t last_generation);
+                         const std::vector<domain::ResourceSlice>& now, int64_t last_generation,
+                         const std::vector<std::string>& dropped);
 
 }  // namespace hami::dra

@@ -23,6 +23,8 @@ using domain::SliceDevice;
 constexpr int64_t kMib = int64_t{1} << 20;
 constexpr int64_t kAllCores = 100;
 constexpr int kOldestWithWholeSlices = 35;
+constexpr size_t kMaxTextBytes = 64;  // of an attribute: the server refuses a slice for one longer
+constexpr char kSharingGate[] = "DRAConsumableCapacity";
 
 Capacity CoresOf() {
   return {.value = kAllCores,
@@ -50,7 +52,7 @@ SliceDevice PlanDevice(const SlicePlanInput& input, const gpu::Device& device) {
   attributes["type"] = std::string(kDeviceType);
   attributes["uuid"] = device.uuid;
   attributes["minor"] = int64_t{device.minor >= 0 ? device.minor : device.index};
-  attributes["productName"] = device.name;
+  attributes["productName"] = device.name.substr(0, kMaxTextBytes);
   attributes["brand"] = device.brand;
   attributes["architecture"] = gpu::ArchitectureName(device.compute_major, device.compute_minor);
   attributes["cudaComputeCapability"] =
@@ -66,16 +68,11 @@ SliceDevice PlanDevice(const SlicePlanInput& input, const gpu::Device& device) {
   return planned;
 }
 
-// Policies are not comparable where the server has dropped them.
-bool SameDevice(const SliceDevice& wanted, const SliceDevice& stored) {
-  if (wanted == stored) return true;
-  SliceDevice kept = wanted;
-  if (!stored.shareable) kept.shareable = false;
-  for (auto& [name, capacity] : kept.capacity) {
-    const auto found = stored.capacity.find(name);
-    if (found != stored.capacity.end() && !found->second.policy) capacity.policy.reset();
-  }
-  return kept == stored && !stored.shareable;  // the two go together: one gate
+// What a server without that gate keeps.
+SliceDevice WithoutSharing(SliceDevice device) {
+  device.shareable = false;
+  for (auto& [name, capacity] : device.capacity) capacity.policy.reset();
+  return device;
 }
 
 }  // namespace
@@ -127,15 +124,20 @@ std::vector<std::string> DroppedFields(const ResourceSlice& sent, const Resource
       dropped =
           dropped || (capacity.policy && found != kept.capacity.end() && !found->second.policy);
     }
-    if (dropped) return {"DRAConsumableCapacity"};
+    if (dropped) return {kSharingGate};
   }
   return {};
 }
 
-bool SameContent(const ResourceSlice& wanted, const ResourceSlice& stored) {
+bool SameContent(const ResourceSlice& wanted, const ResourceSlice& stored,
+                 const std::vector<std::string>& dropped) {
+  const bool shared = std::ranges::find(dropped, kSharingGate) == dropped.end();
+  const auto same = [&](const SliceDevice& device, const SliceDevice& kept) {
+    return (shared ? device : WithoutSharing(device)) == kept;
+  };
   return wanted.driver == stored.driver && wanted.node_name == stored.node_name &&
          wanted.pool_name == stored.pool_name && wanted.pool_slices == stored.pool_slices &&
-         std::ranges::equal(wanted.devices, stored.devices, SameDevice);
+         std::ranges::equal(wanted.devices, stored.devices, same);
 }
 
 }  // namespace hami::dra

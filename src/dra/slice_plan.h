@@ -41,7 +41,10 @@ std::vector<domain::ResourceSlice> PlanSlices(const SlicePlanInput& input);
 std::vector<std::string> DroppedFields(const domain::ResourceSlice& sent,
                                        const domain::ResourceSlice& stored);
 
-// Whether `stored` shows what `wanted` says, but for fields that the server drops.
-bool SameContent(const domain::ResourceSlice& wanted, const domain::ResourceSlice& stored);
+// Whether `stored` shows what `wanted` says, but for fields that the server drops: those of the
+// gates in `dropped`, as DroppedFields found them. Without that knowledge missing fields are a
+// difference: whoever took them away, they are sent again.
+bool SameContent(const domain::ResourceSlice& wanted, const domain::ResourceSlice& stored,
+                 const std::vector<std::string>& dropped);
 
 }  // namespace hami::dra

@@ -132,7 +132,7 @@ Status SlicePublisher::Apply() {
   std::unique_lock lock(mutex_);
   std::vector<ResourceSlice> now;
   for (const auto& [name, slice] : now_) now.push_back(slice);
-  const SliceChanges changes = PlanChanges(wanted_, now, stats_.generation);
+  const SliceChanges changes = PlanChanges(wanted_, now, stats_.generation, stats_.dropped);
   const domain::SliceOwner owner = owner_;
   lock.unlock();
   for (const ResourceSlice& slice : changes.remove) RETURN_IF_ERROR(Remove(slice));
