@@ -49,6 +49,9 @@ void Declare(CLI::App* app, RawOptions* raw, Options* options) {
                   "where /metrics, /healthz and /readyz are; empty: nowhere")
       ->envname("METRICS_ADDRESS")
       ->capture_default_str();
+  app->add_option("--runtime-socket", options->runtime_socket,
+                  "containerd's, to see whether it injects CDI devices; empty: not asked")
+      ->capture_default_str();
   app->add_option("--sweep-seconds", options->sweep_s,
                   "how often everything is compared with what should be there")
       ->check(CLI::Range(1, 3600))

@@ -24,6 +24,8 @@ struct Options {
   std::string share_root = "/run/hami/claims";
   std::string cache_root = "/var/lib/hami/cache";
   std::string metrics_address = ":9396";
+  // Of the container runtime; by way of process 1, so that nothing of it has to be mounted.
+  std::string runtime_socket = "/proc/1/root/run/containerd/containerd.sock";
   int sweep_s = 30;
   int poll_ms = 5'000;
   base::LogOptions log;

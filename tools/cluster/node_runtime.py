@@ -12,7 +12,8 @@ PAUSE_IMAGE = "localhost/pause:dev"
 def write_config(folder: ClusterFolder, settings: Settings) -> None:
   """restrict_oom_score_adj: without CAP_SYS_RESOURCE a sandbox could not be started. The
   snapshotters that are switched off look for what a node of this kind does not have."""
-  folders = ", ".join(f'"{path}"' for path in CDI_FOLDERS)
+  # containerd 2.4 has no switch for CDI any more: what it is not told to read it does not know.
+  folders = ", ".join(f'"{path}"' for path in CDI_FOLDERS if settings.cdi)
   (folder / "conf" / "containerd.toml").write_text(f"""\
 version = 3
 root = "/var/lib/containerd"
@@ -30,7 +31,6 @@ address = "{SOCKET}"
 sandbox = "{PAUSE_IMAGE}"
 
 [plugins."io.containerd.cri.v1.runtime"]
-enable_cdi = {str(settings.cdi).lower()}
 cdi_spec_dirs = [{folders}]
 restrict_oom_score_adj = true
 
