@@ -91,6 +91,9 @@ std::vector<Shortage> ShortagesOf(const PooledDevice& device, const DeviceReques
     }
   }
   if (request.admin_access) return shortages;
+  if (!device.device.shareable && !device.holds.empty() && device.device.capacity.empty()) {
+    shortages.push_back({.asked = 1, .total = 1});
+  }
   for (const auto& [name, capacity] : device.device.capacity) {
     const auto wish = asked.find(name);
     const std::optional<int64_t> request_value =

@@ -41,8 +41,8 @@ DevicePools CollectDevices(const std::vector<ResourceSlice>& slices,
 
 // One thing that a request lacks on a device.
 struct Shortage {
-  std::string capacity;
-  int64_t asked = 0;  // what would be charged
+  std::string capacity;  // empty: the device itself, which has no capacities and is held
+  int64_t asked = 0;     // what would be charged
   int64_t free = 0;
   int64_t total = 0;
   bool unknown = false;    // the device has no such capacity

@@ -101,7 +101,11 @@ class Search {
     return true;
   }
 
-  void Charge(PooledDevice* device, const DeviceRequest& request, int64_t sign) {
+  // Back with -1, in the reverse order.
+  static void Charge(PooledDevice* device, const DeviceRequest& request, int64_t sign) {
+    if (request.admin_access) return;
+    if (!device->device.shareable && sign > 0) device->holds.push_back({});
+    if (!device->device.shareable && sign < 0) device->holds.pop_back();
     for (const auto& [name, capacity] : device->device.capacity) {
       std::optional<int64_t> wish;
       for (const auto& [asked, amount] : request.capacity) {

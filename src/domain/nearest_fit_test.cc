@@ -78,6 +78,37 @@ TEST(NearestFitTest, ACountWantsDifferentDevices) {
   EXPECT_TRUE(NearestFits(claim, CollectDevices({Node("n1", {10, 10})}, {}), All)[0].fits);
 }
 
+TEST(NearestFitTest, AllAreAsManyAsTheNodeHas) {
+  ResourceClaim claim = Asking({4});
+  claim.requests[0].all = true;
+  EXPECT_TRUE(NearestFits(claim, CollectDevices({Node("n1", {10, 10})}, {}), All)[0].fits);
+  EXPECT_FALSE(NearestFits(claim, CollectDevices({Node("n1", {10, 2})}, {}), All)[0].fits);
+}
+
+// Neither two requests of a claim nor two claims, whether it has capacities or not.
+TEST(NearestFitTest, ADeviceThatCannotBeSharedServesOne) {
+  ResourceSlice slice = Node("n1", {10});
+  slice.devices[0].shareable = false;
+  for (const bool bare : {false, true}) {
+    if (bare) slice.devices[0].capacity.clear();
+    ResourceClaim claim = Asking({1});
+    if (bare) claim.requests[0].capacity.clear();
+    EXPECT_TRUE(NearestFits(claim, CollectDevices({slice}, {}), All)[0].fits);
+    ResourceClaim other;
+    other.results = {{.driver = "d", .pool = "n1", .device = "gpu-0"}};
+    EXPECT_FALSE(NearestFits(claim, CollectDevices({slice}, {other}), All)[0].fits);
+    claim.requests.push_back(claim.requests[0]);
+    claim.requests[1].name = "second";
+    EXPECT_FALSE(NearestFits(claim, CollectDevices({slice}, {}), All)[0].fits);
+  }
+}
+
+TEST(NearestFitTest, AdminAccessTakesNothing) {
+  ResourceClaim claim = Asking({10, 10});
+  claim.requests[0].admin_access = true;
+  EXPECT_TRUE(NearestFits(claim, CollectDevices({Node("n1", {10})}, {}), All)[0].fits);
+}
+
 TEST(NearestFitTest, AnAlternativeIsEnough) {
   ResourceClaim claim;
   claim.requests = {{.name = "r/big", .capacity = {{"memory", 40}}},

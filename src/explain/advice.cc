@@ -19,8 +19,7 @@ using Sentences = std::vector<std::string>;
 
 constexpr char kPlugin[] = "hami-dra-driver-kubelet-plugin";
 constexpr char kUnchangeable[] =
-    "A claim cannot be changed: delete it and create it again, or change its template and "
-    "recreate the pod.";
+    "(A claim cannot be changed: delete and create it, or change its template and delete the pod.)";
 constexpr size_t kMostNames = 5;
 
 std::string Names(std::vector<std::string> names) {
@@ -58,45 +57,58 @@ std::string WaitFor(const Candidate& nearest) {
   for (const Holder& holder : nearest.holders) {
     if (IsEnough({&holder}, nearest)) single.push_back(HolderText(holder));
   }
-  if (single.size() == 1) return "Wait until " + single[0] + " ends, or end it";
-  if (!single.empty()) return "Wait until one of these ends, or end it: " + Names(single);
+  if (single.size() == 1) return "Wait until " + single[0] + " ends, or end it.";
+  if (!single.empty()) return "Wait until one of these ends, or end it: " + Names(single) + ".";
   std::vector<const Holder*> gone;
   Sentences together;
   for (const Holder& holder : nearest.holders) {
     gone.push_back(&holder);
     together.push_back(HolderText(holder));
     if (IsEnough(gone, nearest)) {
-      return "Wait until all of these end, or end them: " +
-             fmt::format("{}", fmt::join(together, ", "));
+      return fmt::format("Wait until all of these end, or end them: {}.",
+                         fmt::join(together, ", "));
     }
   }
   return {};
 }
 
+// "ask for less", of one request.
+std::string AskForLess(const Explanation& explanation, const Unserved& unserved) {
+  const Candidate& nearest = unserved.nearest;
+  const std::string request =
+      explanation.requests.size() > 1 ? " in request " + unserved.request : "";
+  Sentences unknown;
+  Sentences known;
+  for (const Comparison& capacity : nearest.capacities) {
+    (capacity.unknown ? unknown : known).push_back(capacity.capacity);
+  }
+  if (!unknown.empty()) {
+    return fmt::format("Do not ask for {}{}: devices like {} have {}. {}", Names(unknown), request,
+                       nearest.device.device,
+                       known.empty() ? "no capacities" : "only " + Names(known), kUnchangeable);
+  }
+  if (unserved.at_most.empty()) return {};
+  return fmt::format("Ask for at most {}{}: {} has that{}. {}", AmountsText(unserved.at_most),
+                     request, DeviceText(nearest.device),
+                     explanation.verdict == Verdict::kNeverFits ? "" : " now", kUnchangeable);
+}
+
 void AdviseRoom(const Explanation& explanation, Sentences* advice) {
-  const bool several = explanation.requests.size() > 1;
-  bool less = false;
+  const bool never = explanation.verdict == Verdict::kNeverFits;
+  bool together = true;
   for (const Unserved& unserved : explanation.unserved) {
-    const std::string request = several ? " in request " + unserved.request : "";
-    const DeviceName& device = unserved.nearest.device;
-    if (!unserved.at_most.empty()) {
-      less = true;
-      advice->push_back(fmt::format("Ask for at most {}{}: {} has that{}.",
-                                    AmountsText(unserved.at_most), request, DeviceText(device),
-                                    explanation.verdict == Verdict::kNoRoom ? " now" : ""));
-    }
-    if (explanation.verdict == Verdict::kNeverFits) continue;
-    if (std::string wait = WaitFor(unserved.nearest); !wait.empty()) {
-      advice->push_back(std::move(wait) + ".");
+    together = together && unserved.nearest.taken;
+    Sentences ways = {AskForLess(explanation, unserved)};
+    if (!never) ways.push_back(WaitFor(unserved.nearest));
+    for (std::string& way : ways) {
+      if (!way.empty()) advice->push_back(std::move(way));
     }
   }
-  if (less) advice->emplace_back(kUnchangeable);
-  if (explanation.verdict == Verdict::kNeverFits) {
-    advice->emplace_back(explanation.unserved.empty() || explanation.unserved[0].nearest.taken
-                             ? "Ask for fewer devices, or add a node that has as many."
-                             : "Or add a node with larger devices.");
+  if (never && together) {
+    advice->emplace_back("Ask for fewer devices, or add a node that has as many.");
   } else {
-    advice->emplace_back("Or add a node with a free device.");
+    advice->emplace_back(never ? "Add a node with larger devices."
+                               : "Add a node with a free device.");
   }
 }
 
@@ -136,11 +148,12 @@ void AdviseNotPublished(const Explanation& explanation, Sentences* advice) {
                                   dra::kNodeLabelValue, Names(without)));
   }
   if (!explanation.plugin_known || !plugin.found) return;
-  if (plugin.ready < plugin.wanted) {
+  if (plugin.wanted > 0 && plugin.ready == 0) {
     advice->push_back(
-        fmt::format("{} of {} pods of the driver are ready: kubectl -n {} describe pods -l "
+        fmt::format("None of the driver's {} pods is ready: kubectl -n {} describe pods -l "
                     "app.kubernetes.io/name=hami-dra-driver",
-                    plugin.ready, plugin.wanted, plugin.namespace_name));
+                    plugin.wanted, plugin.namespace_name));
+    return;
   }
   advice->push_back(
       fmt::format("{} See why: kubectl -n {} logs daemonset/{}",
@@ -157,12 +170,10 @@ void AdviseNotFound(const Explanation& explanation, Sentences* advice) {
         "Explain one of those, or the pod: hami explain pod NAME");
     return;
   }
-  if (explanation.similar.empty()) {
-    advice->push_back(
-        fmt::format("Namespace {} has no claims. Name another one with -n, or create "
-                    "the claim.",
-                    explanation.namespace_name));
-  }
+  advice->push_back(fmt::format(
+      "Create the claim, or name the right one; -n chooses another namespace than {}.{}",
+      explanation.namespace_name,
+      explanation.pods.empty() ? "" : " The pods above wait until it is there."));
 }
 
 void AdviseClass(const Explanation& explanation, Sentences* advice) {
@@ -176,7 +187,24 @@ void AdviseClass(const Explanation& explanation, Sentences* advice) {
   }
 }
 
+void AdviseUnprepared(const Explanation& explanation, Sentences* advice) {
+  for (const PodFacts& pod : explanation.pods) {
+    // The newest is what holds it up; containers exist only after that.
+    const bool unprepared = !IsWell(pod) && pod.stuck.empty() && !pod.warnings.empty() &&
+                            pod.warnings.front().reason == "FailedPrepareDynamicResources";
+    if (!unprepared) continue;
+    advice->push_back(fmt::format(
+        "The driver on node {} could not hand the device to pod {}; the kubelet tries again by "
+        "itself. The log of the driver's pod on that node says more.",
+        pod.node, pod.name));
+    return;
+  }
+}
+
+// The scheduler passes over pods whose claims do not exist, without a word.
 void AdvisePods(const Explanation& explanation, Sentences* advice) {
+  const Verdict verdict = explanation.verdict;
+  if (verdict == Verdict::kNotFound || verdict == Verdict::kNotMade) return;
   for (const PodFacts& pod : explanation.pods) {
     if (IsWell(pod) || pod.deleted || pod.phase == "Failed") continue;
     if (pod.node.empty()) {
@@ -242,6 +270,7 @@ std::vector<std::string> Advice(const Explanation& explanation) {
           "another device, delete the pods that use the claim.");
       break;
     case Verdict::kAllocated:
+      AdviseUnprepared(explanation, &advice);
       break;
   }
   AdvisePods(explanation, &advice);

@@ -90,11 +90,18 @@ std::vector<NamedAmount> AtMost(const PooledDevice& device, const Candidate& nea
     if (capacity.unknown || !nearest.shareable) return {};
     const domain::Capacity& published = device.device.capacity.at(capacity.capacity);
     int64_t least = 1;
+    Amount amount = capacity.free;
     if (published.policy && published.policy->valid_range) {
       least = published.policy->valid_range->min;
+      amount.value =
+          std::min(amount.value, published.policy->valid_range->max.value_or(amount.value));
+    } else if (published.policy && !published.policy->valid_values.empty()) {
+      const std::vector<int64_t>& values = published.policy->valid_values;
+      const auto above = std::ranges::upper_bound(values, amount.value);
+      amount.value = above == values.begin() ? 0 : *(above - 1);
     }
-    if (capacity.free.value < least) return {};
-    most.push_back({capacity.capacity, capacity.free});
+    if (amount.value < least) return {};
+    most.push_back({capacity.capacity, amount});
   }
   return most;
 }

@@ -123,6 +123,7 @@ Candidate Compare(const domain::Candidate& candidate, const domain::DeviceReques
     }
     compared.capacities.push_back(comparison);
   }
+  compared.in_use = !device.device.shareable && !device.holds.empty();
   for (const domain::Shortage& shortage : candidate.shortages) {
     if (!shortage.unknown) continue;
     compared.capacities.push_back(

@@ -20,6 +20,7 @@
 #include "explain/text.h"
 #include "kube/client.h"
 #include "kube/config.h"
+#include "kube/request.h"
 
 namespace hami::explain {
 namespace {
@@ -30,8 +31,8 @@ void Notice(const std::string& sentence) { fmt::print(stderr, "hami: {}\n", sent
 
 Result<Explanation> ExplainGathered(Gatherer* gatherer, ClaimFacts facts, ClusterFacts* cluster) {
   if (cluster->served) {
-    RETURN_IF_ERROR(facts.claim ? gatherer->AddPods(&facts)
-                                : gatherer->AddNeighbours(*cluster, &facts));
+    if (!facts.claim) gatherer->AddNeighbours(*cluster, &facts);
+    RETURN_IF_ERROR(gatherer->AddPods(&facts));
   }
   Explanation explanation = Analyse(facts, *cluster);
   if (explanation.verdict == Verdict::kNotPublished &&
@@ -88,6 +89,10 @@ int ExitCodeOf(const Report& report) {
 }
 
 int Explain(const Options& options) {
+  if (const Status named = kube::CheckKey({options.name_space, options.name}); !named) {
+    Notice(named.error().message);
+    return kWrongUsage;
+  }
   const Result<kube::ClusterConfig> config = kube::LoadConfig(options.kubeconfig, options.context);
   if (!config) {
     Notice(ConfigErrorText(config.error()));
@@ -101,9 +106,7 @@ int Explain(const Options& options) {
       options.pod ? ExplainPod(&gatherer, key) : ExplainClaim(&gatherer, key);
   if (!report) {
     Notice(ApiErrorText(report.error(), config->server, config->origin));
-    return report.error().code == Code::kInvalidArgument && report.error().reason.empty()
-               ? kWrongUsage
-               : 1;
+    return 1;
   }
   const std::string text = options.json ? RenderJson(*report) : RenderText(*report);
   if (const Status written = base::WriteAll(STDOUT_FILENO, text); !written) {

@@ -89,7 +89,8 @@ struct Candidate {
   std::vector<Comparison> capacities;
   std::vector<Holder> holders;  // most first
   bool shareable = true;
-  bool taken = false;  // has room, but the claim's other requests leave none for this one
+  bool in_use = false;  // whole, because it is not shareable
+  bool taken = false;   // has room, but the claim's other requests leave none for this one
 
   bool never() const;
 };

@@ -32,6 +32,13 @@ bool IsUsed(const PodFacts& pod, const ClaimFacts& facts) {
          });
 }
 
+void AddGenerated(const PodFacts& pod, ClaimFacts* facts) {
+  for (const PodClaim& entry : pod.claims) {
+    if (entry.template_name != facts->name) continue;
+    facts->generated.push_back({.pod = pod.name, .claim = entry.claim});
+  }
+}
+
 }  // namespace
 
 Result<bool> Gatherer::Read(const kube::ResourceType& type, const kube::ListOptions& options,
@@ -147,10 +154,14 @@ Status Gatherer::AddPods(ClaimFacts* facts) {
                        "Pods of namespace " + facts->namespace_name, &facts->gaps,
                        [&](json::Value object) -> Status {
                          PodFacts pod = ReadPod(object);
+                         if (facts->is_template) AddGenerated(pod, facts);
                          if (IsUsed(pod, *facts)) pods.push_back(std::move(pod));
                          return {};
                        },
-                       [&] { pods.clear(); }));
+                       [&] {
+                         pods.clear();
+                         facts->generated.clear();
+                       }));
   if (!listed && facts->claim) {
     // What the claim itself says.
     for (const domain::ClaimConsumer& consumer : facts->claim->reserved_for) {
@@ -193,7 +204,7 @@ Status Gatherer::AddWarnings(PodFacts* pod, std::vector<Gap>* gaps) {
   return {};
 }
 
-Status Gatherer::AddNeighbours(const ClusterFacts& cluster, ClaimFacts* facts) {
+void Gatherer::AddNeighbours(const ClusterFacts& cluster, ClaimFacts* facts) {
   std::vector<std::string> names;
   for (const domain::ResourceClaim& claim : cluster.claims) {
     if (claim.namespace_name == facts->namespace_name) names.push_back(claim.name);
@@ -204,25 +215,9 @@ Status Gatherer::AddNeighbours(const ClusterFacts& cluster, ClaimFacts* facts) {
   const std::vector<std::string> similar = SimilarNames(facts->name, std::move(names));
   facts->similar.insert(facts->similar.end(), similar.begin(), similar.end());
 
-  const Result<std::string> text =
-      Get(kube::kResourceClaimTemplates, {facts->namespace_name, facts->name});
-  if (!text) return {};  // what is said about claims stands without it
-  facts->is_template = true;
-  ASSIGN_OR_RETURN(const bool listed,
-                   Read(
-                       kube::kPods, {.name_space = facts->namespace_name},
-                       "Pods of namespace " + facts->namespace_name, &facts->gaps,
-                       [&](json::Value object) -> Status {
-                         const PodFacts pod = ReadPod(object);
-                         for (const PodClaim& entry : pod.claims) {
-                           if (entry.template_name != facts->name) continue;
-                           facts->generated.push_back({.pod = pod.name, .claim = entry.claim});
-                         }
-                         return {};
-                       },
-                       [&] { facts->generated.clear(); }));
-  (void)listed;  // else the gap says it
-  return {};
+  // What is said about claims stands without it.
+  facts->is_template =
+      Get(kube::kResourceClaimTemplates, {facts->namespace_name, facts->name}).has_value();
 }
 
 Status Gatherer::AddNodes(ClusterFacts* cluster) {

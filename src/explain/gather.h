@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -28,10 +29,10 @@ class Gatherer {
   // Classes, slices, and the claims of all namespaces, or of this one.
   Result<ClusterFacts> Cluster(const std::string& name_space);
 
+  // What there is instead of a claim that is not there; before AddPods.
+  void AddNeighbours(const ClusterFacts& cluster, ClaimFacts* facts);
   // Pods that use the claim, with warnings of those that do not run.
   Status AddPods(ClaimFacts* facts);
-  // What there is instead of a claim that is not there.
-  Status AddNeighbours(const ClusterFacts& cluster, ClaimFacts* facts);
   // For a cluster in which our driver publishes nothing.
   Status AddNodes(ClusterFacts* cluster);
   Status AddWarnings(PodFacts* pod, std::vector<Gap>* gaps);

@@ -72,6 +72,7 @@ void WriteCandidate(const Candidate& candidate, JsonWriter* json) {
   json->BeginObject();
   WriteDevice(candidate.device, json);
   json->Member("shareable", candidate.shareable);
+  json->Member("inUse", candidate.in_use);
   json->Member("takenByThisClaim", candidate.taken);
   json->Key("capacities").BeginArray();
   for (const Comparison& capacity : candidate.capacities) {
@@ -147,6 +148,7 @@ void WriteClaim(const Explanation& explanation, JsonWriter* json) {
   for (const PodFacts& pod : explanation.pods) WritePod(pod, json);
   json->EndArray();
   WriteTexts("similar", explanation.similar, json);
+  json->Member("template", explanation.template_name);
   json->Key("generated").BeginArray();
   for (const GeneratedClaim& made : explanation.generated) {
     json->BeginObject().Member("pod", made.pod).Member("claim", made.claim).EndObject();

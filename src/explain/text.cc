@@ -24,8 +24,12 @@ constexpr size_t kMostEvents = 3;
 // Rows with a word in front; the word is printed once for rows that belong together.
 class Page {
  public:
+  // The first line; rows come after an empty one.
+  explicit Page(std::string_view title) : text_(fmt::format("{}\n", title)) {}
   void Row(std::string_view label, std::string_view text) {
     const bool again = label == label_;
+    if (!has_rows_) text_ += "\n";
+    has_rows_ = true;
     text_ += fmt::format("{:<9}{}\n", again ? "" : label, text);
     label_ = label;
   }
@@ -35,12 +39,12 @@ class Page {
     for (const std::string& item : items) text_ += fmt::format("- {}\n", item);
     label_.clear();
   }
-  void Line(std::string_view text) { text_ += fmt::format("{}\n", text); }
   std::string Take() { return std::move(text_); }
 
  private:
   std::string text_;
   std::string label_;
+  bool has_rows_ = false;
 };
 
 std::string RequestText(const Request& request) {
@@ -54,6 +58,7 @@ std::string RequestText(const Request& request) {
 
 std::string LackText(const Candidate& candidate) {
   if (candidate.taken) return "has room, but not beside the claim's other requests";
+  if (candidate.in_use && !candidate.never()) return "in use, and cannot be shared";
   std::vector<std::string> lacks;
   for (const Comparison& capacity : candidate.capacities) {
     if (!capacity.lacks) continue;
@@ -63,11 +68,16 @@ std::string LackText(const Candidate& candidate) {
     }
     const Amount short_by = {capacity.asked.value - capacity.free.value, capacity.asked.binary};
     lacks.push_back(
-        capacity.never
-            ? fmt::format("{} never more than {}", capacity.capacity, AmountText(capacity.total))
-            : fmt::format("{} short by {}", capacity.capacity, AmountText(short_by)));
+        capacity.never ? fmt::format("{} at most {}", capacity.capacity, AmountText(capacity.total))
+                       : fmt::format("{} short by {}", capacity.capacity, AmountText(short_by)));
   }
   return fmt::format("{}", fmt::join(lacks, ", "));
+}
+
+std::string ExcessText(const Comparison& capacity) {
+  const int64_t excess = capacity.asked.value - capacity.total.value;
+  if (excess <= 0) return "more than one share may have";
+  return AmountText({excess, capacity.asked.binary}) + " more than it has";
 }
 
 void PrintComparisons(const Candidate& candidate, Page* page) {
@@ -84,14 +94,10 @@ void PrintComparisons(const Candidate& candidate, Page* page) {
   }
   for (const Comparison& capacity : candidate.capacities) {
     const Amount short_by = {capacity.asked.value - capacity.free.value, capacity.asked.binary};
-    const std::string end =
-        capacity.unknown  ? "the device has none"
-        : !capacity.lacks ? "enough"
-        : capacity.never
-            ? fmt::format(
-                  "{} more than it ever gives",
-                  AmountText({capacity.asked.value - capacity.total.value, capacity.asked.binary}))
-            : fmt::format("short by {}", AmountText(short_by));
+    const std::string end = capacity.unknown  ? "the device has none"
+                            : !capacity.lacks ? "enough"
+                            : capacity.never  ? ExcessText(capacity)
+                                              : fmt::format("short by {}", AmountText(short_by));
     page->Row("Nearest", fmt::format("  {:<{}}  asked {:<{}}  {:<{}}  {}", capacity.capacity,
                                      name_width, AmountText(capacity.asked), asked_width,
                                      capacity.unknown ? "" : free_text(capacity), free_width, end));
@@ -121,10 +127,10 @@ void PrintUnserved(const Explanation& explanation, Page* page) {
   const bool several = explanation.requests.size() > 1;
   for (const Unserved& unserved : explanation.unserved) {
     const std::string request = several ? unserved.request + ": " : "";
-    page->Row("Nearest",
-              fmt::format("{}{}{}", request, DeviceText(unserved.nearest.device),
-                          unserved.nearest.taken ? ", " + LackText(unserved.nearest) : ""));
-    if (!unserved.nearest.taken) PrintComparisons(unserved.nearest, page);
+    const bool whole = unserved.nearest.taken || unserved.nearest.in_use;
+    page->Row("Nearest", fmt::format("{}{}{}", request, DeviceText(unserved.nearest.device),
+                                     whole ? ", " + LackText(unserved.nearest) : ""));
+    if (!whole) PrintComparisons(unserved.nearest, page);
     if (explanation.verdict != Verdict::kNeverFits) PrintHolders(unserved.nearest, page);
     for (const Candidate& other : unserved.others) {
       page->Row("Others",
@@ -146,7 +152,9 @@ void PrintServed(const Explanation& explanation, Page* page) {
       if (served.admin_access) text += ", admin access";
       if (served.gone) text += ", no longer published";
     } else {
-      text += ", where " + AmountsText(served.amounts) + " are free";
+      if (explanation.verdict != Verdict::kNeverFits) {
+        text += ", where " + AmountsText(served.amounts) + " are free";
+      }
     }
     page->Row(allocated ? "Device" : "Room", text);
   }
@@ -179,13 +187,14 @@ void PrintPod(const PodFacts& pod, Page* page) {
   }
 }
 
-void PrintPods(const Explanation& explanation, Page* page) {
-  for (size_t i = 0; i < std::min(explanation.pods.size(), kMostPods); ++i) {
-    PrintPod(explanation.pods[i], page);
+// Without the one that was printed already.
+void PrintPods(const Explanation& explanation, const PodFacts* printed, Page* page) {
+  size_t count = 0;
+  for (const PodFacts& pod : explanation.pods) {
+    if (printed != nullptr && pod.name == printed->name) continue;
+    if (++count <= kMostPods) PrintPod(pod, page);
   }
-  if (explanation.pods.size() > kMostPods) {
-    page->Row("Pods", fmt::format("and {} more", explanation.pods.size() - kMostPods));
-  }
+  if (count > kMostPods) page->Row("Pods", fmt::format("and {} more", count - kMostPods));
 }
 
 // What decides beside amounts; only where nothing else explains the waiting.
@@ -211,13 +220,13 @@ void PrintNames(const Explanation& explanation, Page* page) {
     page->Row("Claims", fmt::format("{} of pod {}",
                                     made.claim.empty() ? "(not made yet)" : made.claim, made.pod));
   }
+  // A template's claims are what is wanted then.
+  if (!explanation.template_name.empty()) return;
   for (const std::string& name : explanation.similar) page->Row("Existing", name);
 }
 
-std::string RenderClaim(const Explanation& explanation) {
-  Page page;
-  page.Line(Headline(explanation));
-  page.Line("");
+std::string RenderClaim(const Explanation& explanation, const PodFacts* printed) {
+  Page page(Headline(explanation));
   const bool allocated =
       explanation.verdict == Verdict::kAllocated || explanation.verdict == Verdict::kDeviceGone;
   if (!allocated) {
@@ -226,9 +235,11 @@ std::string RenderClaim(const Explanation& explanation) {
   PrintServed(explanation, &page);
   PrintUnserved(explanation, &page);
   PrintNames(explanation, &page);
-  PrintPods(explanation, &page);
+  PrintPods(explanation, printed, &page);
   if (!allocated) PrintSelectors(explanation, &page);
-  page.List("What to do", Advice(explanation));
+  const bool choice =
+      explanation.verdict == Verdict::kNoRoom || explanation.verdict == Verdict::kNeverFits;
+  page.List(choice ? "What to do (one of these)" : "What to do", Advice(explanation));
   page.List("Notes", Notes(explanation));
   return page.Take();
 }
@@ -236,18 +247,17 @@ std::string RenderClaim(const Explanation& explanation) {
 }  // namespace
 
 std::string RenderText(const Report& report) {
-  if (report.pod && report.claims.empty()) {
-    Page page;
-    page.Line(
-        fmt::format("Pod {}/{} uses no claim.", report.pod->namespace_name, report.pod->name));
-    page.Line("");
-    PrintPod(*report.pod, &page);
-    return page.Take();
-  }
-  std::string text;
+  if (!report.pod) return RenderClaim(report.claims.front(), nullptr);
+  const PodFacts& pod = *report.pod;
+  const size_t count = report.claims.size();
+  Page page(fmt::format("Pod {}/{} uses {}.", pod.namespace_name, pod.name,
+                        count == 0   ? "no claim"
+                        : count == 1 ? "one claim"
+                                     : fmt::format("{} claims", count)));
+  PrintPod(pod, &page);
+  std::string text = page.Take();
   for (const Explanation& explanation : report.claims) {
-    if (!text.empty()) text += "\n";
-    text += RenderClaim(explanation);
+    text += "\n" + RenderClaim(explanation, &pod);
   }
   return text;
 }

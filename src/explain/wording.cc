@@ -33,11 +33,16 @@ std::string AllocatedHeadline(const Explanation& explanation) {
   std::string text =
       fmt::format("Claim {}/{} has its {}{}.", explanation.namespace_name, explanation.name,
                   devices == 1 ? "device" : "devices", OnNode(explanation.node));
-  const auto stuck =
-      std::ranges::find_if(explanation.pods, [](const PodFacts& pod) { return !IsWell(pod); });
-  if (stuck == explanation.pods.end()) return text;
-  if (stuck->deleted) return text + fmt::format(" Its pod {} is being deleted.", stuck->name);
-  return text + fmt::format(" Its pod {} does not run, for another reason.", stuck->name);
+  // Pods with trouble are the first; of some nothing is known but the name.
+  if (explanation.pods.empty()) return text + " No pod uses it.";
+  const PodFacts& pod = explanation.pods.front();
+  if (pod.phase.empty() || IsWell(pod)) return text;
+  const std::string_view state = pod.deleted              ? "is being deleted"
+                                 : pod.phase == "Failed"  ? "has failed"
+                                 : pod.phase == "Running" ? "runs, but is not ready"
+                                 : pod.node.empty()       ? "is not scheduled"
+                                                          : "does not run yet";
+  return text + fmt::format(" Its pod {} {}.", pod.name, state);
 }
 
 std::string WaitingReason(const Explanation& explanation) {
@@ -124,9 +129,10 @@ std::vector<std::string> Notes(const Explanation& explanation) {
   if (explanation.deleted) {
     notes.emplace_back("The claim is being deleted; it goes when no pod uses it any more.");
   }
-  if (has_claim && !allocated && explanation.pods.empty()) {
-    notes.emplace_back(
-        "No pod uses this claim yet. A claim is allocated when a pod that names it is scheduled.");
+  if (has_claim && !allocated && !HasWaitingPod(explanation)) {
+    notes.push_back(fmt::format(
+        "{} A claim is allocated when a pod that names it is scheduled.",
+        explanation.pods.empty() ? "No pod uses this claim yet." : "Its pods have ended."));
   }
   if (has_claim && !allocated && !explanation.incomplete_pools.empty()) {
     notes.push_back(
