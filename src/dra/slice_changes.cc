@@ -3,6 +3,8 @@
 #include "dra/slice_changes.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "dra/slice_plan.h"
 
@@ -61,22 +63,24 @@ SliceChanges PlanChanges(const std::optional<std::vector<ResourceSlice>>& wanted
     }
     return changes;
   }
-  changes.generation = highest + 1;
-  for (size_t i = 0; i < std::max(wanted->size(), now.size()); ++i) {
-    if (i >= wanted->size()) {
-      changes.remove.push_back(now[i]);
+  changes.generation = highest == std::numeric_limits<int64_t>::max() ? 1 : highest + 1;
+  size_t next = 0;
+  for (const ResourceSlice& old : now) {
+    // The API lets nobody change a slice's pool.
+    if (next == wanted->size() || old.pool_name != (*wanted)[next].pool_name) {
+      changes.remove.push_back(old);
       continue;
     }
-    ResourceSlice slice = (*wanted)[i];
+    ResourceSlice slice = (*wanted)[next++];
     slice.pool_generation = changes.generation;
-    if (i >= now.size()) {
-      changes.create.push_back(std::move(slice));
-      continue;
-    }
-    slice.name = now[i].name;
-    slice.uid = now[i].uid;
-    slice.resource_version = now[i].resource_version;
+    slice.name = old.name;
+    slice.uid = old.uid;
+    slice.resource_version = old.resource_version;
     changes.update.push_back(std::move(slice));
+  }
+  for (; next < wanted->size(); ++next) {
+    changes.create.push_back((*wanted)[next]);
+    changes.create.back().pool_generation = changes.generation;
   }
   return changes;
 }

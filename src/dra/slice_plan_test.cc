@@ -95,6 +95,8 @@ TEST_F(SlicePlanTest, TheGuidesA10) {
 TEST_F(SlicePlanTest, GpusStandInTheOrderOfTheirMinorNumbers) {
   SlicePlanInput input = Input(3);
   std::ranges::reverse(input.inventory.devices);
+  // As the driver lists them, which need not be by minor number.
+  for (int index = 0; index < 3; ++index) input.inventory.devices[index].index = index;
   input.inventory.devices.push_back(MakeA10(9));
   input.inventory.devices.back().minor = 10;  // after 2, though "10" is less than "2"
   EXPECT_THAT(NamesOf(PlanSlices(input)),
