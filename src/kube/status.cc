@@ -26,6 +26,7 @@ constexpr Row kRows[] = {
     {"Unauthorized", 401, Code::kUnauthenticated},
     {"Forbidden", 403, Code::kPermissionDenied},
     {"NotFound", 404, Code::kNotFound},
+    {kNotServed, 404, Code::kUnimplemented},
     {"MethodNotAllowed", 405, Code::kUnimplemented},
     {"NotAcceptable", 406, Code::kInvalidArgument},
     {"Conflict", 409, Code::kAborted},
@@ -88,7 +89,10 @@ std::string Excerpt(std::string_view text) {
 
 ApiFailure FailureOfStatus(json::Value status) {
   const auto http_status = static_cast<int>(status["code"].Int());
-  const std::string_view reason = status["reason"].Text(ReasonFor(http_status));
+  std::string_view reason = status["reason"].Text(ReasonFor(http_status));
+  // An object that is not there is named in the details; a resource that is not served is not.
+  const bool unserved = reason == "NotFound" && status["details"]["name"].Text().empty();
+  if (unserved) reason = kNotServed;
   std::string message(status["message"].Text());
   if (message.empty()) message = fmt::format("the API server answered {} {}", http_status, reason);
   ApiFailure failure{MakeError(CodeFor(reason, http_status), std::move(message), reason),

@@ -5,7 +5,7 @@
 //
 //   reason                                          code
 //   NotFound                                        kNotFound
-//   NotServed (ours: the path itself is unknown)    kUnimplemented; also MethodNotAllowed
+//   NotServed (ours: no such resource at all)       kUnimplemented; also MethodNotAllowed
 //   AlreadyExists                                   kAlreadyExists
 //   Conflict (resourceVersion, uid)                 kAborted
 //   Gone, Expired (resourceVersion is too old)      kOutOfRange

@@ -13,8 +13,8 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string StatusText(const std::string& reason, int code) {
-  return R"({"kind":"Status","message":"why","reason":")" + reason + R"(","code":)" +
-         std::to_string(code) + "}";
+  return R"({"kind":"Status","message":"why","details":{"name":"x"},"reason":")" + reason +
+         R"(","code":)" + std::to_string(code) + "}";
 }
 
 ApiFailure Of(int http_status, const std::string& body, const std::string& retry_after = "") {
@@ -61,6 +61,13 @@ TEST(StatusTest, APathThatIsNotServedIsNoMissingObject) {
   EXPECT_EQ(failure.error.code, Code::kUnimplemented);
   EXPECT_EQ(failure.error.reason, kNotServed);
   EXPECT_EQ(failure.error.message, "the API server answered 404: 404 page not found");
+}
+
+TEST(StatusTest, AResourceThatIsNotServedIsNamedInNoDetails) {
+  const ApiFailure failure =
+      Of(404, R"({"kind":"Status","reason":"NotFound","details":{},"code":404})");
+  EXPECT_EQ(failure.error.code, Code::kUnimplemented);
+  EXPECT_EQ(failure.error.reason, kNotServed);
 }
 
 TEST(StatusTest, ForeignAnswersAreShortenedAndOnOneLine) {

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A cache of one kind of object, driven by standard input, for tests/cluster/test_kube_cache.py:
+// The client and a cache of one kind of object, driven by standard input, for tests/cluster:
 //
 //   kube_cache_probe --kubeconfig FILE [--group G] [--version V] --resource R [--namespace N]
 //                    [--silence-ms N] [--page-size N]
 //
-//   dump      one line: {"synced":..,"objects":{"ns/name":{"version":..,"data":..}},"stats":{..}}
-//   get KEY   one line: the object's JSON, or {"error":..,"reason":..}
+//   dump                    {"synced":..,"objects":{"ns/name":{"version":..,"data":..}},..}
+//   get KEY                 the object, or {"error":..,"reason":..,"message":..}; so do the next
+//   create NS BODY
+//   update | status | merge | json KEY BODY
+//   delete KEY UID VERSION  "-" for none
+//   event KIND KEY UID TEXT an Event of the core group, reason Probed; {"created":..,..}
+//   version                 {"major":..,"minor":..}
+//   served                  {"served":..}
 //   quit, or the end of input: ends
 //
-// Everything is answered with one line of JSON.
+// Every line is answered with one line of JSON.
 
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <string>
@@ -21,6 +27,8 @@
 #include "base/log.h"
 #include "kube/client.h"
 #include "kube/config.h"
+#include "kube/discovery.h"
+#include "kube/event_recorder.h"
 #include "kube/reflector.h"
 #include "kube/store.h"
 
@@ -63,12 +71,7 @@ void Dump(const kube::Store<Entry>& store, const kube::Reflector<Entry>& reflect
   Print(std::move(json.EndObject()).Take());
 }
 
-void Get(kube::Client& client, const kube::ResourceType& type, const std::string& text) {
-  const size_t slash = text.find('/');
-  const kube::ObjectKey key = slash == std::string::npos
-                                  ? kube::ObjectKey{"", text}
-                                  : kube::ObjectKey{text.substr(0, slash), text.substr(slash + 1)};
-  Result<std::string> object = client.Get(type, key);
+void PrintResult(Result<std::string> object) {
   if (object) {
     while (!object->empty() && object->back() == '\n') object->pop_back();
     return Print(std::move(*object));
@@ -77,6 +80,64 @@ void Get(kube::Client& client, const kube::ResourceType& type, const std::string
   json.BeginObject().Member("error", base::CodeName(object.error().code));
   json.Member("reason", object.error().reason).Member("message", object.error().message);
   Print(std::move(json.EndObject()).Take());
+}
+
+// The next word of a line; the rest stays.
+std::string TakeWord(std::string* line) {
+  const size_t end = std::min(line->find(' '), line->size());
+  std::string word = line->substr(0, end);
+  line->erase(0, end + 1);
+  return word == "-" ? "" : word;
+}
+
+kube::ObjectKey TakeKey(std::string* line) {
+  const std::string word = TakeWord(line);
+  const size_t slash = word.find('/');
+  if (slash == std::string::npos) return {"", word};
+  return {word.substr(0, slash), word.substr(slash + 1)};
+}
+
+Result<std::string> Call(kube::Client& client, const kube::ResourceType& type,
+                         const std::string& verb, std::string line) {
+  if (verb == "create") {
+    const std::string name_space = TakeWord(&line);
+    return client.Create(type, name_space, line);
+  }
+  const kube::ObjectKey key = TakeKey(&line);
+  if (verb == "get") return client.Get(type, key);
+  if (verb == "update") return client.Update(type, key, line);
+  if (verb == "status") return client.UpdateStatus(type, key, line);
+  if (verb == "merge") return client.Patch(type, key, kube::PatchKind::kMerge, line);
+  if (verb == "json") return client.Patch(type, key, kube::PatchKind::kJson, line);
+  if (verb != "delete") return Fail(Code::kInvalidArgument, "no command " + verb);
+  kube::Preconditions preconditions{.uid = TakeWord(&line)};
+  preconditions.resource_version = TakeWord(&line);
+  RETURN_IF_ERROR(client.Delete(type, key, preconditions));
+  return "{}";
+}
+
+Result<std::string> Version(kube::Client& client) {
+  ASSIGN_OR_RETURN(const kube::ServerVersion version, kube::GetServerVersion(client));
+  base::JsonWriter json;
+  json.BeginObject().Member("major", version.major).Member("minor", version.minor).EndObject();
+  return std::move(json).Take();
+}
+
+Result<std::string> Served(kube::Client& client, const kube::ResourceType& type) {
+  ASSIGN_OR_RETURN(const bool served, kube::IsServed(client, type));
+  return std::string(served ? R"({"served":true})" : R"({"served":false})");
+}
+
+void Event(kube::EventRecorder& recorder, std::string line) {
+  kube::EventSubject subject{.api_version = "v1", .kind = TakeWord(&line)};
+  subject.key = TakeKey(&line);
+  subject.uid = TakeWord(&line);
+  recorder.Record(subject, {.is_warning = true, .reason = "Probed", .message = line});
+  recorder.Flush(30'000);
+  const kube::EventStats stats = recorder.stats();
+  base::JsonWriter json;
+  json.BeginObject().Member("created", stats.created).Member("updated", stats.updated);
+  Print(std::move(json.Member("dropped", stats.dropped).EndObject()).Take());
 }
 
 int Run(int argc, char** argv) {
@@ -100,9 +161,20 @@ int Run(int argc, char** argv) {
                  .backoff = {.first_ms = 50, .max_ms = 1'000}}};
   kube::Store<Entry> store;
   const kube::Reflector<Entry> reflector(client, reflector_options, DecodeEntry, &store);
+  kube::EventRecorder recorder(client, "probe", "here");
   for (std::string line; std::getline(std::cin, line) && line != "quit";) {
-    if (line == "dump") Dump(store, reflector);
-    if (line.starts_with("get ")) Get(client, reflector_options.type, line.substr(4));
+    const std::string verb = TakeWord(&line);
+    if (verb == "dump") {
+      Dump(store, reflector);
+    } else if (verb == "event") {
+      Event(recorder, line);
+    } else if (verb == "version") {
+      PrintResult(Version(client));
+    } else if (verb == "served") {
+      PrintResult(Served(client, reflector_options.type));
+    } else {
+      PrintResult(Call(client, reflector_options.type, verb, line));
+    }
   }
   return 0;
 }
