@@ -110,7 +110,12 @@ Status RecordFolder::Save(const ClaimRecord& record) const {
   if (!IsUid(record.grant.uid)) {
     return Fail(Code::kInvalidArgument, "\"" + record.grant.uid + "\" is no claim's UID");
   }
+  RETURN_IF_ERROR(base::MakeFolders(path_, 0700));
   return base::WriteFileAtomically(FileOf(record.grant.uid), WriteRecordText(record), 0600);
+}
+
+bool RecordFolder::Has(const std::string& uid) const {
+  return IsUid(uid) && base::Exists(FileOf(uid));
 }
 
 Status RecordFolder::Remove(const std::string& uid) const {

@@ -38,8 +38,9 @@ class RecordFolder {
  public:
   explicit RecordFolder(std::string path) : path_(std::move(path)) {}
 
-  Status Save(const ClaimRecord& record) const;
-  Status Remove(const std::string& uid) const;  // nothing there is success
+  Status Save(const ClaimRecord& record) const;  // also makes the folder
+  Status Remove(const std::string& uid) const;   // nothing there is success
+  bool Has(const std::string& uid) const;        // readable or not
 
   struct Contents {
     std::vector<ClaimRecord> records;
