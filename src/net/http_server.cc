@@ -11,6 +11,8 @@
 #if defined(__GNUC__) && !defined(__clang__)
 // g++ 12 with the address sanitizer sees one in Beast's use of boost::optional, wrongly.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+// The thread sanitizer does not know Asio's fences. What they order is behind mutexes too.
+#pragma GCC diagnostic ignored "-Wtsan"
 #endif
 
 #include <algorithm>
