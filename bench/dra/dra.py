@@ -84,6 +84,9 @@ class Bench:
     program = ROOT / "build" / "bin" / "bench" / "dra_calls"
     times = json.loads(self.cluster.run(
         "sh", "-c", f"exec {program} {SOCKET} </run/bench-claims").stdout)
+    # To the scheduler they hold the GPU.
+    for line in lines:
+      self.cluster.resource.delete_namespaced_resource_claim(line.split()[1], "default")
     for operation in ("prepare", "repeat", "unprepare"):
       values = [value / 1000 for value in times[f"{operation}_us"]]
       target = PREPARE_TARGET_MS if operation == "prepare" else None
