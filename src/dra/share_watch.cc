@@ -38,7 +38,8 @@ base::Fd Listen(const std::string& folder) {
 
 ShareWatch::ShareWatch(std::string share_root)
     : root_(std::move(share_root)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  thread_ = std::thread(&ShareWatch::Answer, this);
+  answers_ = std::thread(&ShareWatch::Answer, this);
+  starts_ = std::thread(&ShareWatch::StartAgents, this);
 }
 
 ShareWatch::~ShareWatch() {
@@ -47,19 +48,26 @@ ShareWatch::~ShareWatch() {
     stop_ = true;
   }
   Wake();
-  thread_.join();
+  answers_.join();
+  starts_.join();
   for (auto& [uid, claim] : claims_) {
     for (Slice& slice : claim.slices) EndAgent(&slice);
   }
 }
 
-void ShareWatch::Wake() const {
+void ShareWatch::Wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    look_ = true;
+  }
+  changed_.notify_all();
   const uint64_t one = 1;
   (void)!write(wake_.get(), &one, sizeof(one));
 }
 
 // An agent that hangs in the driver is left behind with all that it uses.
 void ShareWatch::EndAgent(Slice* slice) {
+  slice->refused = false;
   if (slice->agent == nullptr) return;
   share::ShareFigures figures;
   if (!slice->agent->Stop(&figures)) {
@@ -72,14 +80,14 @@ void ShareWatch::EndAgent(Slice* slice) {
 }
 
 void ShareWatch::SetDriver(std::shared_ptr<const gpu::Nvml> nvml) {
-  const std::lock_guard lock(mutex_);
-  nvml_ = std::move(nvml);
-  for (auto& [uid, claim] : claims_) {
-    for (Slice& slice : claim.slices) {
-      EndAgent(&slice);
-      Begin(claim, &slice);
+  {
+    const std::lock_guard lock(mutex_);
+    nvml_ = std::move(nvml);
+    for (auto& [uid, claim] : claims_) {
+      for (Slice& slice : claim.slices) EndAgent(&slice);
     }
   }
+  Wake();
 }
 
 void ShareWatch::OnKept(const ClaimGrant& grant) {
@@ -99,8 +107,8 @@ void ShareWatch::OnKept(const ClaimGrant& grant) {
       // A region that was made again is another file.
       const uint64_t inode = InodeOf(base::JoinPath(slice.folder, api::kRegionFile));
       if (inode != slice.region_inode) EndAgent(&slice);
+      slice.refused = false;  // tried again at each sweep
       slice.region_inode = inode;
-      Begin(claim, &slice);
     }
   }
   Wake();
@@ -119,34 +127,75 @@ void ShareWatch::OnGone(const std::string& uid) {
   Wake();
 }
 
-// With mutex_ held. Whole GPUs have no limit that somebody could go round.
-void ShareWatch::Begin(const Claim& claim, Slice* slice) {
-  if (slice->agent != nullptr || nvml_ == nullptr || slice->grant.whole) return;
-  Result<ShareMembers> members = ShareMembers::Open(slice->folder, slice->mount_point);
-  if (!members) {
-    LOG_WARN("a share is not watched", Field("claim", claim.text), Field("error", members.error()));
-    return;
-  }
-  const auto shared = std::make_shared<ShareMembers>(std::move(*members));  // std::function copies
-  Result<std::unique_ptr<share::ShareAgent>> agent = share::ShareAgent::Start(
-      {.nvml = nvml_.get(),
-       .region_path = base::JoinPath(slice->folder, api::kRegionFile),
-       .device_uuid = slice->grant.uuid,
-       .limit_bytes = slice->grant.memory_bytes,
+Result<std::unique_ptr<share::ShareAgent>> ShareWatch::MakeAgent(
+    const std::string& claim, const Slice& slice, const std::shared_ptr<const gpu::Nvml>& nvml) {
+  ASSIGN_OR_RETURN(ShareMembers members, ShareMembers::Open(slice.folder, slice.mount_point));
+  const auto shared = std::make_shared<ShareMembers>(std::move(members));  // std::function copies
+  return share::ShareAgent::Start(
+      {.nvml = nvml.get(),
+       .region_path = base::JoinPath(slice.folder, api::kRegionFile),
+       .device_uuid = slice.grant.uuid,
+       .limit_bytes = slice.grant.memory_bytes,
        .is_member = [shared](int pid) { return shared->Contains(pid); },
        .report =
-           [this, text = claim.text](const share::Escape& escape) {
+           [this, claim](const share::Escape& escape) {
              ++escapes_;
-             LOG_WARN("a process goes round its limit", Field("claim", text),
+             LOG_WARN("a process goes round its limit", Field("claim", claim),
                       Field("pid", escape.pid), Field("holds_bytes", escape.driver_bytes),
                       Field("granted_bytes", escape.limit_bytes), Field("gpu", escape.device_uuid));
            }});
-  if (!agent) {
-    LOG_WARN("a share is not watched", Field("claim", claim.text), Field("error", agent.error()));
-    return;
+}
+
+void ShareWatch::StartAgents() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    changed_.wait(lock, [this] { return stop_ || look_; });
+    look_ = false;
+    while (!stop_ && StartOne(&lock)) {
+    }
   }
-  slice->agent = std::move(*agent);
-  slice->nvml = nvml_;
+}
+
+// Starts the agent of one slice that has none; false: every slice has what it can have. Whole GPUs
+// have no limit that somebody could go round. The lock is let go while the driver is asked.
+bool ShareWatch::StartOne(std::unique_lock<std::mutex>* lock) {
+  if (nvml_ == nullptr) return false;
+  for (const auto& [uid, claim] : claims_) {
+    for (size_t index = 0; index < claim.slices.size(); ++index) {
+      const Slice& slice = claim.slices[index];
+      if (slice.agent != nullptr || slice.refused || slice.grant.whole) continue;
+      const std::shared_ptr<const gpu::Nvml> nvml = nvml_;
+      const std::string key = uid;
+      const std::string text = claim.text;
+      Slice made = {.grant = slice.grant,
+                    .folder = slice.folder,
+                    .mount_point = slice.mount_point,
+                    .region_inode = slice.region_inode};
+      lock->unlock();
+      Result<std::unique_ptr<share::ShareAgent>> agent = MakeAgent(text, made, nvml);
+      if (agent) {
+        made.agent = std::move(*agent);
+        made.nvml = nvml;
+      } else {
+        LOG_WARN("a share is not watched", Field("claim", text), Field("error", agent.error()));
+      }
+      lock->lock();
+      const auto found = claims_.find(key);
+      const bool same = found != claims_.end() && index < found->second.slices.size() &&
+                        found->second.slices[index].region_inode == made.region_inode &&
+                        nvml == nvml_;
+      if (!same) {  // gone meanwhile, or made again
+        EndAgent(&made);
+        return true;
+      }
+      Slice& now = found->second.slices[index];
+      now.agent = std::move(made.agent);
+      now.nvml = std::move(made.nvml);
+      now.refused = now.agent == nullptr;
+      return true;
+    }
+  }
+  return false;
 }
 
 // The lock is not held while waiting, so descriptors can be closed meanwhile: then poll answers

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -52,6 +53,7 @@ class ShareWatch : public ClaimObserver {
     base::Fd listener;
     std::shared_ptr<const gpu::Nvml> nvml;  // with the agent, which uses it
     std::unique_ptr<share::ShareAgent> agent;
+    bool refused = false;  // an agent could not be started with this driver
   };
   struct Claim {
     std::string text;  // namespace/name
@@ -59,9 +61,12 @@ class ShareWatch : public ClaimObserver {
   };
 
   static void EndAgent(Slice* slice);
-  void Begin(const Claim& claim, Slice* slice);
-  void Wake() const;
+  void Wake();
   void Answer();
+  void StartAgents();
+  bool StartOne(std::unique_lock<std::mutex>* lock);
+  Result<std::unique_ptr<share::ShareAgent>> MakeAgent(
+      const std::string& claim, const Slice& slice, const std::shared_ptr<const gpu::Nvml>& nvml);
 
   const ShareRoot root_;
   base::Fd wake_;
@@ -71,7 +76,10 @@ class ShareWatch : public ClaimObserver {
   bool stop_ = false;
   std::shared_ptr<const gpu::Nvml> nvml_;
   std::map<std::string, Claim> claims_;  // by UID
-  std::thread thread_;
+  bool look_ = false;                    // some slice may want an agent
+  std::condition_variable changed_;
+  std::thread answers_;
+  std::thread starts_;  // asking the driver takes its time, and nobody should wait for that
 };
 
 }  // namespace hami::dra
