@@ -35,7 +35,7 @@ std::string LimitsOf(const GrantedSlice& slice) {
 Status EnsureLimits(const std::string& path, const std::string& text, bool* mended) {
   const Result<std::string> now = base::ReadFile(path, kMaxLimitsBytes);
   if (now && *now == text) return {};
-  *mended = *mended || now || now.error().code != Code::kNotFound;
+  *mended = true;
   return base::WriteFileAtomically(path, text, 0444);
 }
 
@@ -52,7 +52,7 @@ bool IsWholeRegion(const std::string& path) {
 // mapped keep it, and with it what they were charged; new ones get the new one.
 Status EnsureRegion(const std::string& path, bool* mended) {
   if (IsWholeRegion(path)) return {};
-  *mended = *mended || base::Exists(path);
+  *mended = true;
   const std::string fresh = path + ".new";
   if (unlink(fresh.c_str()) != 0 && errno != ENOENT) return FailErrno("remove " + fresh);
   RETURN_IF_ERROR(share::RegionFile::Create(fresh));

@@ -9,8 +9,8 @@
 // containers that use a slice share its directory, so its limits hold for their sum.
 //
 // <root> is on a tmpfs: a reboot takes everything, and it is made again from the claim's record.
-// The region is the tenants' to write; whatever they do to it, a file of the right size with a
-// header of ours is left alone, because processes may have it mapped.
+// The region is the tenants' to write; whatever they do to its bytes, a file of the right size is
+// left alone: processes may have it mapped, and a new one would forget what they were charged.
 
 #pragma once
 
@@ -31,14 +31,14 @@ class ShareRoot {
   std::string SliceFolder(const std::string& uid, size_t index) const;
   std::string HookFolder(const std::string& uid) const;
 
-  // Makes what is missing or broken; changes nothing that is right. Sets `*mended` if it was there
-  // before and had to be made again.
+  // Makes what is missing or broken; changes nothing that is right. Sets `*mended` if there was
+  // something to make.
   Status Ensure(const ClaimGrant& grant, bool* mended) const;
 
   // Nothing there is success.
   Status Remove(const std::string& uid) const;
 
-  // UIDs that have a folder.
+  // Names in the root: UIDs, and whatever somebody else put there.
   Result<std::vector<std::string>> List() const;
 
  private:
