@@ -207,7 +207,11 @@ Status Driver::Start() {
           .root = {.seen_at = options_.container_driver_root, .host_path = options_.driver_root},
           .context_cost_cache = options_.cache_root,
           .poll_ms = options_.poll_ms},
-      [this](const Result<DriverState>& state) { OnDriver(state); });
+      [this](const Result<DriverState>& state) { OnDriver(state); },
+      [] {
+        LOG_WARN("another GPU driver is installed; ending, to use it from now on");
+        kill(getpid(), SIGTERM);
+      });
   ASSIGN_OR_RETURN(plugin_, KubeletPlugin::Start({.driver_name = kDriverName,
                                                   .plugin_folder = PluginFolder(options_),
                                                   .registry_folder = base::JoinPath(

@@ -42,8 +42,11 @@ std::string Summary(const Result<DriverState>& state) {
 
 }  // namespace
 
-DriverWatch::DriverWatch(DriverWatchOptions options, OnChange on_change)
-    : options_(std::move(options)), on_change_(std::move(on_change)) {
+DriverWatch::DriverWatch(DriverWatchOptions options, OnChange on_change,
+                         std::function<void()> on_replaced)
+    : options_(std::move(options)),
+      on_change_(std::move(on_change)),
+      on_replaced_(std::move(on_replaced)) {
   thread_ = std::thread(&DriverWatch::Run, this);
 }
 
@@ -74,6 +77,14 @@ void DriverWatch::Run() {
 }
 
 void DriverWatch::Look() {
+  const std::string stamp = StampOf(library_path_);
+  // A process cannot load what has taken the place of a library that it has loaded: who asks by the
+  // same path gets the old one, for as long as anybody holds it.
+  if (!stamp.empty() && stamp != library_stamp_) {
+    on_replaced_();
+    return;
+  }
+  if (stamp.empty()) nvml_.reset();  // it is gone; what is loaded talks to nobody
   const Result<DriverState> state = Read();
   if (!state) nvml_.reset();  // opened anew at the next look
   std::string summary = Summary(state);
@@ -82,18 +93,13 @@ void DriverWatch::Look() {
   on_change_(state);
 }
 
-// A driver that was upgraded has another library file; the loaded one talks to nobody.
-bool DriverWatch::LibraryChanged() const {
-  return StampOf(nvml_->library_path()) != library_stamp_;
-}
-
 Result<DriverState> DriverWatch::Read() {
-  if (nvml_ != nullptr && LibraryChanged()) nvml_.reset();
   if (nvml_ == nullptr) {
     ASSIGN_OR_RETURN(std::unique_ptr<gpu::Nvml> loaded,
                      gpu::Nvml::Load({.root = options_.root.seen_at}));
     nvml_ = std::move(loaded);
-    library_stamp_ = StampOf(nvml_->library_path());
+    library_path_ = nvml_->library_path();
+    library_stamp_ = StampOf(library_path_);
   }
   DriverState state;
   ASSIGN_OR_RETURN(state.inventory, gpu::ReadInventory(*nvml_));

@@ -44,7 +44,9 @@ class DriverWatch {
   // the last thing that was wrong) when it went or never was there. Only changes are told.
   using OnChange = std::function<void(const Result<DriverState>& state)>;
 
-  DriverWatch(DriverWatchOptions options, OnChange on_change);
+  // `on_replaced`: another driver has taken the place of the one that is loaded. Only a new process
+  // can use it.
+  DriverWatch(DriverWatchOptions options, OnChange on_change, std::function<void()> on_replaced);
   // Waits for the thread, unless it hangs in the driver: then the process has to end without
   // destructors, and false was returned by Stop.
   ~DriverWatch();
@@ -54,13 +56,14 @@ class DriverWatch {
   void Run();
   void Look();
   Result<DriverState> Read();
-  bool LibraryChanged() const;
   uint64_t MeasureContext(const gpu::Device& device) const;
 
   const DriverWatchOptions options_;
   const OnChange on_change_;
+  const std::function<void()> on_replaced_;
 
   std::shared_ptr<const gpu::Nvml> nvml_;
+  std::string library_path_;                       // as it was loaded, first of all
   std::string library_stamp_;                      // tells one library file from its successor
   std::string told_;                               // what was told last, as text
   std::map<std::string, uint64_t> context_bytes_;  // by UUID
