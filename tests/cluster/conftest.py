@@ -70,7 +70,8 @@ def namespace(cluster, request):
 
 
 @pytest.fixture(scope="session")
-def _installed_driver(cluster):
+def installed_driver(cluster):
+  """The DRA driver, in whatever state the test before left it."""
   installed = Driver(cluster)
   # What runs in a cluster that was up may be older than the image.
   installed.stop()
@@ -79,11 +80,11 @@ def _installed_driver(cluster):
 
 
 @pytest.fixture
-def driver(_installed_driver):
+def driver(installed_driver):
   """The DRA driver, at work. After the test, and after its pods, nothing is left of its claims."""
-  _installed_driver.wait_ready()
-  yield _installed_driver
-  _installed_driver.wait_nothing_kept()
+  installed_driver.wait_ready()
+  yield installed_driver
+  installed_driver.wait_nothing_kept()
 
 
 @pytest.fixture

@@ -167,6 +167,7 @@ class Driver:
 
   def __init__(self, cluster):
     self.cluster = cluster
+    self.gpus = 1  # of the node, now
 
   # Installing.
 
@@ -189,6 +190,14 @@ class Driver:
     """Takes the DaemonSet away, so that nobody but the test says when a driver runs."""
     self.cluster.kubectl("delete", "--ignore-not-found", "--cascade=foreground", "--timeout=120s",
                          "-f", str(MANIFESTS / "40-driver.yaml"))
+
+  def restart(self):
+    """Its pod is made anew."""
+    before = {item.metadata.uid for item in self.pods()}
+    for item in self.pods():
+      self.cluster.core.delete_namespaced_pod(item.metadata.name, DRIVER_NAMESPACE)
+    wait_until(lambda: self.pod() and self.pod().metadata.uid not in before, "another driver pod")
+    self.wait_ready()
 
   def label(self, value):
     self.cluster.core.patch_node(self.cluster.node, {"metadata": {"labels": {"gpu": value}}})
@@ -240,13 +249,13 @@ class Driver:
       return None
     return sorted(device["name"] for spec in current for device in spec.get("devices", []))
 
-  def wait_published(self, gpus=1):
-    names = [f"hami-gpu-{minor}" for minor in range(gpus)]
+  def wait_published(self):
+    names = [f"hami-gpu-{minor}" for minor in range(self.gpus)]
     wait_until(lambda: self.published() == names, f"published: {names}")
 
-  def wait_ready(self, gpus=1):
+  def wait_ready(self):
     """Pods that come now find it at once."""
-    self.wait_published(gpus)
+    self.wait_published()
     self.wait_said("registered with the kubelet")
 
   # What is on the node.
@@ -300,6 +309,7 @@ class Driver:
     root, away = self._places()
     if not away.exists():
       return
+    self.gpus = 1
     for path in root.iterdir():
       shutil.rmtree(path)
     for path in away.iterdir():
@@ -314,19 +324,26 @@ class Driver:
     finally:
       self.bring_gpu_driver_back()
 
+  def put_gpu_driver(self, count=1):
+    """Another GPU driver, and another number of GPUs, in the place of one that was taken away."""
+    root, _ = self._places()
+    made = root.with_name("made")
+    try:
+      simulated_gpu.install(made, ("a10-550", count))
+      for path in (made / DRIVER_ROOT).iterdir():
+        path.rename(root / path.name)
+    finally:
+      shutil.rmtree(made, ignore_errors=True)
+    self.gpus = count
+
   @contextlib.contextmanager
   def other_gpus(self, count):
     """The node with another number of GPUs, as after a change of hardware."""
     self.take_gpu_driver_away()
     try:
-      root, _ = self._places()
-      with contextlib.ExitStack() as beside:
-        made = root.with_name("made")
-        beside.callback(shutil.rmtree, made)
-        simulated_gpu.install(made, ("a10-550", count))
-        for path in (made / DRIVER_ROOT).iterdir():
-          path.rename(root / path.name)
-      self.wait_published(count)
+      self.put_gpu_driver(count)
+      self.restart()
       yield
     finally:
       self.bring_gpu_driver_back()
+      self.restart()
