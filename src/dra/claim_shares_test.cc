@@ -194,8 +194,10 @@ TEST_F(ClaimSharesTest, WhatIsMissingIsMadeAgainAndTold) {
 
 TEST_F(ClaimSharesTest, WhatIsNoRegionIsReplacedAndNeverFollowed) {
   Ensure();
+  // It would pass for a region, if it were there.
   const std::string elsewhere = root_ / "precious";
-  ASSERT_TRUE(base::WriteFileAtomically(elsewhere, "precious", 0600));
+  const std::string precious(api::kRegionFileBytes, 'p');
+  ASSERT_TRUE(base::WriteFileAtomically(elsewhere, precious, 0666));
   ASSERT_EQ(unlink(Region(0).c_str()), 0);
   ASSERT_EQ(symlink(elsewhere.c_str(), Region(0).c_str()), 0);
   EXPECT_TRUE(Ensure());
@@ -209,8 +211,7 @@ TEST_F(ClaimSharesTest, WhatIsNoRegionIsReplacedAndNeverFollowed) {
   ASSERT_EQ(chmod(Region(0).c_str(), 0600), 0);
   EXPECT_TRUE(Ensure());
   ExpectGoodRegion(Region(0));
-  EXPECT_EQ(base::ReadFile(elsewhere, kAnySize).value(), "precious");
-  EXPECT_EQ(Look(elsewhere).st_mode & 07777, 0600U);
+  EXPECT_EQ(base::ReadFile(elsewhere, kAnySize).value(), precious);
 }
 
 TEST_F(ClaimSharesTest, WhatADeadWriterLeftIsInNobodysWay) {

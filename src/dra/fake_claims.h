@@ -56,7 +56,7 @@ inline NodeGpus MakeGpus(int count) {
 inline std::shared_ptr<NodeView> MakeNode(int count) {
   auto node = std::make_shared<NodeView>();
   node->gpus = MakeGpus(count);
-  node->files.libraries = {{"/usr/lib/libcuda.so.550.144.03", {"libcuda.so.1"}}};
+  node->files.binaries = {{"/opt/nvidia/bin/nvidia-smi", "/usr/bin/nvidia-smi"}};
   node->files.device_nodes = {{"/dev/nvidiactl", "/dev/nvidiactl"}};
   for (int number = 0; number < count; ++number) {
     const std::string path = "/dev/nvidia" + std::to_string(number);
