@@ -2,6 +2,6 @@
 //
 // build/bin/hami-dra-driver. Wiring alone: the driver is in src/dra.
 
-#include "dra/driver.h"
+#include "dra/dra_main.h"
 
 int main(int argc, char** argv) { return hami::dra::DraDriverMain(argc, argv); }

@@ -3,41 +3,20 @@
 #include "dra/driver.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <cstdlib>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <string>
+#include <set>
+#include <utility>
 
-#include "base/clock.h"
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/version.h"
-#include "dra/api_claims.h"
-#include "dra/claim_keeper.h"
-#include "dra/driver_metrics.h"
-#include "dra/driver_watch.h"
-#include "dra/kubelet_plugin.h"
 #include "dra/names.h"
-#include "dra/node_facts.h"
-#include "dra/options.h"
 #include "dra/runtime_config.h"
-#include "dra/share_watch.h"
 #include "dra/slice_plan.h"
-#include "dra/slice_publisher.h"
-#include "kube/client.h"
-#include "kube/config.h"
-#include "kube/event_recorder.h"
-#include "kube/reflector.h"
+#include "kube/discovery.h"
 #include "share/product_files.h"
 
 namespace hami::dra {
@@ -68,76 +47,27 @@ Result<std::string> ReadBootId() {
 }
 
 Result<int> ServerMinor(kube::Client& client) {
-  kube::ApiRequest request;
-  request.path = "/version";
-  ASSIGN_OR_RETURN(const std::string text, client.Do(std::move(request)));
-  json::Document document;
-  RETURN_IF_ERROR(document.Parse(text));
-  const std::string minor(document.root()["minor"].Text());  // "36", "36+"
-  const int number = std::atoi(minor.c_str());
-  if (number < kOldestServer) {
-    return Fail(Code::kFailedPrecondition,
-                fmt::format("the API server is Kubernetes 1.{}; shares of devices need 1.{} or "
-                            "newer",
-                            minor, kOldestServer));
-  }
-  return number;
+  ASSIGN_OR_RETURN(const kube::ServerVersion server, kube::GetServerVersion(client));
+  if (server.IsAtLeast(1, kOldestServer)) return server.minor;
+  return Fail(Code::kFailedPrecondition,
+              fmt::format("the API server is {}; shares of devices need Kubernetes 1.{} or newer",
+                          server.git, kOldestServer));
 }
 
-class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
- public:
-  Driver(Options options, kube::ClusterConfig config)
-      : options_(std::move(options)),
-        client_(std::move(config), {.user_agent = "hami-dra-driver"}),
-        claims_(client_, options_.node_name),
-        metrics_([this] { return Figures(); }),
-        events_(client_, "hami-dra-driver", options_.node_name) {}
+// What no container mounts any more; versions that are in use lie side by side.
+void RemoveUnusedLibraries(const std::string& root, const std::set<std::string>& in_use) {
+  const Result<std::vector<std::string>> folders = base::ListFolder(root);
+  if (!folders) return;
+  for (const std::string& folder : *folders) {
+    if (in_use.contains(folder)) continue;
+    const Status removed = base::RemoveTree(base::JoinPath(root, folder));
+    if (!removed) {
+      LOG_WARN("cannot remove an unused library", Field("error", removed.error()));
+    }
+  }
+}
 
-  Status Start();
-  void SweepNow();
-  void Beat() { last_beat_ns_ = base::SystemClock().MonotonicNs(); }
-  // What is not taken back stays for the driver that comes next.
-  void Stop();
-
-  Result<std::vector<PreparedDevice>> Prepare(const ClaimRef& claim) override;
-  Status Unprepare(const ClaimRef& claim) override;
-
-  void OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all) override;
-  void OnUpsert(std::shared_ptr<const NodeFacts> now) override;
-  void OnDelete(const kube::ObjectKey& key) override;
-
- private:
-  Status TakeFolder();
-  Status StartKeeper();
-  void OnDriver(const Result<DriverState>& state);
-  void PublishWanted();
-  Status ServeMetrics();
-  Status CheckNode();
-  void SayOfNode(const char* reason, std::string message);
-  DriverFigures Figures();
-  std::string NotReady();
-
-  const Options options_;
-  kube::Client client_;
-  ApiClaims claims_;
-  DriverMetrics metrics_;
-  kube::EventRecorder events_;
-  base::Fd folder_lock_;
-  int server_minor_ = 0;
-  std::unique_ptr<ShareWatch> shares_;
-  std::unique_ptr<ClaimKeeper> keeper_;
-  std::unique_ptr<SlicePublisher> publisher_;
-  std::unique_ptr<kube::Reflector<NodeFacts>> node_watch_;
-  std::unique_ptr<DriverWatch> driver_watch_;
-  std::unique_ptr<KubeletPlugin> plugin_;
-  std::unique_ptr<net::HttpServer> page_;
-  std::atomic<int64_t> last_beat_ns_{0};
-
-  std::mutex mutex_;
-  std::optional<NodeFacts> node_;
-  std::optional<DriverState> state_;
-  bool state_known_ = false;
-};
+}  // namespace
 
 // Two drivers at one folder would undo each other's work: during an update the new one waits until
 // the old one has ended.
@@ -271,6 +201,7 @@ void Driver::Stop() {
 void Driver::SweepNow() {
   const SweepReport report = keeper_->Sweep();
   metrics_.NoteSweep(report);
+  RemoveUnusedLibraries(options_.library_root, keeper_->LibrariesInUse());
   Beat();
   if (report.orphans + report.mended + report.expired + report.broken > 0) {
     LOG_WARN("swept", Field("orphans", report.orphans), Field("mended", report.mended),
@@ -407,52 +338,6 @@ std::string Driver::NotReady() {
                                          : now.publisher.last_error);
   }
   return missing;
-}
-
-Result<base::Fd> TakeSignals() {
-  sigset_t taken;
-  sigemptyset(&taken);
-  sigaddset(&taken, SIGTERM);
-  sigaddset(&taken, SIGINT);
-  if (sigprocmask(SIG_BLOCK, &taken, nullptr) != 0) return FailErrno("block signals");
-  signal(SIGPIPE, SIG_IGN);
-  base::Fd signals(signalfd(-1, &taken, SFD_CLOEXEC));
-  if (!signals) return FailErrno("signalfd");
-  return signals;
-}
-
-Status Run(const Options& options) {
-  // Before any thread is there, so that all inherit the mask.
-  ASSIGN_OR_RETURN(const base::Fd signals, TakeSignals());
-  ASSIGN_OR_RETURN(kube::ClusterConfig config, kube::LoadConfig(options.kubeconfig));
-  Driver driver(options, std::move(config));
-  RETURN_IF_ERROR(driver.Start());
-  for (;;) {
-    pollfd ready = {signals.get(), POLLIN, 0};
-    const int count = poll(&ready, 1, options.sweep_s * 1000);
-    if (count > 0) break;
-    if (count == 0) driver.SweepNow();
-  }
-  LOG_INFO("ending");
-  driver.Stop();
-  return {};
-}
-
-}  // namespace
-
-int DraDriverMain(int argc, char** argv) {
-  int exit_code = 0;
-  const Result<Options> options = ParseOptions(argc, argv, &exit_code);
-  if (!options) return exit_code;
-  if (options->command == "context-cost") {
-    return ContextCostMain(options->container_driver_root, options->uuid, options->cache_root);
-  }
-  base::StartLog(options->log);
-  LOG_INFO(base::VersionLine("hami-dra-driver"), Field("node", options->node_name));
-  const Status ran = Run(*options);
-  if (ran) return 0;
-  LOG_ERROR("cannot work", Field("error", ran.error()));
-  return 1;
 }
 
 }  // namespace hami::dra

@@ -20,9 +20,9 @@ struct Options {
   std::string cdi_root = "/var/run/cdi";
   std::string driver_root = "/";                       // on the node
   std::string container_driver_root = "/driver-root";  // where we see it
-  std::string library_root = "/var/lib/hami/lib";
+  std::string library_root = "/var/lib/hami/dra/lib";
   std::string share_root = "/run/hami/claims";
-  std::string cache_root = "/var/lib/hami/cache";
+  std::string cache_root = "/var/lib/hami/dra/cache";
   std::string metrics_address = ":9396";
   // Of the container runtime; by way of process 1, so that nothing of it has to be mounted.
   std::string runtime_socket = "/proc/1/root/run/containerd/containerd.sock";
