@@ -6,15 +6,13 @@
 #include <unistd.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/file.h"
 #include "base/log.h"
-#include "dra/names.h"
-#include "explain/analyse.h"
 #include "explain/api_error.h"
 #include "explain/gather.h"
+#include "explain/inquiry.h"
 #include "explain/json_report.h"
 #include "explain/options.h"
 #include "explain/text.h"
@@ -28,58 +26,6 @@ namespace {
 constexpr int kWrongUsage = 2;
 
 void Notice(const std::string& sentence) { fmt::print(stderr, "hami: {}\n", sentence); }
-
-Result<Explanation> ExplainGathered(Gatherer* gatherer, ClaimFacts facts, ClusterFacts* cluster) {
-  if (cluster->served) {
-    if (!facts.claim) gatherer->AddNeighbours(*cluster, &facts);
-    RETURN_IF_ERROR(gatherer->AddPods(&facts));
-  }
-  Explanation explanation = Analyse(facts, *cluster);
-  if (explanation.verdict == Verdict::kNotPublished &&
-      explanation.missing_driver == dra::kDriverName && !cluster->nodes) {
-    RETURN_IF_ERROR(gatherer->AddNodes(cluster));
-    explanation = Analyse(facts, *cluster);
-  }
-  SetPhases(gatherer->Phases(HoldingPods(explanation)), &explanation);
-  return explanation;
-}
-
-Result<Report> ExplainClaim(Gatherer* gatherer, const kube::ObjectKey& key) {
-  ASSIGN_OR_RETURN(ClaimFacts facts, gatherer->Claim(key));
-  ASSIGN_OR_RETURN(ClusterFacts cluster, gatherer->Cluster(key.name_space));
-  ASSIGN_OR_RETURN(Explanation explanation, ExplainGathered(gatherer, std::move(facts), &cluster));
-  Report report;
-  report.claims.push_back(std::move(explanation));
-  return report;
-}
-
-// Of an entry whose claim was not made from its template yet.
-Explanation NotMade(const PodFacts& pod, const PodClaim& entry) {
-  return {.namespace_name = pod.namespace_name,
-          .name = entry.entry,
-          .verdict = Verdict::kNotMade,
-          .pods = {pod},
-          .template_name = entry.template_name};
-}
-
-Result<Report> ExplainPod(Gatherer* gatherer, const kube::ObjectKey& key) {
-  ASSIGN_OR_RETURN(PodFacts pod, gatherer->Pod(key));
-  ASSIGN_OR_RETURN(ClusterFacts cluster, gatherer->Cluster(key.name_space));
-  Report report;
-  RETURN_IF_ERROR(gatherer->AddWarnings(&pod, &cluster.gaps));
-  for (const PodClaim& entry : pod.claims) {
-    if (entry.claim.empty()) {
-      report.claims.push_back(NotMade(pod, entry));
-      continue;
-    }
-    ASSIGN_OR_RETURN(ClaimFacts facts, gatherer->Claim({key.name_space, entry.claim}));
-    ASSIGN_OR_RETURN(Explanation explanation,
-                     ExplainGathered(gatherer, std::move(facts), &cluster));
-    report.claims.push_back(std::move(explanation));
-  }
-  report.pod = std::move(pod);
-  return report;
-}
 
 // A claim that is not there, or an API that is not, is no explanation for a script.
 int ExitCodeOf(const Report& report) {
@@ -103,7 +49,7 @@ int Explain(const Options& options) {
   const kube::ObjectKey key = {options.name_space.empty() ? config->name_space : options.name_space,
                                options.name};
   const Result<Report> report =
-      options.pod ? ExplainPod(&gatherer, key) : ExplainClaim(&gatherer, key);
+      options.pod ? InquirePod(&gatherer, key) : InquireClaim(&gatherer, key);
   if (!report) {
     Notice(ApiErrorText(report.error(), config->server, config->origin));
     return 1;

@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include <map>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +41,7 @@ struct StuckContainer {
   std::string name;
   std::string reason;
   std::string message;
+  std::optional<int64_t> exit_code;  // of its last end
 };
 
 struct PodEvent {

@@ -126,7 +126,13 @@ void WritePod(const PodFacts& pod, JsonWriter* json) {
   json->EndArray().Key("containers").BeginArray();
   for (const StuckContainer& container : pod.stuck) {
     json->BeginObject().Member("name", container.name).Member("reason", container.reason);
-    json->Member("message", container.message).EndObject();
+    json->Member("message", container.message).Key("exitCode");
+    if (container.exit_code) {
+      json->Value(*container.exit_code);
+    } else {
+      json->Null();
+    }
+    json->EndObject();
   }
   json->EndArray().Key("warnings").BeginArray();
   for (const PodEvent& event : pod.warnings) {

@@ -3,24 +3,32 @@
 #include "explain/read_objects.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "dra/names.h"
 
 namespace hami::explain {
 namespace {
 
+constexpr std::string_view kWaiting = "waiting";
+constexpr std::string_view kTerminated = "terminated";
+
 void ReadContainers(const json::Value& statuses, PodFacts* pod) {
   for (const json::Value status : statuses.Elements()) {
     const json::Value state = status["state"];
-    for (const char* const kind : {"waiting", "terminated"}) {
+    for (const std::string_view kind : {kWaiting, kTerminated}) {
       const json::Value detail = state[kind];
       if (!detail.exists() || detail["reason"].Text() == "Completed") continue;
       // Every container waits so while the pod is being set up: that says nothing.
       const std::string_view reason = detail["reason"].Text();
       if (reason == "ContainerCreating" || reason == "PodInitializing") continue;
-      pod->stuck.push_back({.name = std::string(status["name"].Text()),
-                            .reason = std::string(reason),
-                            .message = std::string(detail["message"].Text())});
+      StuckContainer stuck = {.name = std::string(status["name"].Text()),
+                              .reason = std::string(reason),
+                              .message = std::string(detail["message"].Text())};
+      const json::Value ended = kind == kTerminated ? detail : status["lastState"][kTerminated];
+      if (ended.exists()) stuck.exit_code = ended["exitCode"].Int();
+      pod->stuck.push_back(std::move(stuck));
     }
   }
 }

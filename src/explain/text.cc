@@ -165,9 +165,9 @@ std::string EventText(const PodEvent& event) {
                      event.count > 1 ? fmt::format(" ({} times)", event.count) : "", event.message);
 }
 
-void PrintPod(const PodFacts& pod, Page* page) {
-  page->Row("Pods", fmt::format("{} ({}{})", pod.name, pod.phase.empty() ? "unknown" : pod.phase,
-                                pod.deleted ? ", being deleted" : ""));
+void PrintPod(std::string_view label, const PodFacts& pod, Page* page) {
+  page->Row(label, fmt::format("{} ({}{})", pod.name, pod.phase.empty() ? "unknown" : pod.phase,
+                               pod.deleted ? ", being deleted" : ""));
   if (IsWell(pod)) return;
   for (const PodCondition& condition : pod.conditions) {
     const bool telling = condition.type == "PodScheduled" || condition.type == "ContainersReady";
@@ -176,14 +176,17 @@ void PrintPod(const PodFacts& pod, Page* page) {
     if (condition.type == "ContainersReady" && (!pod.stuck.empty() || !pod.warnings.empty())) {
       continue;
     }
-    page->Row("Pods", fmt::format("  {}: {}", condition.reason, condition.message));
+    page->Row(label, fmt::format("  {}: {}", condition.reason, condition.message));
   }
   for (const StuckContainer& container : pod.stuck) {
-    page->Row("Pods", fmt::format("  container {}: {}{}{}", container.name, container.reason,
-                                  container.message.empty() ? "" : ": ", container.message));
+    std::string text = fmt::format("  container {}: {}", container.name, container.reason);
+    if (container.exit_code) text += fmt::format(", exit code {}", *container.exit_code);
+    if (!container.message.empty()) text += ": " + container.message;
+    page->Row(label, text);
   }
+  if (!pod.stuck.empty()) return;  // the events would say it again
   for (size_t i = 0; i < std::min(pod.warnings.size(), kMostEvents); ++i) {
-    page->Row("Pods", "  " + EventText(pod.warnings[i]));
+    page->Row(label, "  " + EventText(pod.warnings[i]));
   }
 }
 
@@ -192,7 +195,7 @@ void PrintPods(const Explanation& explanation, const PodFacts* printed, Page* pa
   size_t count = 0;
   for (const PodFacts& pod : explanation.pods) {
     if (printed != nullptr && pod.name == printed->name) continue;
-    if (++count <= kMostPods) PrintPod(pod, page);
+    if (++count <= kMostPods) PrintPod("Pods", pod, page);
   }
   if (count > kMostPods) page->Row("Pods", fmt::format("and {} more", count - kMostPods));
 }
@@ -254,7 +257,7 @@ std::string RenderText(const Report& report) {
                         count == 0   ? "no claim"
                         : count == 1 ? "one claim"
                                      : fmt::format("{} claims", count)));
-  PrintPod(pod, &page);
+  PrintPod("Pod", pod, &page);
   std::string text = page.Take();
   for (const Explanation& explanation : report.claims) {
     text += "\n" + RenderClaim(explanation, &pod);

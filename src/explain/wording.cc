@@ -149,7 +149,7 @@ std::vector<std::string> Notes(const Explanation& explanation) {
   for (const Gap& gap : explanation.gaps) {
     notes.push_back(fmt::format("{} could not be read: {}", gap.what, gap.why));
   }
-  if (explanation.upper_bounds) {
+  if (explanation.upper_bounds && explanation.verdict != Verdict::kUnreadable) {
     notes.emplace_back(
         "Claims of other namespaces could not be read: what is called free here may be less.");
   }
