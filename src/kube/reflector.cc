@@ -126,6 +126,7 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     const std::string token(root["metadata"]["continue"].Text());
     if (token.empty()) {
       sink_->OnListEnd();
+      document_ = json::Document();  // as large as a page, and not needed for hours
       ++lists_;
       const std::lock_guard lock(mutex_);
       synced_ = true;

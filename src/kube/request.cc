@@ -56,6 +56,10 @@ void AddSelectors(const ListOptions& options, ApiRequest* request) {
   }
 }
 
+// A page has some megabytes; a list in one piece may have a thousand.
+constexpr int64_t kPageTimeoutMs = 60'000;
+constexpr int64_t kWholeListTimeoutMs = 300'000;
+
 constexpr char kJsonType[] = "application/json";
 
 }  // namespace
@@ -74,6 +78,7 @@ ApiRequest ListRequest(const ResourceType& type, const ListOptions& options,
                        const std::string& continue_token, const std::string& resource_version) {
   ApiRequest request{.verb = Verb::kList, .path = CollectionPath(type, options.name_space)};
   AddSelectors(options, &request);
+  request.timeout_ms = options.page_size > 0 ? kPageTimeoutMs : kWholeListTimeoutMs;
   if (options.page_size > 0) request.query.emplace_back("limit", std::to_string(options.page_size));
   if (!continue_token.empty()) request.query.emplace_back("continue", continue_token);
   if (!resource_version.empty()) request.query.emplace_back("resourceVersion", resource_version);

@@ -147,6 +147,7 @@ void SetBlob(CURL* easy, CURLoption option, const std::string& text) {
 }
 
 void SetTls(CURL* easy, const TlsSettings& tls) {
+  curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   SetBlob(easy, CURLOPT_CAINFO_BLOB, tls.ca);
   // The system's folder of certificates would be trusted besides the blob.
   if (!tls.ca.empty()) curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);

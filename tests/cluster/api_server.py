@@ -90,7 +90,7 @@ class ApiServer:
         f"--initial-cluster=node=http://127.0.0.1:{peer}", "--unsafe-no-fsync",
         "--log-level=warn"])
     binaries = go_modules.KUBERNETES_VERSIONS[version].binaries
-    self._start("kube-apiserver", [
+    self._api_command = [
         binaries / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}",
         "--bind-address=127.0.0.1", f"--secure-port={port}", "--advertise-address=127.0.0.1",
         # Nothing here is a Service, and a loopback address may not be the end of one.
@@ -101,7 +101,8 @@ class ApiServer:
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-signing-key-file={self.pki / 'accounts.key'}",
         f"--service-account-key-file={self.pki / 'accounts.pub'}",
-        "--authorization-mode=RBAC", f"--cert-dir={folder}"])
+        "--authorization-mode=RBAC", f"--cert-dir={folder}"]
+    self._start("kube-apiserver", self._api_command)
     self.admin_user = {"client-certificate": str(self.pki / "admin.crt"),
                        "client-key": str(self.pki / "admin.key")}
     config = kubeconfig(self.url, self.pki, self.admin_user)
@@ -112,8 +113,18 @@ class ApiServer:
     self._wait()
 
   def _start(self, name: str, command: list) -> None:
-    with open(self.folder / f"{name}.log", "wb") as log:
+    with open(self.folder / f"{name}.log", "ab") as log:
       self._processes.append(subprocess.Popen(list(map(str, command)), stdout=log, stderr=log))
+
+  def stop_api(self) -> None:
+    """As an update of the control plane does it; etcd stays."""
+    process = self._processes.pop()
+    process.terminate()
+    process.wait()
+
+  def start_api(self) -> None:
+    self._start("kube-apiserver", self._api_command)
+    self._wait()
 
   def _wait(self) -> None:
     give_up = time.monotonic() + START_SECONDS

@@ -110,3 +110,28 @@ def test_an_outage_of_the_whole_server(server, proxy, probe, name_space):
   proxy.faults()
   after = assert_same(server, cache, name_space)
   assert after["stats"]["lists"] == 1, "the watch went on from where it was"
+
+
+def test_a_restart_of_the_api_server(server, proxy, probe, name_space):
+  """What it sent before it has forgotten: it says 410 itself to who missed some of it."""
+  chance = random.Random(3)
+  names = [f"m{i}" for i in range(15)]
+  caches = [probe(config, namespace=name_space, silence_ms=3000)
+            for config in (server.kubeconfig, proxy.kubeconfig)]
+  for _ in range(30):
+    change_something(server, name_space, names, chance)
+  for cache in caches:
+    assert_same(server, cache, name_space)
+  # One of them hears nothing of the next changes.
+  proxy.faults(drop=1.0)
+  proxy.drop()
+  for _ in range(30):
+    change_something(server, name_space, names, chance)
+  server.stop_api()
+  server.start_api()
+  for _ in range(30):
+    change_something(server, name_space, names, chance)
+  proxy.faults()
+  near, far = (assert_same(server, cache, name_space) for cache in caches)
+  assert near["stats"]["failures"] > 0
+  assert far["stats"]["lists"] == 2
