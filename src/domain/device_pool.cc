@@ -6,6 +6,7 @@
 #include <optional>
 #include <tuple>
 
+#include "base/stable_sort.h"
 #include "domain/quantity.h"
 
 namespace hami::domain {
@@ -63,7 +64,7 @@ DevicePools CollectDevices(const std::vector<ResourceSlice>& slices,
       pools.incomplete.push_back(name);
     }
   }
-  std::ranges::stable_sort(pools.devices, {}, [](const PooledDevice& device) {
+  base::StableSortBy(&pools.devices, [](const PooledDevice& device) {
     return std::tie(device.driver, device.pool);
   });
   for (const ResourceClaim& claim : claims) {

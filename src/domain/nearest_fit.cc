@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <tuple>
+
+#include "base/stable_sort.h"
 
 namespace hami::domain {
 namespace {
@@ -159,9 +162,9 @@ double WorstOf(const NodeFit& fit) {
   return worst;
 }
 
-size_t ServedOf(const NodeFit& fit) {
-  return static_cast<size_t>(std::ranges::count_if(
-      fit.requests, [](const RequestFit& request) { return request.device != nullptr; }));
+int64_t ServedOf(const NodeFit& fit) {
+  return std::ranges::count_if(fit.requests,
+                               [](const RequestFit& request) { return request.device != nullptr; });
 }
 
 NodeFit FitNode(const ResourceClaim& claim, const std::string& node, const DevicePools& pools,
@@ -191,9 +194,8 @@ NodeFit FitNode(const ResourceClaim& claim, const std::string& node, const Devic
       const bool taken = shortages.empty() && request.device == nullptr;
       request.candidates.push_back({device, std::move(shortages), taken});
     }
-    std::ranges::stable_sort(request.candidates, {}, [](const Candidate& candidate) {
-      return MissingPart(candidate.shortages);
-    });
+    base::StableSortBy(&request.candidates,
+                       [](const Candidate& candidate) { return MissingPart(candidate.shortages); });
     fit.requests.push_back(std::move(request));
   }
   return fit;
@@ -214,10 +216,8 @@ std::vector<NodeFit> NearestFits(const ResourceClaim& claim, const DevicePools& 
   std::vector<NodeFit> fits;
   fits.reserve(nodes.size());
   for (const std::string& node : nodes) fits.push_back(FitNode(claim, node, pools, eligible));
-  std::ranges::stable_sort(fits, [](const NodeFit& a, const NodeFit& b) {
-    if (a.fits != b.fits) return a.fits;
-    if (ServedOf(a) != ServedOf(b)) return ServedOf(a) > ServedOf(b);
-    return WorstOf(a) < WorstOf(b);
+  base::StableSortBy(&fits, [](const NodeFit& fit) {
+    return std::tuple(!fit.fits, -ServedOf(fit), WorstOf(fit));
   });
   return fits;
 }

@@ -32,7 +32,7 @@ Result<RequestPolicy> ReadPolicy(const json::Value& object) {
     policy.valid_values.push_back(valid);
   }
   if (const json::Value range = object["validRange"]; range.exists()) {
-    policy.valid_range.emplace();
+    policy.valid_range = RequestPolicy::Range{};
     ASSIGN_OR_RETURN(policy.valid_range->min, ReadQuantity(range["min"]));
     ASSIGN_OR_RETURN(policy.valid_range->max, ReadOptionalQuantity(range["max"]));
     ASSIGN_OR_RETURN(policy.valid_range->step, ReadOptionalQuantity(range["step"]));

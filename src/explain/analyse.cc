@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/stable_sort.h"
 #include "domain/device_pool.h"
 #include "domain/nearest_fit.h"
 #include "dra/names.h"
@@ -252,7 +253,7 @@ Explanation Analyse(const ClaimFacts& facts, const ClusterFacts& cluster) {
                      .upper_bounds = !cluster.all_claims};
   out.gaps.insert(out.gaps.end(), facts.gaps.begin(), facts.gaps.end());
   if (facts.is_template) out.template_name = facts.name;
-  std::ranges::stable_sort(out.pods, {}, IsWell);  // those with trouble first
+  base::StableSortBy(&out.pods, IsWell);  // those with trouble first
   if (!cluster.served) {
     out.verdict = Verdict::kNotServed;
     return out;

@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "base/stable_sort.h"
+
 namespace hami::explain {
 namespace {
 
@@ -134,9 +136,8 @@ Candidate Compare(const domain::Candidate& candidate, const domain::DeviceReques
          .unknown = true});
   }
   compared.holders = HoldersOf(device, claims);
-  std::ranges::stable_sort(compared.holders, std::ranges::greater{}, [&](const Holder& holder) {
-    return Weight(holder, compared.capacities);
-  });
+  base::StableSortBy(&compared.holders,
+                     [&](const Holder& holder) { return -Weight(holder, compared.capacities); });
   return compared;
 }
 

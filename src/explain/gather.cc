@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
+#include "base/stable_sort.h"
 #include "domain/resource_claim.h"
 #include "domain/resource_slice.h"
 #include "explain/read_objects.h"
@@ -197,7 +199,8 @@ Status Gatherer::AddWarnings(PodFacts* pod, std::vector<Gap>* gaps) {
   if (!listed && std::ranges::find(*gaps, refused.front()) == gaps->end()) {
     gaps->push_back(refused.front());
   }
-  std::ranges::stable_sort(warnings, std::ranges::greater{}, &PodEvent::last_seen);
+  base::StableSortBy(&warnings, [](const PodEvent& event) { return std::tie(event.last_seen); });
+  std::ranges::reverse(warnings);
   // The pod's condition is the scheduler's newest word.
   std::erase_if(warnings, [](const PodEvent& event) { return event.reason == "FailedScheduling"; });
   pod->warnings = std::move(warnings);

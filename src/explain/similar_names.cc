@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "base/stable_sort.h"
+
 namespace hami::explain {
 namespace {
 
@@ -37,8 +39,7 @@ size_t Strangeness(const std::string& wanted, const std::string& name) {
 
 std::vector<std::string> SimilarNames(const std::string& wanted, std::vector<std::string> names) {
   std::ranges::sort(names);
-  std::ranges::stable_sort(names, {},
-                           [&](const std::string& name) { return Strangeness(wanted, name); });
+  base::StableSortBy(&names, [&](const std::string& name) { return Strangeness(wanted, name); });
   if (names.size() <= kMost) return names;
   const size_t limit = std::max<size_t>(3, wanted.size() / 2);
   std::erase_if(names, [&](const std::string& name) { return Strangeness(wanted, name) > limit; });
