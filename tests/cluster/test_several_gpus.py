@@ -2,6 +2,8 @@
 """A node with two GPUs. How the allocators of 1.34, 1.35 and 1.36 differ there, and that claims
 written as the README of deploy says work with all of them."""
 
+import json
+
 import kubernetes
 import pytest
 from dra import DRIVER, GPU_MIB, claim, container, different_gpus, pod, request
@@ -80,22 +82,41 @@ def test_requests_without_the_constraint_share_a_gpu(two_gpus, tenants, gpus_of)
   assert tenants.slice_mib("pair") == 5 * 1024
 
 
-def test_count_two_is_refused_where_it_gives_one_gpu_twice(two_gpus, tenants, version, gpus_of):
-  if version not in OLD:
-    tenants.create(count_of(2), pod("pair"))
-    tenants.wait_running("pair")
-    assert sorted(gpus_of(tenants, "pair")) == ["hami-gpu-0", "hami-gpu-1"]
-    assert len(tenants.inside("pair", "nvidia-smi", "-L").splitlines()) == 2
-    return
+def refusal_of(tenants, body):
+  """What the API server says against a claim, and against a template of it."""
   with pytest.raises(kubernetes.client.ApiException) as refused:
-    tenants.create(count_of(2))
-  assert refused.value.status == 422
-  assert f"count must be 1 for {DRIVER}" in refused.value.body
-  assert f"distinctAttribute: {DRIVER}/uuid" in refused.value.body
-  with pytest.raises(kubernetes.client.ApiException) as refused:
+    tenants.create(body)
+  with pytest.raises(kubernetes.client.ApiException) as template_refused:
     tenants.cluster.resource.create_namespaced_resource_claim_template(tenants.name, {
-        "metadata": {"name": "pairs"}, "spec": {"spec": count_of(2)["spec"]}})
-  assert f"count must be 1 for {DRIVER}" in refused.value.body
+        "metadata": {"name": "slices"}, "spec": {"spec": body["spec"]}})
+  said = [json.loads(problem.value.body)["message"] for problem in (refused, template_refused)]
+  assert said[0].split("denied request: ")[1] == said[1].split("denied request: ")[1]
+  return said[0]
+
+
+def test_count_two_is_refused_where_it_gives_one_gpu_twice(two_gpus, tenants, version, gpus_of):
+  if version in OLD:
+    refusal = refusal_of(tenants, count_of(2))
+    assert f"count must be 1 for {DRIVER}" in refusal
+    assert f"distinctAttribute: {DRIVER}/uuid" in refusal
+    return
+  tenants.create(count_of(2), pod("pair"))
+  tenants.wait_running("pair")
+  assert sorted(gpus_of(tenants, "pair")) == ["hami-gpu-0", "hami-gpu-1"]
+  assert len(tenants.inside("pair", "nvidia-smi", "-L").splitlines()) == 2
+
+
+def test_all_is_refused_where_it_ends_the_scheduler(two_gpus, tenants, version, gpus_of):
+  body = claim("all", request())
+  body["spec"]["devices"]["requests"][0]["exactly"]["allocationMode"] = "All"
+  if version in OLD:
+    assert f"allocationMode must not be All for {DRIVER}" in refusal_of(tenants, body)
+    return
+  tenants.create(body, pod("all"))
+  tenants.wait_running("all")
+  assert sorted(gpus_of(tenants, "all")) == ["hami-gpu-0", "hami-gpu-1"]
+  said = tenants.inside("all", "nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader")
+  assert said.splitlines() == [f"{GPU_MIB} MiB"] * 2
 
 
 def test_the_policy_leaves_other_claims_alone(tenants, version):
@@ -104,13 +125,3 @@ def test_the_policy_leaves_other_claims_alone(tenants, version):
   other = count_of(2)
   other["spec"]["devices"]["requests"][0]["exactly"]["deviceClassName"] = "gpu.example.com"
   tenants.create(count_of(1), {**other, "metadata": {"name": "other"}})
-
-
-def test_all_gpus_whole(two_gpus, tenants, gpus_of):
-  body = claim("all", request())
-  body["spec"]["devices"]["requests"][0]["exactly"]["allocationMode"] = "All"
-  tenants.create(body, pod("all"))
-  tenants.wait_running("all")
-  assert sorted(gpus_of(tenants, "all")) == ["hami-gpu-0", "hami-gpu-1"]
-  said = tenants.inside("all", "nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader")
-  assert said.splitlines() == [f"{GPU_MIB} MiB"] * 2
