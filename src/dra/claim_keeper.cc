@@ -167,13 +167,25 @@ bool ClaimKeeper::SomebodyLeaves(const ClaimGrant& wanted) {
   return false;
 }
 
-Result<ClaimGrant> ClaimKeeper::PlanFor(const ClaimRef& claim, const NodeView& node) {
+// What the claim is promised now: what its allocation says, or, while nobody can be asked, what it
+// was promised before.
+Result<ClaimRecord> ClaimKeeper::PlanRecord(const ClaimRef& claim,
+                                            const std::optional<ClaimRecord>& before,
+                                            const NodeView* node) {
+  if (node == nullptr && !before) {
+    return Fail(Code::kUnavailable,
+                "the NVIDIA driver is not loaded on this node; the pod starts when it is");
+  }
+  ClaimRecord record = before.value_or(ClaimRecord{.library = options_.library});
+  record.boot_id = options_.boot_id;
+  if (node == nullptr) return record;
   Result<domain::ResourceClaim> fetched = source_->Fetch(claim);
   if (!fetched && fetched.error().code == Code::kNotFound) {
     return Fail(Code::kNotFound,
                 "the claim has been deleted; delete the pod too, or make the claim "
                 "again under the same name");
   }
+  if (!fetched && before) return record;
   if (!fetched) return Fail(std::move(fetched).error().Wrap("read the claim"));
   if (fetched->uid != claim.uid) {
     return Fail(Code::kFailedPrecondition,
@@ -181,7 +193,8 @@ Result<ClaimGrant> ClaimKeeper::PlanFor(const ClaimRef& claim, const NodeView& n
                             "for {}); delete the pod, so that it gets the new one",
                             fetched->uid, claim.uid));
   }
-  return PlanGrant(*fetched, node.gpus, options_.pool);
+  ASSIGN_OR_RETURN(record.grant, PlanGrant(*fetched, node->gpus, options_.pool));
+  return record;
 }
 
 Result<std::vector<PreparedDevice>> ClaimKeeper::Prepare(const ClaimRef& claim) {
@@ -190,63 +203,50 @@ Result<std::vector<PreparedDevice>> ClaimKeeper::Prepare(const ClaimRef& claim) 
   }
   const std::shared_ptr<Entry> entry = EntryOf(claim.uid);
   const std::lock_guard work(entry->work);
+  const bool known = entry->record.has_value();
+  Status prepared = PrepareHeld(claim, entry.get());
+  if (prepared) return AnswerOf(entry->record->grant);
+  if (!known) Forget(claim.uid, entry);
+  return Fail(std::move(prepared).error().Wrap("claim " + TextOf(claim)));
+}
+
+// With entry->work held. A claim that was not known leaves nothing on disk if this fails. The
+// record in memory is always the one on disk.
+Status ClaimKeeper::PrepareHeld(const ClaimRef& claim, Entry* entry) {
   const std::shared_ptr<const NodeView> now = NodeInTime();
   const std::optional<ClaimRecord> before = entry->record;
-  const bool known = before.has_value();
-  const auto fail = [&](Error error) {
-    if (known) {
-      const std::lock_guard lock(mutex_);
-      entry->record = before;
-    } else {
-      Forget(claim.uid, entry);
-    }
-    return Fail(std::move(error).Wrap("claim " + TextOf(claim)));
-  };
-  if (now == nullptr && !known) {
-    return fail(Error(Code::kUnavailable,
-                      "the NVIDIA driver is not loaded on this node; the pod starts when it is"));
-  }
-  ClaimRecord record = {.library = options_.library};
-  if (known) record = *before;
-  if (now != nullptr) {
-    Result<ClaimGrant> grant = PlanFor(claim, *now);
-    // What was promised is kept while the API server cannot be asked.
-    const bool keep = !grant && known && grant.error().code == Code::kUnavailable;
-    if (!grant && !keep) return fail(std::move(grant).error());
-    if (grant) record.grant = std::move(*grant);
-  }
-  record.boot_id = options_.boot_id;
-  const bool changed = !known || record != *before;
-  if (changed) {
-    Status reserved = now == nullptr ? Status() : ReserveInTime(entry.get(), record);
-    if (!reserved) return fail(std::move(reserved).error());
+  ASSIGN_OR_RETURN(const ClaimRecord record, PlanRecord(claim, before, now.get()));
+  Status made;
+  if (record != before) {
+    if (now != nullptr) RETURN_IF_ERROR(ReserveInTime(entry, record));
+    made = records_.Save(record);
+    const std::lock_guard lock(mutex_);
+    entry->record = made ? record : before;
   }
   bool mended = false;
-  Status made = changed ? records_.Save(record) : Status();
   if (made) made = Make(record, now.get(), &mended);
-  if (!made) {
-    if (!known) {
-      const Status unmade = Unmake(claim.uid);
-      if (!unmade) LOG_ERROR("half a claim is left", Field("error", unmade.error()));
-    }
-    return fail(std::move(made).error());
+  if (!made && !before) {
+    const Status unmade = Unmake(claim.uid);
+    if (!unmade) LOG_ERROR("half a claim is left", Field("error", unmade.error()));
   }
-  return AnswerOf(record.grant);
+  return made;
 }
 
 Status ClaimKeeper::Unprepare(const std::string& uid) {
   if (!IsUid(uid)) return {};  // cannot have been prepared
   const std::shared_ptr<Entry> entry = EntryOf(uid);
   const std::lock_guard work(entry->work);
-  RETURN_IF_ERROR(Unmake(uid));
+  Status unmade = Unmake(uid);
+  if (!unmade && records_.Has(uid)) return unmade;
   Forget(uid, entry);
   const std::lock_guard lock(mutex_);
   broken_.erase(uid);
-  return {};
+  return unmade;
 }
 
 // Without a driver the CDI document cannot be made: it comes with SetNode.
 Status ClaimKeeper::Make(const ClaimRecord& record, const NodeView* node, bool* mended) {
+  const std::string& uid = record.grant.uid;
   RETURN_IF_ERROR(shares_.Ensure(record.grant, mended));
   if (node != nullptr) {
     const cdi::Spec spec =
@@ -254,18 +254,25 @@ Status ClaimKeeper::Make(const ClaimRecord& record, const NodeView* node, bool* 
                        .driver = &node->files,
                        .shares = &shares_,
                        .library_folder = base::JoinPath(options_.library_root, record.library)});
-    Result<std::string> path = cdi::PublishSpec(options_.cdi_folder, spec, record.grant.uid);
+    ASSIGN_OR_RETURN(const std::string name, cdi::SpecFileName(kCdiVendor, kCdiClass, uid));
+    *mended = *mended || !base::Exists(base::JoinPath(options_.cdi_folder, name));
+    Result<std::string> path = cdi::PublishSpec(options_.cdi_folder, spec, uid);
     if (!path) return Fail(std::move(path).error());
   }
   if (observer_ != nullptr) observer_->OnKept(record.grant);
   return {};
 }
 
+// Goes on after a failure, and returns the first: what is left without a record is an orphan, which
+// sweeps try again to remove.
 Status ClaimKeeper::Unmake(const std::string& uid) {
-  RETURN_IF_ERROR(cdi::WithdrawSpec(options_.cdi_folder, kCdiVendor, kCdiClass, uid));
+  Status withdrawn = cdi::WithdrawSpec(options_.cdi_folder, kCdiVendor, kCdiClass, uid);
   if (observer_ != nullptr) observer_->OnGone(uid);
-  RETURN_IF_ERROR(shares_.Remove(uid));
-  return records_.Remove(uid);
+  Status removed = shares_.Remove(uid);
+  Status forgotten = records_.Remove(uid);
+  if (!withdrawn) return withdrawn;
+  if (!removed) return removed;
+  return forgotten;
 }
 
 SweepReport ClaimKeeper::Sweep() {
@@ -318,13 +325,14 @@ int ClaimKeeper::MendAll() {
       Forget(grant.uid, entry);
       continue;
     }
-    bool mended = false;
-    const Status made = Make(*entry->record, now.get(), &mended);
+    bool mended = !records_.Has(grant.uid);
+    Status made = mended ? records_.Save(*entry->record) : Status();
+    if (made) made = Make(*entry->record, now.get(), &mended);
     if (!made) {
       LOG_ERROR("cannot mend a claim", Field("uid", grant.uid), Field("error", made.error()));
     } else if (mended) {
       ++count;
-      LOG_WARN("mended the share of a claim", Field("uid", grant.uid));
+      LOG_WARN("made again what a claim had lost", Field("uid", grant.uid));
     }
   }
   return count;
@@ -337,6 +345,11 @@ int ClaimKeeper::ExpireGone() {
   for (const ClaimGrant& grant : Kept()) {
     const Result<domain::ResourceClaim> claim =
         source_->Fetch({grant.namespace_name, grant.name, grant.uid});
+    // Nobody waits for one answer after the other from a server that gives none.
+    if (!claim && (claim.error().code == Code::kUnavailable ||
+                   claim.error().code == Code::kDeadlineExceeded)) {
+      return expired;
+    }
     const bool gone = claim ? claim->uid != grant.uid : claim.error().code == Code::kNotFound;
     if (!gone) continue;
     LOG_WARN("claim is gone from the API, but was never unprepared",

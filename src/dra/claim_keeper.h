@@ -117,7 +117,8 @@ class ClaimKeeper {
 
   std::vector<ClaimGrant> Kept() const;
 
-  // Library folders that a container may still mount; the current one among them.
+  // Library folders that a container may still mount; the current one among them. Those of records
+  // that cannot be read are not known.
   std::set<std::string> LibrariesInUse() const;
 
  private:
@@ -133,7 +134,9 @@ class ClaimKeeper {
   Status Reserve(Entry* entry, const ClaimRecord& record);
   Status ReserveInTime(Entry* entry, const ClaimRecord& record);
   bool SomebodyLeaves(const ClaimGrant& wanted);
-  Result<ClaimGrant> PlanFor(const ClaimRef& claim, const NodeView& node);
+  Result<ClaimRecord> PlanRecord(const ClaimRef& claim, const std::optional<ClaimRecord>& before,
+                                 const NodeView* node);
+  Status PrepareHeld(const ClaimRef& claim, Entry* entry);
   Status Make(const ClaimRecord& record, const NodeView* node, bool* mended);
   Status Unmake(const std::string& uid);
   int RemoveOrphans();

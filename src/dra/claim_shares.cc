@@ -80,7 +80,7 @@ std::string ShareRoot::HookFolder(const std::string& uid) const {
 }
 
 Status ShareRoot::Ensure(const ClaimGrant& grant, bool* mended) const {
-  *mended = false;
+  *mended = *mended || !base::Exists(HookFolder(grant.uid));
   RETURN_IF_ERROR(base::MakeFolders(HookFolder(grant.uid), 0755));
   for (size_t index = 0; index < grant.slices.size(); ++index) {
     const std::string folder = SliceFolder(grant.uid, index);

@@ -182,8 +182,9 @@ TEST_F(ClaimSharesTest, LimitsCutAnywhereOrChangedAreWrittenAgain) {
 
 TEST_F(ClaimSharesTest, WhatIsMissingIsMadeAgainAndTold) {
   Ensure();
-  for (const std::string& path : {Limits(1), Region(0), shares_.SliceFolder("uid-a", 1),
-                                  shares_.ClaimFolder("uid-a"), shares_.path()}) {
+  for (const std::string& path :
+       {Limits(1), Region(0), shares_.SliceFolder("uid-a", 1), shares_.HookFolder("uid-a"),
+        shares_.ClaimFolder("uid-a"), shares_.path()}) {
     ASSERT_TRUE(base::RemoveTree(path));
     EXPECT_TRUE(Ensure()) << path;
     ReadBack(Limits(1));

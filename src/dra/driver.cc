@@ -201,7 +201,10 @@ void Driver::Stop() {
 void Driver::SweepNow() {
   const SweepReport report = keeper_->Sweep();
   metrics_.NoteSweep(report);
-  RemoveUnusedLibraries(options_.library_root, keeper_->LibrariesInUse());
+  // A record that cannot be read does not tell which library its containers mount.
+  if (report.broken == 0) {
+    RemoveUnusedLibraries(options_.library_root, keeper_->LibrariesInUse());
+  }
   Beat();
   if (report.orphans + report.mended + report.expired + report.broken > 0) {
     LOG_WARN("swept", Field("orphans", report.orphans), Field("mended", report.mended),
