@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <string_view>
+#include <vector>
 
 #include "api/region/region.h"
 #include "api/share/agent.h"
@@ -21,6 +22,8 @@ namespace {
 
 constexpr size_t kMaxLimitsBytes = size_t{64} << 10;
 constexpr char kHook[] = "hook";
+// Behind the name of a file that is being written: here, and of base::WriteFileAtomically.
+constexpr std::string_view kFresh = ".new";
 // The tenant's processes run as any user.
 constexpr mode_t kRegionMode = 0666;
 
@@ -39,6 +42,17 @@ Status EnsureLimits(const std::string& path, const std::string& text, bool* mend
   return base::WriteFileAtomically(path, text, 0444);
 }
 
+// What died writers left.
+Status RemoveRemains(const std::string& folder) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder));
+  for (const std::string& name : names) {
+    if (name.find(kFresh) == std::string::npos) continue;
+    const std::string path = base::JoinPath(folder, name);
+    if (unlink(path.c_str()) != 0) return FailErrno("remove " + path);
+  }
+  return {};
+}
+
 // Opened without following links: the tenant cannot make any here, but nothing is lost by it.
 bool IsWholeRegion(const std::string& path) {
   const base::Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
@@ -53,8 +67,7 @@ bool IsWholeRegion(const std::string& path) {
 Status EnsureRegion(const std::string& path, bool* mended) {
   if (IsWholeRegion(path)) return {};
   *mended = true;
-  const std::string fresh = path + ".new";
-  if (unlink(fresh.c_str()) != 0 && errno != ENOENT) return FailErrno("remove " + fresh);
+  const std::string fresh = path + std::string(kFresh);
   RETURN_IF_ERROR(share::RegionFile::Create(fresh));
   if (chmod(fresh.c_str(), kRegionMode) != 0) return FailErrno("set mode of " + fresh);
   if (rename(fresh.c_str(), path.c_str()) != 0) return FailErrno("rename to " + path);
@@ -85,6 +98,7 @@ Status ShareRoot::Ensure(const ClaimGrant& grant, bool* mended) const {
   for (size_t index = 0; index < grant.slices.size(); ++index) {
     const std::string folder = SliceFolder(grant.uid, index);
     RETURN_IF_ERROR(base::MakeFolders(folder, 0755));
+    RETURN_IF_ERROR(RemoveRemains(folder));
     RETURN_IF_ERROR(EnsureLimits(base::JoinPath(folder, api::kLimitsFile),
                                  LimitsOf(grant.slices[index]), mended));
     RETURN_IF_ERROR(EnsureRegion(base::JoinPath(folder, api::kRegionFile), mended));

@@ -32,7 +32,7 @@ class ShareRoot {
   std::string HookFolder(const std::string& uid) const;
 
   // Makes what is missing or broken; changes nothing that is right. Sets `*mended` if there was
-  // something to make.
+  // something to make. Calls for one claim come one after the other.
   Status Ensure(const ClaimGrant& grant, bool* mended) const;
 
   // Nothing there is success.

@@ -133,7 +133,7 @@ class FakeClaims : public ClaimSource {
     if (broken_) return Fail(Error(*broken_));
     std::vector<domain::ResourceClaim> claims;
     for (const auto& [key, claim] : claims_) {
-      if (!claim.results.empty()) claims.push_back(claim);
+      if (!claim.results.empty() && claim.results[0].pool == kGuideNode) claims.push_back(claim);
     }
     return claims;
   }
