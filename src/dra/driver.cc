@@ -145,7 +145,8 @@ Status Driver::Start() {
   ASSIGN_OR_RETURN(plugin_, KubeletPlugin::Start({.driver_name = kDriverName,
                                                   .plugin_folder = PluginFolder(options_),
                                                   .registry_folder = base::JoinPath(
-                                                      options_.kubelet_folder, "plugins_registry")},
+                                                      options_.kubelet_folder, "plugins_registry"),
+                                                  .on_registered = [this] { OnRegistered(); }},
                                                  this));
   return ServeMetrics();
 }
@@ -282,8 +283,15 @@ void Driver::OnDriver(const Result<DriverState>& state) {
   PublishWanted();
 }
 
+void Driver::OnRegistered() {
+  const std::lock_guard lock(mutex_);
+  registered_ = true;
+  PublishWanted();
+}
+
 // With mutex_ held. Nothing is said before the driver has been looked for: a restart must not
-// withdraw what is in use.
+// withdraw what is in use. Nothing is offered before the kubelet knows us: it would refuse the pods
+// that come, and look at them again after a minute or more.
 void Driver::PublishWanted() {
   if (!node_ || !state_known_) return;
   const domain::SliceOwner owner = {.node_name = node_->key.name, .node_uid = node_->uid};
@@ -291,6 +299,7 @@ void Driver::PublishWanted() {
     publisher_->SetWanted(std::nullopt, owner);
     return;
   }
+  if (!registered_) return;
   SlicePlanInput input = {.node_name = options_.node_name, .server_minor = server_minor_};
   if (state_) {
     input.inventory = state_->inventory;

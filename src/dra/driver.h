@@ -65,6 +65,7 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   Status TakeFolder();
   Status StartKeeper();
   void OnDriver(const Result<DriverState>& state);
+  void OnRegistered();
   void PublishWanted();
   Status ServeMetrics();
   Status CheckNode();
@@ -92,6 +93,7 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   std::optional<NodeFacts> node_;
   std::optional<DriverState> state_;
   bool state_known_ = false;
+  bool registered_ = false;
 };
 
 }  // namespace hami::dra

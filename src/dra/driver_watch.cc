@@ -97,9 +97,14 @@ Result<DriverState> DriverWatch::Read() {
   if (nvml_ == nullptr) {
     ASSIGN_OR_RETURN(std::unique_ptr<gpu::Nvml> loaded,
                      gpu::Nvml::Load({.root = options_.root.seen_at}));
+    std::string stamp = StampOf(loaded->library_path());
+    if (stamp.empty()) {  // what was loaded before, and could not be unloaded
+      return Fail(Code::kUnavailable, fmt::format("no NVIDIA driver on this machine ({} is gone)",
+                                                  loaded->library_path()));
+    }
     nvml_ = std::move(loaded);
     library_path_ = nvml_->library_path();
-    library_stamp_ = StampOf(library_path_);
+    library_stamp_ = std::move(stamp);
   }
   DriverState state;
   ASSIGN_OR_RETURN(state.inventory, gpu::ReadInventory(*nvml_));

@@ -128,8 +128,10 @@ struct ApiV1beta1 {
 
 class RegistrationServer : public pluginregistration::Registration::Service {
  public:
-  RegistrationServer(std::string name, std::string endpoint)
-      : name_(std::move(name)), endpoint_(std::move(endpoint)) {}
+  RegistrationServer(std::string name, std::string endpoint, std::function<void()> on_registered)
+      : name_(std::move(name)),
+        endpoint_(std::move(endpoint)),
+        on_registered_(std::move(on_registered)) {}
 
   grpc::Status GetInfo(grpc::ServerContext* /*context*/,
                        const pluginregistration::InfoRequest* /*request*/,
@@ -145,13 +147,16 @@ class RegistrationServer : public pluginregistration::Registration::Service {
   grpc::Status NotifyRegistrationStatus(
       grpc::ServerContext* /*context*/, const pluginregistration::RegistrationStatus* status,
       pluginregistration::RegistrationStatusResponse* /*response*/) override {
-    const std::lock_guard lock(mutex_);
-    registered_ = status->plugin_registered();
-    refusal_ = registered_ ? "" : status->error();
-    if (registered_) {
+    {
+      const std::lock_guard lock(mutex_);
+      registered_ = status->plugin_registered();
+      refusal_ = registered_ ? "" : status->error();
+    }
+    if (status->plugin_registered()) {
       LOG_INFO("registered with the kubelet");
+      if (on_registered_) on_registered_();
     } else {
-      LOG_ERROR("the kubelet refuses this driver", Field("error", refusal_));
+      LOG_ERROR("the kubelet refuses this driver", Field("error", status->error()));
     }
     return grpc::Status::OK;
   }
@@ -168,6 +173,7 @@ class RegistrationServer : public pluginregistration::Registration::Service {
  private:
   const std::string name_;
   const std::string endpoint_;
+  const std::function<void()> on_registered_;
   mutable std::mutex mutex_;
   bool registered_ = false;
   std::string refusal_;
@@ -205,7 +211,7 @@ struct KubeletPlugin::Impl {
         registry_socket(base::JoinPath(options.registry_folder, options.driver_name + "-reg.sock")),
         dra_v1(service, options.parallel_claims),
         dra_v1beta1(service, options.parallel_claims),
-        registration(options.driver_name, service_socket) {}
+        registration(options.driver_name, service_socket, options.on_registered) {}
 
   const std::string service_socket;
   const std::string registry_socket;

@@ -32,6 +32,7 @@ struct KubeletPluginOptions {
   std::string plugin_folder;    // <kubelet>/plugins/<driver>; gets dra.sock
   std::string registry_folder;  // <kubelet>/plugins_registry; gets <driver>-reg.sock
   int parallel_claims = 8;
+  std::function<void()> on_registered;  // each time that the kubelet takes us; any thread
 };
 
 class KubeletPlugin {
