@@ -86,16 +86,27 @@ class Cluster:
     self.name = name
     self.version = version
     self.folder = ClusterFolder(name)
+    self.api = self._client()
+    self.core = kubernetes.client.CoreV1Api(self.api)
+    self.resource = kubernetes.client.ResourceV1Api(self.api)
+
+  def _client(self, token=None):
     configuration = kubernetes.client.Configuration()
     kubernetes.config.load_kube_config(str(self.folder.kubeconfig),
                                        client_configuration=configuration)
     # A proxy of the machine's environment leads elsewhere.
     configuration.proxy = None
-    self.api = kubernetes.client.ApiClient(configuration)
-    self.api.rest_client.pool_manager.pool_classes_by_scheme = {
+    if token:
+      configuration.cert_file = configuration.key_file = None
+      configuration.api_key = {"authorization": f"Bearer {token}"}
+    client = kubernetes.client.ApiClient(configuration)
+    client.rest_client.pool_manager.pool_classes_by_scheme = {
         "https": connections_inside(self.init.pid)}
-    self.core = kubernetes.client.CoreV1Api(self.api)
-    self.resource = kubernetes.client.ResourceV1Api(self.api)
+    return client
+
+  def api_with_token(self, token):
+    """The API as somebody else than the administrator."""
+    return self._client(token)
 
   @property
   def init(self):

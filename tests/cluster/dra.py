@@ -234,6 +234,24 @@ class Driver:
 
     return wait_until(found, f"the driver said {parts}")
 
+  def page(self, path):
+    """What it serves beside: (status, text)."""
+    running = self.pod()
+    if not running:
+      return None, ""
+    try:
+      answer = self.cluster.core.connect_get_namespaced_pod_proxy_with_path(
+          f"{running.metadata.name}:9396", DRIVER_NAMESPACE, path, _preload_content=False)
+      return answer.status, answer.data.decode()
+    except kubernetes.client.ApiException as problem:
+      return problem.status, problem.body
+
+  def metrics(self):
+    """Its figures, by name with labels."""
+    _, text = self.page("metrics")
+    return {name: float(value) for name, value in
+            (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))}
+
   def slices(self):
     """Its ResourceSlices, as the API server has them."""
     found = raw(self.cluster.resource.list_resource_slice,
@@ -256,7 +274,7 @@ class Driver:
   def wait_ready(self):
     """Pods that come now find it at once."""
     self.wait_published()
-    self.wait_said("registered with the kubelet")
+    wait_until(lambda: self.page("readyz")[0] == 200, "the driver is ready")
 
   # What is on the node.
 
