@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests on a real Kubernetes (`./dev cluster`), of the version in HAMI_CLUSTER_VERSION.
 
-The cluster is called test-VERSION, or with HAMI_CLUSTER_NAME in place of "test". One that is up
-already is used and stays; otherwise it is made and removed, unless HAMI_KEEP_CLUSTER is set. Each
-test has a namespace of its own."""
+The cluster is called test-VERSION, or with HAMI_CLUSTER_NAME in place of "test"; few tests need
+another one beside. One that is up already is used and stays; otherwise it is made and removed,
+unless HAMI_KEEP_CLUSTER is set. Each test has a namespace of its own."""
 
 import os
 import re
@@ -15,6 +15,7 @@ from dra import Driver, Tenants
 
 IMAGE = ROOT / "tools" / "cluster" / "image.py"
 VERSION = os.environ.get("HAMI_CLUSTER_VERSION", "1.36")
+NAME = os.environ.get("HAMI_CLUSTER_NAME", "test")
 
 
 @pytest.fixture(scope="session")
@@ -30,15 +31,23 @@ def _root():
 
 
 @pytest.fixture(scope="session")
-def make_cluster(_root):
-  """make_cluster(NAME, OPTION...): a cluster, removed at the end if it was made here."""
+def _images(_root):
+  """All of them, as they are built now."""
+  call(sys.executable, IMAGE, "--no-import")
+
+
+@pytest.fixture(scope="session")
+def make_cluster(_images):
+  """make_cluster(KIND, OPTION...): a cluster, removed at the end if it was made here."""
   made = []
 
-  def make(name, *options):
-    name = f"{name}-{VERSION}"
+  def make(kind, *options):
+    name = f"{NAME}{kind}-{VERSION}"
     said = cluster_verb("up", "--version", VERSION, "--name", name, *options).stdout
     if " is up already:" not in said:
       made.append(name)
+    else:
+      cluster_verb("load", "--name", name)
     return Cluster(name, VERSION)
 
   yield make
@@ -49,11 +58,8 @@ def make_cluster(_root):
 
 @pytest.fixture(scope="session")
 def cluster(make_cluster):
-  """The cluster that tests share, with all images as they are built now."""
-  call(sys.executable, IMAGE, "--no-import")
-  shared = make_cluster(os.environ.get("HAMI_CLUSTER_NAME", "test"))
-  cluster_verb("load", "--name", shared.name)
-  return shared
+  """The cluster that tests share."""
+  return make_cluster("")
 
 
 def _namespace_name(request):
