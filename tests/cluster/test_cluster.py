@@ -5,6 +5,8 @@ import kubernetes
 import pytest
 from cluster_harness import cluster_verb, wait_until
 
+pytestmark = pytest.mark.newest_only
+
 
 def test_up_again_changes_nothing(cluster):
   before = cluster.init

@@ -8,6 +8,8 @@ import pytest
 from cluster_harness import ROOT, wait_until
 from dra import DRIVER, GPU_MIB, claim, container, different_gpus, pod, request
 
+pytestmark = pytest.mark.newest_only
+
 HAMI = ROOT / "build" / "bin" / "hami"
 FAKE = "explain.example.com"
 

@@ -9,6 +9,8 @@ import time
 import kubernetes
 import pytest
 
+pytestmark = pytest.mark.newest_only
+
 pytest_plugins = ["kube_fixtures"]
 # More of them look longer: HAMI_KUBE_SEEDS="$(seq 100)".
 SEEDS = [int(seed) for seed in os.environ.get("HAMI_KUBE_SEEDS", "1 2").split()]

@@ -9,6 +9,8 @@ import kubernetes
 import pytest
 from api_server import kubeconfig
 
+pytestmark = pytest.mark.newest_only
+
 pytest_plugins = ["kube_fixtures"]
 
 

@@ -6,6 +6,8 @@ import pathlib
 
 import pytest
 
+pytestmark = pytest.mark.newest_only
+
 DRIVER_ROOT = "/run/nvidia/driver"
 LIBRARIES = f"{DRIVER_ROOT}/usr/lib/x86_64-linux-gnu"
 SIMULATION = f"{DRIVER_ROOT}/run/hami-sim"
