@@ -63,7 +63,8 @@ def test_the_missing_gate_is_reported(with_gpu):
   version = found["metadata"]["resourceVersion"]
   with_gpu.cluster.resource.patch_resource_slice(
       found["metadata"]["name"], {"metadata": {"labels": {"looked": "at"}}})
-  wait_until(lambda: with_gpu.slices()[0]["metadata"]["resourceVersion"] != version, "a new version")
+  wait_until(lambda: with_gpu.slices()[0]["metadata"]["resourceVersion"] != version,
+             "a new version")
   assert with_gpu.slices()[0]["spec"] == found["spec"]
 
 
