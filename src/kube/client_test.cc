@@ -25,7 +25,6 @@ using net::FakeConnection;
 using net::FakeHttpServer;
 using net::FakeRequest;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 constexpr char kConflict[] =
@@ -39,7 +38,7 @@ class ClientTest : public ::testing::Test {
  protected:
   using Answer = std::function<void(FakeConnection&)>;
 
-  static Answer Say(int status, std::string body, std::string headers = "") {
+  static Answer Say(int status, const std::string& body, const std::string& headers = "") {
     return [=](FakeConnection& connection) { connection.Respond(status, body, headers); };
   }
   static Answer Hang() {

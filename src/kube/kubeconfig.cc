@@ -46,7 +46,7 @@ bool Flag(const YAML::Node& node, const char* key) {
 }
 
 std::string Path(const File& file, const YAML::Node& node, const char* key) {
-  const std::string path = Text(node, key);
+  std::string path = Text(node, key);
   if (path.empty() || path.front() == '/') return path;
   return base::JoinPath(file.folder, path);
 }
@@ -130,24 +130,26 @@ Status ReadUser(const Entry& entry, ClusterConfig* config) {
   return {};
 }
 
+// Those that exist and say something.
 Result<std::vector<File>> ReadFiles(const std::vector<std::string>& paths) {
   std::vector<File> files;
+  bool found = false;
   for (const std::string& path : paths) {
     if (path.empty() || !base::Exists(path)) continue;
+    found = true;
     ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path, kMaxBytes));
-    const std::filesystem::path absolute = std::filesystem::absolute(path);
-    files.push_back({path, absolute.parent_path().string(), YAML::Load(text)});
-    const YAML::Node& root = files.back().root;
-    if (!root.IsNull() && !root.IsMap()) return Fail(Bad(files.back(), "is no mapping"));
-    const std::string kind = root.IsMap() ? Text(root, "kind") : "";
-    if (!kind.empty() && kind != "Config") return Fail(Bad(files.back(), "kind is " + kind));
+    const File file{path, std::filesystem::absolute(path).parent_path().string(), YAML::Load(text)};
+    if (file.root.IsNull()) continue;
+    if (!file.root.IsMap()) return Fail(Bad(file, "is no mapping"));
+    const std::string kind = Text(file.root, "kind");
+    if (!kind.empty() && kind != "Config") return Fail(Bad(file, "kind is " + kind));
+    files.push_back(file);
   }
-  if (files.empty()) {
+  if (!found) {
     return Fail(Code::kNotFound,
                 fmt::format("no kubeconfig: {} {}", fmt::join(paths, ", "),
                             paths.size() == 1 ? "does not exist" : "do not exist"));
   }
-  std::erase_if(files, [](const File& file) { return file.root.IsNull(); });
   return files;
 }
 

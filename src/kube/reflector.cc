@@ -142,7 +142,7 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     call_ = client_.Stream(
         WatchRequest(type_, list_options_, step.resource_version, step.timeout_s),
         [self = shared_from_this()](std::string_view data) { self->OnData(data); },
-        [self = shared_from_this()](std::optional<ApiFailure> failure) {
+        [self = shared_from_this()](const std::optional<ApiFailure>& failure) {
           self->OnWatchEnded(failure);
         });
   }

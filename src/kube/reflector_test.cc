@@ -23,7 +23,6 @@ using net::FakeHttpServer;
 using net::FakeRequest;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::UnorderedElementsAre;
 
 struct Thing {
   ObjectKey key;
@@ -86,12 +85,12 @@ class ReflectorTest : public ::testing::Test {
  protected:
   using Answer = std::function<void(FakeConnection&)>;
 
-  static Answer Say(int status, std::string body) {
+  static Answer Say(int status, const std::string& body) {
     return [=](FakeConnection& connection) { connection.Respond(status, body); };
   }
   // A watch that says this and then stays open, or breaks, or ends properly.
   enum class Then { kStay, kBreak, kEnd };
-  static Answer Watch(std::string text, Then then = Then::kStay) {
+  static Answer Watch(const std::string& text, Then then = Then::kStay) {
     return [=](FakeConnection& connection) {
       connection.BeginChunks();
       if (!text.empty()) connection.SendChunk(text);

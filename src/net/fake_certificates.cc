@@ -10,7 +10,7 @@
 namespace hami::net {
 namespace {
 
-constexpr long kDay = 24 * 3600;
+constexpr long kDay = 24L * 3600;
 
 EVP_PKEY* MakeKey() {
   char curve[] = "P-256";  // OpenSSL's own macro for this casts away a const

@@ -102,14 +102,14 @@ class Session {
 
   // Until the connection ends.
   asio::awaitable<void> Run() {
-    stream_.socket().set_option(tcp::no_delay(true), ignored_);
+    ignored_ = stream_.socket().set_option(tcp::no_delay(true), ignored_);
     // g++ 12 breaks co_await inside of && and ?: (a ud2 stands there): one a statement.
     bool goes_on = true;
     while (goes_on && !shared_.stopping) {
       goes_on = co_await WaitForRequest();
       if (goes_on) goes_on = co_await ServeOne();
     }
-    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored_);
+    ignored_ = stream_.socket().shutdown(tcp::socket::shutdown_send, ignored_);
     stream_.close();
   }
 
@@ -244,6 +244,7 @@ class HttpServer::Impl {
         acceptor_(asio::make_strand(io_)),
         pause_(acceptor_.get_executor()) {}
 
+  // NOLINTNEXTLINE(bugprone-exception-escape): without memory to post a task there is no way on
   ~Impl() { Stop(0); }
 
   Status Open() {
@@ -254,10 +255,10 @@ class HttpServer::Impl {
                   fmt::format("\"{}\" is no IP address", shared_.options.address));
     }
     const tcp::endpoint endpoint(address, shared_.options.port);
-    acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
-    if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    error = acceptor_.open(endpoint.protocol(), error);
+    if (!error) error = acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) error = acceptor_.bind(endpoint, error);
+    if (!error) error = acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error == asio::error::address_in_use) {
       return Fail(Code::kAlreadyExists, fmt::format("port {} is in use", shared_.options.port));
     }
@@ -293,7 +294,7 @@ class HttpServer::Impl {
   void Stop(int64_t grace_ms) {
     if (shared_.stopping.exchange(true)) return;
     asio::post(acceptor_.get_executor(), [this] {
-      acceptor_.close(ignored_);
+      ignored_ = acceptor_.close(ignored_);
       pause_.cancel();
     });
     {
