@@ -250,7 +250,8 @@ std::vector<std::string> Advice(const Explanation& explanation) {
     case Verdict::kSharingOff:
       advice.emplace_back(
           "Turn on the feature gate DRAConsumableCapacity on kube-apiserver, kube-scheduler and "
-          "kube-controller-manager: it is off by default before Kubernetes 1.36.");
+          "kube-controller-manager: it is off by default before Kubernetes 1.36. Claims that were "
+          "created without it have lost their amounts: delete and create them again.");
       AdviseRoom(explanation, &advice);
       break;
     case Verdict::kNeverFits:

@@ -33,6 +33,15 @@ const PooledDevice* FindDevice(const DevicePools& pools, const domain::DeviceRes
   return nullptr;
 }
 
+// Our driver publishes devices that can be shared; the server has dropped that field.
+bool IsSharingOff(const std::vector<Request>& requests, const DevicePools& pools) {
+  const bool ours =
+      std::ranges::find(requests, dra::kDriverName, &Request::driver) != requests.end();
+  return ours && std::ranges::any_of(pools.devices, [](const PooledDevice& device) {
+           return device.driver == dra::kDriverName && !device.device.shareable;
+         });
+}
+
 // Any device that the request may have: it tells how amounts are written.
 const PooledDevice* SampleFor(const domain::DeviceRequest& request, const DevicePools& pools,
                               const domain::Eligible& eligible) {
@@ -221,9 +230,6 @@ void DescribeWaiting(const domain::ResourceClaim& claim, const ClusterFacts& clu
   if (const domain::DeviceRequest* request = WithoutDevices(claim, pools, eligible)) {
     return DescribeNothing(*request, cluster, pools, out);
   }
-  out->sharing_off = std::ranges::any_of(pools.devices, [](const PooledDevice& device) {
-    return device.driver == dra::kDriverName && !device.device.shareable;
-  });
   const std::vector<NodeFit> fits = NearestFits(claim, pools, eligible);
   if (fits.front().fits) {
     out->verdict = Verdict::kFits;
@@ -268,6 +274,7 @@ Explanation Analyse(const ClaimFacts& facts, const ClusterFacts& cluster) {
       cluster.slices.value_or(std::vector<domain::ResourceSlice>()), cluster.claims);
   out.incomplete_pools = pools.incomplete;
   DescribeRequests(claim, cluster, pools, &out);
+  out.sharing_off = IsSharingOff(out.requests, pools);
   if (claim.allocated) {
     DescribeAllocation(claim, pools, cluster.slices.has_value(), &out);
   } else {

@@ -83,6 +83,9 @@ TEST(AnalyseTest, SharingThatIsOff) {
   const Explanation free = Explain(claim, FakeCluster({slice}, {claim}));
   EXPECT_EQ(free.verdict, Verdict::kFits);
   EXPECT_THAT(Notes(free), Contains(HasSubstr("DRAConsumableCapacity")));
+  const Explanation allocated = Explain(holder, FakeCluster({slice}, {holder}));
+  EXPECT_EQ(allocated.verdict, Verdict::kAllocated);
+  EXPECT_THAT(Notes(allocated), Contains(HasSubstr("DRAConsumableCapacity")));
 }
 
 TEST(AnalyseTest, ADeviceThatIsGone) {

@@ -6,7 +6,8 @@ import json
 
 import pytest
 from cluster_harness import ROOT, wait_until
-from dra import DRIVER, GPU_MIB, claim, container, different_gpus, pod, request
+from dra import (DRIVER, GPU_MIB, Driver, Tenants, claim, container, different_gpus, pod,
+                 request)
 
 pytestmark = pytest.mark.newest_only
 
@@ -213,6 +214,24 @@ def test_a_node_without_the_driver(tenants, driver, explain):
   finally:
     driver.label("on")
     driver.wait_ready()
+
+
+@pytest.mark.newest_only
+def test_a_cluster_without_the_feature_gate(make_cluster):
+  cluster = make_cluster("explain-gate", "--feature-gate", "DRAConsumableCapacity=false")
+  driver = Driver(cluster)
+  driver.install()
+  driver.wait_ready()
+  tenants = Tenants(cluster, "gate")
+  explain = Explain(tenants)
+  tenants.run("first")
+  assert "DRAConsumableCapacity is off" in explain.text("claim", "first")
+  tenants.start("second")
+  wait_unschedulable(tenants, "second")
+  text = explain.text("claim", "second")
+  assert "waits: this cluster gives whole devices only, and all of them are held.\n" in text
+  assert "in use, and cannot be shared\n" in text
+  assert "- Turn on the feature gate DRAConsumableCapacity on" in text
 
 
 @contextlib.contextmanager
