@@ -2,14 +2,21 @@
 
 #include "dra/share_members.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <optional>
+#include <thread>
 
+#include "base/fd.h"
 #include "base/file.h"
+#include "base/log.h"
 
 namespace hami::dra {
 namespace {
@@ -41,6 +48,42 @@ std::optional<uint64_t> StartTime(int pid) {
   return error == std::errc() ? std::optional(ticks) : std::nullopt;
 }
 
+Result<std::string> ReadAll(int fd) {
+  std::string text;
+  char chunk[16384];
+  while (text.size() <= kMaxMountInfoBytes) {
+    const ssize_t got = read(fd, chunk, sizeof(chunk));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return FailErrno("read mountinfo");
+    if (got == 0) return text;
+    text.append(chunk, static_cast<size_t>(got));
+  }
+  return Fail(Code::kOutOfRange, "more mounts than anybody has");
+}
+
+// Leaves the calling thread in that namespace.
+Result<std::string> EnterAndReadMounts(int mount_namespace) {
+  ASSIGN_OR_RETURN(const base::Fd self, base::OpenFile("/proc/thread-self", O_PATH | O_DIRECTORY));
+  if (unshare(CLONE_FS) != 0) return FailErrno("unshare the root folder");
+  if (setns(mount_namespace, CLONE_NEWNS) != 0) return FailErrno("enter a mount namespace");
+  const base::Fd mounts(openat(self.get(), "mountinfo", O_RDONLY | O_CLOEXEC));
+  if (!mounts) return FailErrno("open mountinfo");
+  return ReadAll(mounts.get());
+}
+
+// All mounts of the process's namespace, as a thread sees them that has entered it: in its own
+// mountinfo a process shows only what is below its root, which it can move (chroot(2)).
+Result<std::string> ReadMounts(int pid) {
+  ASSIGN_OR_RETURN(const base::Fd space,
+                   base::OpenFile(fmt::format("/proc/{}/ns/mnt", pid), O_RDONLY));
+  Result<std::string> text = std::string();
+  std::thread reader([&] { text = EnterAndReadMounts(space.get()); });
+  reader.join();
+  if (text) return text;
+  LOG_DEBUG("cannot look into a mount namespace", Field("pid", pid), Field("error", text.error()));
+  return base::ReadFile(fmt::format("/proc/{}/mountinfo", pid), kMaxMountInfoBytes);
+}
+
 }  // namespace
 
 Result<ShareMembers> ShareMembers::Open(const std::string& folder, const std::string& mount_point) {
@@ -63,8 +106,7 @@ bool ShareMembers::IsOurMount(std::string_view line) const {
 }
 
 bool ShareMembers::Look(int pid) const {
-  const Result<std::string> text =
-      base::ReadFile(fmt::format("/proc/{}/mountinfo", pid), kMaxMountInfoBytes);
+  const Result<std::string> text = ReadMounts(pid);
   if (!text) return false;
   std::string_view rest = *text;
   while (!rest.empty()) {

@@ -4,7 +4,8 @@
 // A tenant cannot mount a directory that it does not see, so it cannot pose as a neighbour; one
 // that unmounts its own (with CAP_SYS_ADMIN) is nobody's, and the GPU's own figures show it.
 //
-// Needs the PID namespace of the node. Not thread-safe: one owner.
+// Needs the PID namespace of the node; without CAP_SYS_ADMIN and CAP_SYS_CHROOT a tenant that has
+// changed its root is not recognised. Not thread-safe: one owner.
 
 #pragma once
 
@@ -24,7 +25,7 @@ class ShareMembers {
 
   bool Contains(int pid);
 
-  // One line of /proc/<pid>/mountinfo (proc(5)). Pure.
+  // One line of a mountinfo (proc(5)). Pure.
   bool IsOurMount(std::string_view line) const;
 
  private:
