@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -27,16 +28,14 @@ constexpr OldestRuntime kOldest[] = {
     {"docker", 28, 2, "upgrade Docker to 28.2 or newer, or use containerd"},
 };
 
-std::pair<int, int> MajorMinor(std::string_view version) {
-  int numbers[2] = {0, 0};
-  const char* at = version.data();
+// "1.7.27" is {1, 7}; nullopt: not a number.
+std::optional<std::pair<int, int>> MajorMinor(std::string_view version) {
+  std::pair<int, int> numbers = {0, 0};
   const char* const end = version.data() + version.size();
-  for (int& number : numbers) {
-    const auto [next, error] = std::from_chars(at, end, number);
-    if (error != std::errc() || next == end) break;
-    at = next + 1;
-  }
-  return {numbers[0], numbers[1]};
+  const auto [next, error] = std::from_chars(version.data(), end, numbers.first);
+  if (error != std::errc()) return std::nullopt;
+  if (next != end) std::from_chars(next + 1, end, numbers.second);
+  return numbers;
 }
 
 }  // namespace
@@ -57,7 +56,9 @@ Status CheckRuntime(const std::string& runtime_version) {
   const std::string_view name = std::string_view(runtime_version).substr(0, separator);
   const auto version = MajorMinor(std::string_view(runtime_version).substr(separator + 3));
   for (const OldestRuntime& oldest : kOldest) {
-    if (name != oldest.name || version >= std::pair(oldest.major, oldest.minor)) continue;
+    if (name != oldest.name || !version || *version >= std::pair(oldest.major, oldest.minor)) {
+      continue;
+    }
     return Fail(Code::kFailedPrecondition,
                 fmt::format("the container runtime {} does not know CDI, so pods would get no GPU; "
                             "{}, then restart this pod",

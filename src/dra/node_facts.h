@@ -22,7 +22,7 @@ struct NodeFacts {
 Result<NodeFacts> ReadNodeFacts(const json::Value& object);
 
 // kFailedPrecondition: this runtime does not know CDI, so containers would start without any GPU;
-// the message says what to change. Runtimes that we do not know are believed.
+// the message says what to change. Runtimes and versions that we do not know are believed.
 Status CheckRuntime(const std::string& runtime_version);
 
 }  // namespace hami::dra
