@@ -54,7 +54,7 @@ constexpr char kTwoSlices[] =
     R"("env":["HAMI_HOOK=preload"]}]}})"
     "\n";
 
-constexpr FakeShare kWhole = {.memory_mib = kA10Mib, .cores_pct = 0};
+const FakeShare kWhole = {.memory_mib = kA10Mib, .cores_pct = 0};
 
 class ClaimCdiTest : public ::testing::Test {
  protected:
