@@ -242,6 +242,28 @@ TEST_F(HttpClientTest, ShowsItsCertificateAndANewOneOnANewConnection) {
   EXPECT_FALSE(Send({.url = server.url(), .tls = Trust(tls.certificates)}).transport);
 }
 
+TEST_F(HttpClientTest, ARequestThatHangsKeepsNobodyWaiting) {
+  const FakeHttpServer::Tls tls{MakeFakeCertificates()};
+  for (const bool with_tls : {false, true}) {
+    FakeHttpServer server(
+        [](const FakeRequest& request, FakeConnection& connection) {
+          if (request.target == "/hang") return connection.WaitForEnd();
+          connection.Respond(200, std::to_string(request.connection));
+        },
+        with_tls ? &tls : nullptr);
+    const auto trust = with_tls ? Trust(tls.certificates) : nullptr;
+    // Both at once, so that neither knows yet whether connections to this server can be shared.
+    std::promise<void> hung;
+    const auto id = client_.Start({.url = server.url() + "/hang", .tls = trust},
+                                  [&hung](const HttpResult&) { hung.set_value(); });
+    EXPECT_EQ(Send({.url = server.url(), .tls = trust, .timeout_ms = 20'000}).response.status, 200);
+    client_.Cancel(id);
+    client_.Start({.url = server.url(), .tls = trust},
+                  [&hung](const HttpResult&) { hung.set_value(); });
+    hung.get_future().wait();
+  }
+}
+
 TEST_F(HttpClientTest, CancelFromAHandlerIsTheLastWord) {
   FakeHttpServer server([](const FakeRequest&, FakeConnection& connection) {
     connection.BeginChunks();

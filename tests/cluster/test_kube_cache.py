@@ -89,7 +89,7 @@ def test_bad_weather(server, proxy, probe, name_space, kind, seed):
   # It converges in this weather too, not only afterwards.
   dump = assert_same(server, cache, name_space)
   counts = proxy.counts()
-  assert set(counts) - {"HTTP/2.0"}, "no fault was made"
+  assert counts["all dropped"] == 3  # the least that happens; some seeds draw nothing else
   assert "HTTP/1.1" not in counts
   proxy.faults()
   proxy.drop()

@@ -103,6 +103,7 @@ func (w *weather) control() http.Handler {
 		w.random = rand.New(rand.NewPCG(faults.Seed, 0))
 	})
 	mux.HandleFunc("POST /drop", func(http.ResponseWriter, *http.Request) {
+		w.count("all dropped")
 		w.mutex.Lock()
 		defer w.mutex.Unlock()
 		for c := range w.conns {
