@@ -4,6 +4,7 @@ pods that use it, and what it leaves on the node."""
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -112,6 +113,16 @@ class Tenants(Namespace):
 
   def wait_gone(self, name):
     wait_until(lambda: not self.has_pod(name), f"pod {name} is gone")
+
+  def nudge(self, name):
+    """Has the kubelet look at a pod at once."""
+    self.cluster.core.patch_namespaced_pod(
+        name, self.name, {"metadata": {"annotations": {"nudged": os.urandom(4).hex()}}})
+
+  def kill_containers(self, name):
+    for status in self.pod(name).status.container_statuses:
+      self.cluster.run("ctr", "-n", "k8s.io", "tasks", "kill", "-a", "-s", "SIGKILL",
+                       status.container_id.removeprefix("containerd://"))
 
   def inside(self, name, *command, container_name=None):
     """What a program in a pod says."""

@@ -147,7 +147,6 @@ def test_a_pod_that_waits_for_something_else(tenants, explain):
   assert f'- class {DRIVER}: device.driver == "{DRIVER}" &&' in text
 
 
-@pytest.mark.newest_only
 def test_a_pod_whose_image_is_not_there(tenants, explain):
   tenants.create(claim("typo"), pod("typo", container(image="no-such-image")))
 
@@ -162,7 +161,6 @@ def test_a_pod_whose_image_is_not_there(tenants, explain):
   assert '           container main: ErrImageNeverPull: Container image "localhost/no-such' in text
 
 
-@pytest.mark.newest_only
 def test_a_class_that_does_not_exist(tenants, explain):
   tenants.create(claim("other", request(device_class="gpu.example.org")), pod("other"))
   wait_unschedulable(tenants, "other")
@@ -171,7 +169,6 @@ def test_a_class_that_does_not_exist(tenants, explain):
   assert f"- Name a class that exists: {DRIVER}. " in text
 
 
-@pytest.mark.newest_only
 def test_a_claim_that_does_not_exist(tenants, explain):
   tenants.create(claim("train-gpu"), pod("train", claims={"gpu": "trian-gpu"}))
   result = explain.run("claim", "trian-gpu")
@@ -180,7 +177,6 @@ def test_a_claim_that_does_not_exist(tenants, explain):
   assert "The pods above wait until it is there." in result.stdout
 
 
-@pytest.mark.newest_only
 def test_templates(tenants, explain):
   """The template itself, the pod's claim, and one of a template that is not there."""
   spec = claim("half", request(memory="1Gi"))["spec"]
@@ -202,7 +198,6 @@ def test_templates(tenants, explain):
   assert "           FailedResourceClaimCreation" in text
 
 
-@pytest.mark.newest_only
 def test_a_node_without_the_driver(tenants, driver, explain):
   tenants.create(claim("early"))
   driver.label("off")
@@ -216,7 +211,6 @@ def test_a_node_without_the_driver(tenants, driver, explain):
     driver.wait_ready()
 
 
-@pytest.mark.newest_only
 def test_a_cluster_without_the_feature_gate(make_cluster):
   cluster = make_cluster("explain-gate", "--feature-gate", "DRAConsumableCapacity=false")
   driver = Driver(cluster)
@@ -251,7 +245,6 @@ def fake_driver(cluster, **device):
     cluster.resource.delete_device_class(FAKE)
 
 
-@pytest.mark.newest_only
 @pytest.mark.parametrize(("slices", "verdict"), [(1, "fits"), (2, "incomplete")])
 def test_devices_of_another_driver(tenants, explain, slices, verdict):
   tenants.create(claim("thing", request(device_class=FAKE)))
@@ -294,7 +287,6 @@ def put_kubeconfig(tenants, **change):
   return path
 
 
-@pytest.mark.newest_only
 def test_without_the_right_to_see_devices(tenants, explain, make_user):
   tenants.start("big", memory="40Gi")
   message = wait_unschedulable(tenants, "big")
@@ -311,7 +303,6 @@ def test_without_the_right_to_see_devices(tenants, explain, make_user):
   assert "Ask an administrator for that right.\n" in result.stderr
 
 
-@pytest.mark.newest_only
 def test_without_the_right_to_see_other_namespaces(tenants, explain, make_user):
   tenants.create(claim("small"))
   path = make_user("resourceslices", "deviceclasses")
@@ -319,7 +310,6 @@ def test_without_the_right_to_see_other_namespaces(tenants, explain, make_user):
   assert (said["verdict"], said["upperBounds"]) == ("fits", True)
 
 
-@pytest.mark.newest_only
 def test_from_inside_a_pod(tenants, make_user):
   """With the pod's own account and namespace, and the program in our image."""
   tenants.create(claim("small"))
@@ -331,7 +321,6 @@ def test_from_inside_a_pod(tenants, make_user):
   assert f"Claim {tenants.name}/small waits for a pod. It would fit now" in tenants.logs("asking")
 
 
-@pytest.mark.newest_only
 @pytest.mark.parametrize(("change", "answer"), [
     ({"server": "https://127.0.0.1:6444"}, "Is the API server up, and reachable from here?"),
     ({"certificate-authority": "/etc/ssl/certs/ca-certificates.crt"},
@@ -346,7 +335,6 @@ def test_no_answer(tenants, explain, change, answer):
   assert answer in result.stderr
 
 
-@pytest.mark.newest_only
 def test_wrong_usage(cluster):
   result = cluster.run(HAMI, "explain", "node", "n1", check=False)
   assert result.returncode == 2
