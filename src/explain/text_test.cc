@@ -82,6 +82,31 @@ TEST(ExplainTextTest, AllocatedAndNotPrepared) {
             Golden("not_prepared"));
 }
 
+TEST(ExplainTextTest, AContainerThatEndsSaysMoreThanEvents) {
+  const domain::ResourceClaim half = FakeHolder("half", "n1", 0, 50, 10);
+  PodFacts pod = FakePod("half-pod", "Running");
+  pod.conditions = {{.type = "ContainersReady", .message = "containers with unready status"}};
+  pod.stuck = {{.name = "cuda", .reason = "CrashLoopBackOff", .exit_code = 139}};
+  pod.warnings = {{.reason = "BackOff", .message = "restarting"}};
+  const std::string text =
+      TextOf(FakeQuestion(half, {pod}), FakeCluster({FakeSlice("n1", 1)}, {half}));
+  EXPECT_THAT(text, HasSubstr("Its pod half-pod runs, but is not ready.\n"));
+  EXPECT_THAT(text, HasSubstr("half-pod (Running)\n"
+                              "           container cuda: CrashLoopBackOff, exit code 139\n"));
+  EXPECT_THAT(text, Not(HasSubstr("BackOff:")));
+  EXPECT_THAT(text, Not(HasSubstr("unready")));
+}
+
+// Who may not read pods learns their names from the claim; nothing is said about their state.
+TEST(ExplainTextTest, APodThatMayNotBeRead) {
+  const domain::ResourceClaim half = FakeHolder("half", "n1", 0, 50, 10);
+  const PodFacts pod = {.namespace_name = "default", .name = "half-pod"};
+  const std::string text =
+      TextOf(FakeQuestion(half, {pod}), FakeCluster({FakeSlice("n1", 1)}, {half}));
+  EXPECT_THAT(text, HasSubstr("Claim default/half has its device on node n1.\n"));
+  EXPECT_THAT(text, HasSubstr("Pods     half-pod (unknown)\n"));
+}
+
 TEST(ExplainTextTest, TwoGpusWhereThereIsOne) {
   domain::ResourceClaim pair = FakeClaim("pair", 10, 1);
   pair.requests = {FakeRequest("a", 10, 1), FakeRequest("b", 10, 1)};
