@@ -36,6 +36,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kPageSize = 500;
+constexpr size_t kChunkBytes = 256 << 10;
 constexpr size_t kDistinct = 1000;  // pods that differ; more of them repeat with other names
 
 double SecondsSince(Clock::time_point start) {
@@ -233,7 +234,7 @@ class PodServer {
     std::string chunk;
     for (size_t i = 0; i < events_; ++i) {
       chunk += R"({"type":"MODIFIED","object":)" + pods_[i % pods_.size()] + "}\n";
-      if (chunk.size() < 256 * 1024 && i + 1 < events_) continue;
+      if (chunk.size() < kChunkBytes && i + 1 < events_) continue;
       connection.SendChunk(chunk);
       chunk.clear();
     }
