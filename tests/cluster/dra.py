@@ -124,20 +124,23 @@ class Tenants(Namespace):
       self.cluster.run("ctr", "-n", "k8s.io", "tasks", "kill", "-a", "-s", "SIGKILL",
                        status.container_id.removeprefix("containerd://"))
 
+  def _exec(self, name, container_name, *options):
+    choice = ["-c", container_name] if container_name else []
+    return ["exec", *options, "-n", self.name, name, *choice, "--"]
+
   def inside(self, name, *command, container_name=None):
     """What a program in a pod says."""
-    option = ["-c", container_name] if container_name else []
-    return self.cluster.kubectl("exec", "-n", self.name, name, *option, "--", *command)
+    return self.cluster.kubectl(*self._exec(name, container_name), *command)
 
   def tenant(self, name, *actions, container_name=None):
     return self.inside(name, "tenant", *actions, container_name=container_name)
 
   @contextlib.contextmanager
-  def holding(self, name, size, container_name="main"):
+  def holding(self, name, size, container_name=None):
     """A program in a pod that holds memory of its GPU."""
     program = subprocess.Popen(
-        [*PROGRAM, "kubectl", "--name", self.cluster.name, "--", "exec", "-i", "-n", self.name,
-         name, "-c", container_name, "--", "tenant", "alloc", size, "wait"],
+        [*PROGRAM, "kubectl", "--name", self.cluster.name, "--",
+         *self._exec(name, container_name, "-i"), "tenant", "alloc", size, "wait"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
       assert program.stdout.readline() == f"alloc {size} CUDA_SUCCESS\n"
