@@ -3,6 +3,7 @@
 #include "dra/slice_publisher.h"
 
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
@@ -29,6 +30,12 @@ Result<ResourceSlice> ReadText(const std::string& text) {
   json::Document document;
   RETURN_IF_ERROR(document.Parse(text));
   return domain::ReadResourceSlice(document.root());
+}
+
+// Resource versions of one object are numbers that grow (KEP-5504), without leading zeros.
+bool IsOlder(const std::string& left, const std::string& right) {
+  return std::pair(left.size(), std::string_view(left)) <
+         std::pair(right.size(), std::string_view(right));
 }
 
 }  // namespace
@@ -82,6 +89,7 @@ void SlicePublisher::OnReplace(std::vector<std::shared_ptr<const ResourceSlice>>
   const std::lock_guard lock(mutex_);
   now_.clear();
   for (const auto& slice : all) now_[slice->name] = *slice;
+  listed_while_writing_ = true;
   synced_ = true;
   ++dirty_;
   changed_.notify_all();
@@ -89,7 +97,7 @@ void SlicePublisher::OnReplace(std::vector<std::shared_ptr<const ResourceSlice>>
 
 void SlicePublisher::OnUpsert(std::shared_ptr<const ResourceSlice> now) {
   const std::lock_guard lock(mutex_);
-  now_[now->name] = *now;
+  Keep(*now);
   ++dirty_;
   changed_.notify_all();
 }
@@ -97,8 +105,15 @@ void SlicePublisher::OnUpsert(std::shared_ptr<const ResourceSlice> now) {
 void SlicePublisher::OnDelete(const kube::ObjectKey& key) {
   const std::lock_guard lock(mutex_);
   now_.erase(key.name);
+  gone_while_writing_.insert(key.name);
   ++dirty_;
   changed_.notify_all();
+}
+
+// With mutex_ held. The watch and the answers to writes overtake each other.
+void SlicePublisher::Keep(const ResourceSlice& slice) {
+  ResourceSlice& kept = now_[slice.name];
+  if (!IsOlder(slice.resource_version, kept.resource_version)) kept = slice;
 }
 
 void SlicePublisher::Run() {
@@ -130,6 +145,8 @@ void SlicePublisher::Run() {
 // write again.
 Status SlicePublisher::Apply() {
   std::unique_lock lock(mutex_);
+  gone_while_writing_.clear();
+  listed_while_writing_ = false;
   std::vector<ResourceSlice> now;
   for (const auto& [name, slice] : now_) now.push_back(slice);
   const SliceChanges changes = PlanChanges(wanted_, now, stats_.generation, stats_.dropped);
@@ -178,7 +195,8 @@ void SlicePublisher::NoteStored(const ResourceSlice& sent, const ResourceSlice& 
   std::vector<std::string> dropped = DroppedFields(sent, stored);
   std::unique_lock lock(mutex_);
   ++stats_.writes;
-  now_[stored.name] = stored;
+  // Otherwise the watch knows better: it has told of the end already, or of what is newer.
+  if (!listed_while_writing_ && !gone_while_writing_.contains(stored.name)) Keep(stored);
   if (dropped == stats_.dropped) return;
   stats_.dropped = dropped;
   const auto call = on_dropped_;

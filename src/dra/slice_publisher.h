@@ -10,9 +10,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,6 +60,7 @@ class SlicePublisher : public kube::Watcher<domain::ResourceSlice> {
  private:
   void Run();
   Status Apply();
+  void Keep(const domain::ResourceSlice& slice);
   Status Write(const domain::ResourceSlice& slice, bool create, const domain::SliceOwner& owner);
   Status Remove(const domain::ResourceSlice& slice);
   void NoteStored(const domain::ResourceSlice& sent, const domain::ResourceSlice& stored);
@@ -76,6 +79,9 @@ class SlicePublisher : public kube::Watcher<domain::ResourceSlice> {
   bool wanted_known_ = false;
   domain::SliceOwner owner_;
   std::map<std::string, domain::ResourceSlice> now_;  // by name
+  // What the watch has told since the last look began.
+  std::set<std::string> gone_while_writing_;
+  bool listed_while_writing_ = false;
   PublisherStats stats_;
   std::function<void(const std::vector<std::string>&)> on_dropped_;
 
