@@ -129,7 +129,8 @@ Result<ClaimGrant> PlanGrant(const domain::ResourceClaim& claim, const NodeGpus&
     if (result.driver != kDriverName) continue;
     if (result.pool != pool) {
       return Fail(Code::kFailedPrecondition,
-                  fmt::format("claim {} is allocated from pool {}, this node's is {}",
+                  fmt::format("claim {} is allocated from pool {}, this node's is {}; delete the "
+                              "pod, so that its claim is allocated again",
                               TextOf(claim), result.pool, pool));
     }
     ASSIGN_OR_RETURN(const SliceConfig config, ConfigFor(claim, result));

@@ -277,7 +277,8 @@ class SliceStormTest : public SliceChangesTest {
         slices.erase(slices.begin());
         return;
       case 1:
-        slice.pool_generation += Pick(5) - 2;
+        slice.pool_generation = std::max<int64_t>(slice.pool_generation, 2) - 2;
+        slice.pool_generation += Pick(5);
         return;
       case 2:
         slice.pool_generation = std::numeric_limits<int64_t>::max();

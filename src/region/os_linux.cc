@@ -57,14 +57,12 @@ long Pointer(const void* address) { return reinterpret_cast<long>(address); }
 
 #ifdef __SANITIZE_THREAD__
 // Only in tests: the sanitizer must learn that memory at an old address is new, so libc maps it.
-long MapPrivate(size_t bytes) {
-  return reinterpret_cast<long>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+long Map(size_t bytes, int flags, int fd) {
+  return reinterpret_cast<long>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, fd, 0));
 }
 #else
-long MapPrivate(size_t bytes) {
-  return Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
-              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+long Map(size_t bytes, int flags, int fd) {
+  return Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE, flags, fd, 0);
 }
 #endif
 
@@ -150,11 +148,12 @@ int VisitDirectory(const char* path, bool (*visit)(void* context, const char* na
 }
 
 void* MapShared(int fd, size_t bytes) {
-  return MapResult(
-      Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  return MapResult(Map(bytes, MAP_SHARED, fd));
 }
 
-void* MapAnonymous(size_t bytes) { return MapResult(MapPrivate(bytes)); }
+void* MapAnonymous(size_t bytes) {
+  return MapResult(Map(bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1));
+}
 
 void* MapWipedOnFork(size_t bytes, bool* supported) {
   void* address = MapAnonymous(bytes);
