@@ -13,6 +13,11 @@ bool IsSame(const SignalEvent& a, const SignalEvent& b) {
   return a.number == b.number && a.code == b.code && a.sender == b.sender;
 }
 
+bool IsOfTerminal(const SignalEvent& event) {
+  return event.code == SI_KERNEL && (event.number == SIGINT || event.number == SIGQUIT ||
+                                     event.number == SIGTSTP || event.number == SIGWINCH);
+}
+
 }  // namespace
 
 SignalEvent FromSignalfd(const signalfd_siginfo& info) {
@@ -25,6 +30,7 @@ void GroupSignals::Record(const SignalEvent& event, int64_t now_ns) {
 }
 
 bool GroupSignals::Take(const SignalEvent& event, int64_t now_ns) {
+  if (IsOfTerminal(event)) return true;
   std::erase_if(entries_, [&](const Entry& entry) { return now_ns - entry.time_ns > kForgetNs; });
   const auto found = std::ranges::find_if(
       entries_, [&](const Entry& entry) { return IsSame(entry.event, event); });

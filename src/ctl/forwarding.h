@@ -6,7 +6,8 @@
 //
 // The supervisor gets no signals of its own. If it got the same signal from the same sender, the
 // group was meant. The kernel signals the newest member of a group first, so the supervisor has its
-// copy before hami can have asked.
+// copy before hami can have asked. Keys and sizes of a terminal go to whole groups only, and come so
+// fast that the kernel may merge two for the supervisor and not for hami: they are known by number.
 
 #pragma once
 
@@ -36,7 +37,7 @@ class GroupSignals {
  public:
   void Record(const SignalEvent& event, int64_t now_ns);
 
-  // Whether `event`, which hami received, also came to us. Each record answers once; old ones are
+  // Whether `event`, which hami received, went to the group. Each record answers once; old ones are
   // forgotten, because the kernel merges signals that come in quick succession.
   bool Take(const SignalEvent& event, int64_t now_ns);
 

@@ -8,7 +8,7 @@ namespace hami::ctl {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr SignalEvent kInterrupt = {.number = SIGINT, .code = SI_KERNEL, .sender = 0};
+constexpr SignalEvent kInterrupt = {.number = SIGINT, .code = SI_USER, .sender = 10};
 
 TEST(GroupSignalsTest, WhatTheGroupGotIsNotPassedOnAgain) {
   GroupSignals seen;
@@ -24,6 +24,15 @@ TEST(GroupSignalsTest, AnotherSenderNumberOrCodeIsAnotherSignal) {
   EXPECT_FALSE(seen.Take({.number = SIGHUP, .code = SI_USER, .sender = 10}, 1));
   EXPECT_FALSE(seen.Take({.number = SIGTERM, .code = SI_KERNEL, .sender = 10}, 1));
   EXPECT_TRUE(seen.Take({.number = SIGTERM, .code = SI_USER, .sender = 10}, 1));
+}
+
+TEST(GroupSignalsTest, KeysOfATerminalAreForTheGroup) {
+  GroupSignals seen;
+  for (const int key : {SIGINT, SIGQUIT, SIGTSTP, SIGWINCH}) {
+    EXPECT_TRUE(seen.Take({.number = key, .code = SI_KERNEL, .sender = 0}, 1)) << "merged for us";
+  }
+  // A terminal that is hung up tells the session's leader alone.
+  EXPECT_FALSE(seen.Take({.number = SIGHUP, .code = SI_KERNEL, .sender = 0}, 1));
 }
 
 TEST(GroupSignalsTest, OldRecordsAreForgotten) {
