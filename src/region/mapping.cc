@@ -3,6 +3,7 @@
 #include "region/mapping.h"
 
 #include <atomic>
+#include <cstddef>
 
 #include "region/os.h"
 
@@ -46,11 +47,22 @@ bool IsOurVersion(const api::Region& region) {
          region.ext.bytes == sizeof(api::RegionExtension);
 }
 
+// All but the slots, which whoever takes one reserves.
+bool ReserveHeaders(int fd) {
+  constexpr auto kProcesses = static_cast<int64_t>(offsetof(api::RegionV1, processes));
+  constexpr auto kBehind = static_cast<int64_t>(offsetof(api::RegionV1, process_count));
+  constexpr auto kSlots =
+      static_cast<int64_t>(api::kExtensionOffset + offsetof(api::RegionExtension, slots));
+  return os::Reserve(fd, 0, kProcesses) == 0 && os::Reserve(fd, kBehind, kSlots - kBehind) == 0;
+}
+
 // Fills what is still missing. The caller holds the initialisation lock. Idempotent: a death
 // half-way leaves the magic numbers unset and the next process starts over.
-AttachError Complete(api::Region& region) {
+AttachError Complete(int fd, api::Region& region) {
   api::RegionV1& v1 = region.v1;
+  bool fresh = false;
   if (v1.initialized != api::kRegionMagic) {
+    fresh = true;
     if (v1.initialized != 0) return AttachError::kNotARegion;
     v1.major_version = api::kRegionMajor;
     v1.minor_version = api::kRegionMinor;
@@ -65,8 +77,11 @@ AttachError Complete(api::Region& region) {
   if (ext.magic != api::kExtensionMagic) {
     // A region without our extension was HAMi's. Its processes are not ours to count: nobody holds
     // a slot lock, so its slots are empty from here on.
-    __builtin_memset(v1.processes, 0, sizeof(v1.processes));
-    v1.process_count = 0;
+    if (!fresh) {
+      if (os::Reserve(fd, 0, sizeof(v1)) != 0) return AttachError::kCannotGrow;
+      __builtin_memset(v1.processes, 0, sizeof(v1.processes));
+      v1.process_count = 0;
+    }
     ext.version = api::kExtensionVersion;
     ext.bytes = sizeof(api::RegionExtension);
     for (api::DeviceExtension& device : ext.devices) device.cost_scale_q16 = 65536;
@@ -84,7 +99,7 @@ AttachError CompleteUnderLock(int fd, api::Region& region) {
     os::SleepUntil(os::NowNs() + kInitPollNs);
   }
   if (lock == os::LockResult::kUnsupported) return AttachError::kNoLocks;
-  const AttachError error = Complete(region);
+  const AttachError error = Complete(fd, region);
   os::Unlock(fd, api::kInitLockOffset);
   return error;
 }
@@ -97,6 +112,7 @@ AttachError MapAndCheck(int fd, api::Region** region) {
       os::Truncate(fd, api::kRegionFileBytes) != 0) {
     return AttachError::kCannotGrow;
   }
+  if (!ReserveHeaders(fd)) return AttachError::kCannotGrow;
   auto* mapped = static_cast<api::Region*>(os::MapShared(fd, api::kRegionFileBytes));
   if (mapped == nullptr) return AttachError::kCannotMap;
   AttachError error = AttachError::kNone;
@@ -116,6 +132,7 @@ AttachError TakeSlot(int fd, api::Region& region, const Identity& identity, int*
     return AttachError::kNoLocks;
   }
   *slot = ClaimSlot(region, fd, identity);
+  if (*slot == kNoSpace) return AttachError::kCannotGrow;
   return *slot < 0 ? AttachError::kNoSlot : AttachError::kNone;
 }
 

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -269,6 +271,49 @@ TEST_F(MappingTest, ThousandAndTwentyFourProcessesAndTheOneAfter) {
   ASSERT_EQ(Attach(path_.c_str(), true, &identity, &one_more), AttachError::kNone);
   EXPECT_EQ(one_more.slot, 501);
   for (int fd : fds) close(fd);
+}
+
+// Runs `body` in a child, on a file system of so many pages of its own. What waitpid says of it.
+int OnSmallDisk(const std::string& folder, int pages, const std::function<int()>& body) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    const std::string size = "size=" + std::to_string(pages * getpagesize());
+    // As no superuser one needs a namespace in which one is.
+    if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0 ||
+        mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("small", folder.c_str(), "tmpfs", 0, size.c_str()) != 0) {
+      _exit(77);
+    }
+    _exit(body());
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return status;
+}
+
+TEST_F(MappingTest, AFullFileSystemIsAnErrorAndNoSignal) {
+  int attached = 0;
+  constexpr int kMostPages = 12;
+  for (int pages = 1; pages <= kMostPages; ++pages) {
+    SCOPED_TRACE(pages);
+    const int status = OnSmallDisk(directory_, pages, [&] {
+      const Identity identity = ReadIdentity();
+      Mapping mapping;
+      const AttachError error = Attach(path_.c_str(), true, &identity, &mapping);
+      if (error != AttachError::kNone) return error == AttachError::kCannotGrow ? 1 : 2;
+      for (int device = 0; device < api::kMaxDevices; ++device) {
+        ShowCharge(*mapping.region, mapping.slot, device, ChargeKind::kData, 1);
+        mapping.region->ext.devices[device].refused = 1;
+      }
+      return 0;
+    });
+    ASSERT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
+    if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "may not mount a file system";
+    ASSERT_LE(WEXITSTATUS(status), 1);
+    if (WEXITSTATUS(status) == 0) ++attached;
+  }
+  EXPECT_GT(attached, 0);
+  EXPECT_LT(attached, kMostPages);
 }
 
 }  // namespace

@@ -105,6 +105,14 @@ int64_t Write(int fd, const void* buffer, size_t bytes) {
 
 int Truncate(int fd, int64_t bytes) { return static_cast<int>(Call(SYS_ftruncate, fd, bytes)); }
 
+int Reserve(int fd, int64_t offset, int64_t bytes) {
+  long result = 0;
+  do {
+    result = Call(SYS_fallocate, fd, 0, offset, bytes);
+  } while (result == -EINTR);
+  return result == -EOPNOTSUPP || result == -ENOSYS ? 0 : static_cast<int>(result);
+}
+
 int ChangeMode(int fd, int mode) { return static_cast<int>(Call(SYS_fchmod, fd, mode)); }
 
 int Stat(int fd, FileInfo* info) {

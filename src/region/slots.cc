@@ -3,6 +3,7 @@
 #include "region/slots.h"
 
 #include <atomic>
+#include <cstddef>
 
 #include "region/ledger.h"
 #include "region/os.h"
@@ -94,15 +95,35 @@ void Occupy(api::Region& region, int slot, const Identity& identity) {
   RaiseTo(Ref(region.v1.process_count), slot + 1);
 }
 
+// Both of the slot's parts.
+bool ReserveSlot(int fd, int slot) {
+  constexpr auto kShown = static_cast<int64_t>(offsetof(api::RegionV1, processes));
+  constexpr auto kExtension =
+      static_cast<int64_t>(api::kExtensionOffset + offsetof(api::RegionExtension, slots));
+  constexpr auto kShownBytes = static_cast<int64_t>(sizeof(api::ProcessSlot));
+  constexpr auto kExtensionBytes = static_cast<int64_t>(sizeof(api::SlotExtension));
+  return os::Reserve(fd, kShown + slot * kShownBytes, kShownBytes) == 0 &&
+         os::Reserve(fd, kExtension + slot * kExtensionBytes, kExtensionBytes) == 0;
+}
+
+// With the slot's byte locked.
+int TakeLocked(api::Region& region, int fd, int slot, const Identity& identity) {
+  if (!ReserveSlot(fd, slot)) {
+    os::Unlock(fd, api::kSlotLockOffset + slot);
+    return kNoSpace;
+  }
+  if (!IsFree(region.ext.slots[slot])) ReapLocked(region, slot);
+  Occupy(region, slot, identity);
+  return slot;
+}
+
 int ClaimFirstFree(api::Region& region, int fd, const Identity& identity) {
   for (int slot = NextHinted(region.ext, 0, false); slot < api::kMaxProcesses;
        slot = NextHinted(region.ext, slot + 1, false)) {
     const os::LockResult lock = os::TryLock(fd, api::kSlotLockOffset + slot);
     if (lock == os::LockResult::kUnsupported) return -1;
     if (lock == os::LockResult::kBusy) continue;
-    if (!IsFree(region.ext.slots[slot])) ReapLocked(region, slot);
-    Occupy(region, slot, identity);
-    return slot;
+    return TakeLocked(region, fd, slot, identity);
   }
   return -1;
 }
@@ -146,15 +167,13 @@ Identity ReadIdentity() {
 }
 
 int ClaimSlot(api::Region& region, int fd, const Identity& identity) {
-  int slot = ClaimFirstFree(region, fd, identity);
-  if (slot >= 0) return slot;
+  const int slot = ClaimFirstFree(region, fd, identity);
+  if (slot != -1) return slot;
   // Every slot is hinted as used: look for dead owners, through a description of our own being
   // impossible here, by trying each byte; a live owner's byte does not yield.
   for (int i = 0; i < api::kMaxProcesses; ++i) {
     if (os::TryLock(fd, api::kSlotLockOffset + i) != os::LockResult::kLocked) continue;
-    if (!IsFree(region.ext.slots[i])) ReapLocked(region, i);
-    Occupy(region, i, identity);
-    return i;
+    return TakeLocked(region, fd, i, identity);
   }
   return -1;
 }

@@ -32,6 +32,8 @@ Identity ReadIdentity();
 
 // Takes a free slot for the open file `fd` (which must have been mapped, see mapping.h) and marks
 // it active. -1: all slots are taken by live processes, or the file system has no such locks.
+// kNoSpace: the file system is full.
+inline constexpr int kNoSpace = -2;
 int ClaimSlot(api::Region& region, int fd, const Identity& identity);
 
 // Frees every slot whose owner is gone. `fd` must be an open file description of its own (open the
