@@ -36,7 +36,9 @@ std::string TemporaryName(const std::string& path) {
 Status WriteNew(const std::string& path, std::string_view content, mode_t mode) {
   ASSIGN_OR_RETURN(const Fd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, mode));
   if (fchmod(file.get(), mode) != 0) return FailErrno("set mode of " + path);
-  RETURN_IF_ERROR(WriteAll(file.get(), content));
+  if (Status written = WriteAll(file.get(), content); !written) {
+    return Fail(std::move(written).error().Wrap(path));
+  }
   if (fsync(file.get()) != 0 && errno != EINVAL) return FailErrno("sync " + path);
   return {};
 }

@@ -5,7 +5,7 @@ nothing is kept of it, and the pod starts, or another one like it, once it is me
 import contextlib
 
 import pytest
-from cluster_harness import wait_until
+from cluster_harness import cluster_verb, wait_until
 from dra import DOCUMENTS, DRIVER, RECORDS, SHARES, claim, opaque, pod, request
 from loose_driver import loose
 
@@ -159,11 +159,19 @@ def test_a_claim_that_was_deleted_meanwhile(driver, tenants):
 @contextlib.contextmanager
 def small_disk(cluster, place):
   """A file system of its own on a folder of the node."""
-  cluster.run("sh", "-c", f"mkdir -p /{place} && mount -t tmpfs -o size=64k small /{place}")
+
+  def tell_containerd():
+    """It watches the folder that was there."""
+    if place == DOCUMENTS:
+      cluster_verb("restart", "--name", cluster.name, "containerd")
+
+  cluster.run("sh", "-c", f"mkdir -p /{place} && mount -t tmpfs -o size=256k small /{place}")
   try:
+    tell_containerd()
     yield
   finally:
     cluster.run("umount", "--lazy", f"/{place}")
+    tell_containerd()
 
 
 @pytest.mark.parametrize("place", [RECORDS, SHARES, DOCUMENTS])
@@ -174,7 +182,8 @@ def test_a_full_disk(driver, tenants, place):
     process.wait_registered()
     cluster.run("sh", "-c", f"cat /dev/zero > /{place}/filler", check=False)
     tenants.start("first")
-    tenants.wait_refused("first", f"claim {tenants.name}/first", "No space left on device")
+    tenants.wait_refused("first", f"claim {tenants.name}/first: ", f"/{place}/",
+                         "No space left on device")
     assert tenants.pod("first").status.phase == "Pending"
     found = cluster.run("sh", "-c", f"cd / && find {RECORDS} {SHARES} {DOCUMENTS} ! -type d").stdout
     assert found.split() == [f"{place}/filler"]

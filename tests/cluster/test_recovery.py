@@ -16,8 +16,7 @@ from cluster_harness import cluster_verb, wait_until
 from dra import DOCUMENTS, DRIVER, RECORDS, SHARES, claim, pod, request
 from loose_driver import loose
 
-# Not yet seen to pass as a whole: only a soak runs it.
-pytestmark = [pytest.mark.newest_only, pytest.mark.soak]
+pytestmark = pytest.mark.newest_only
 
 
 class Crowd:
