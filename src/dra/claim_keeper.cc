@@ -17,8 +17,6 @@
 namespace hami::dra {
 namespace {
 
-std::string TextOf(const ClaimRef& claim) { return claim.namespace_name + "/" + claim.name; }
-
 std::vector<PreparedDevice> AnswerOf(const ClaimGrant& grant) {
   std::vector<PreparedDevice> devices;
   for (size_t index = 0; index < grant.slices.size(); ++index) {

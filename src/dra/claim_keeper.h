@@ -39,6 +39,11 @@ struct ClaimRef {
   std::string uid;
 };
 
+// "namespace/name"
+inline std::string TextOf(const ClaimRef& claim) {
+  return claim.namespace_name + "/" + claim.name;
+}
+
 // One device of a prepared claim, as the kubelet wants to know it.
 struct PreparedDevice {
   std::string request;  // the base name

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include <string_view>
-#include <vector>
 
 #include "api/region/region.h"
 #include "api/share/agent.h"
+#include "api/share/inactive.h"
 #include "base/file.h"
 #include "dra/claim_record.h"
 #include "share/limits_text.h"
@@ -104,6 +104,19 @@ Status ShareRoot::Ensure(const ClaimGrant& grant, bool* mended) const {
     RETURN_IF_ERROR(EnsureRegion(base::JoinPath(folder, api::kRegionFile), mended));
   }
   return {};
+}
+
+std::vector<std::string> ShareRoot::TakeInactive(const std::string& uid) const {
+  std::vector<std::string> ids;
+  const Result<std::vector<std::string>> names = base::ListFolder(HookFolder(uid));
+  if (!names) return ids;
+  for (const std::string& name : *names) {
+    if (!name.starts_with(api::kInactivePrefix)) continue;
+    // One that cannot be removed is told again.
+    unlink(base::JoinPath(HookFolder(uid), name).c_str());
+    ids.push_back(name.substr(std::string_view(api::kInactivePrefix).size()));
+  }
+  return ids;
 }
 
 Status ShareRoot::Remove(const std::string& uid) const {

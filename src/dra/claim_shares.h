@@ -15,6 +15,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -37,6 +38,9 @@ class ShareRoot {
 
   // Nothing there is success.
   Status Remove(const std::string& uid) const;
+
+  // IDs of containers that were started without limits (api/share/inactive.h) since the last call.
+  std::vector<std::string> TakeInactive(const std::string& uid) const;
 
   // Names in the root: UIDs, and whatever somebody else put there.
   Result<std::vector<std::string>> List() const;

@@ -22,6 +22,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 constexpr size_t kAnySize = size_t{1} << 24;
 
@@ -230,6 +231,18 @@ TEST_F(ClaimSharesTest, AFolderThatCannotBeMadeIsAnError) {
   bool mended = false;
   EXPECT_FALSE(shares_.Ensure(grant_, &mended));
   EXPECT_FALSE(shares_.List());
+}
+
+TEST_F(ClaimSharesTest, ContainersWithoutLimitsAreToldOnce) {
+  EXPECT_THAT(shares_.TakeInactive(grant_.uid), IsEmpty());
+  Ensure();
+  const std::string hook = shares_.HookFolder(grant_.uid);
+  for (const char* name : {"/limits-inactive-c1", "/limits-inactive-c2", "/other"}) {
+    ASSERT_TRUE(base::WriteFileAtomically(hook + name, "musl\n", 0644));
+  }
+  EXPECT_THAT(shares_.TakeInactive(grant_.uid), UnorderedElementsAre("c1", "c2"));
+  EXPECT_THAT(shares_.TakeInactive(grant_.uid), IsEmpty());
+  EXPECT_TRUE(base::Exists(hook + "/other"));
 }
 
 TEST_F(ClaimSharesTest, RemovesOneClaimAndNothingElse) {

@@ -11,6 +11,7 @@
 #include <set>
 #include <utility>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "dra/names.h"
@@ -91,7 +92,15 @@ Status Driver::StartKeeper() {
   ASSIGN_OR_RETURN(const std::string folder,
                    share::KeepProductFiles(options_.library_root, {library, hook}));
   ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
-  shares_ = std::make_unique<ShareWatch>(options_.share_root);
+  shares_ = std::make_unique<ShareWatch>(
+      options_.share_root, [this](const ClaimRef& claim, const share::Escape& escape) {
+        SayOfClaim(claim, "LimitExceeded",
+                   fmt::format("on node {} process {} goes round the limit of {}: {} of {} are in "
+                               "use there",
+                               options_.node_name, escape.pid, escape.device_uuid,
+                               base::FormatBytesRounded(escape.driver_bytes),
+                               base::FormatBytesRounded(escape.limit_bytes)));
+      });
   keeper_ = std::make_unique<ClaimKeeper>(
       ClaimKeeperOptions{.pool = options_.node_name,
                          .record_folder = base::JoinPath(PluginFolder(options_), "claims"),
@@ -183,6 +192,32 @@ void Driver::SayOfNode(const char* reason, std::string message) {
   events_.Record(subject, {.is_warning = true, .reason = reason, .message = std::move(message)});
 }
 
+// For `kubectl describe resourceclaim`.
+void Driver::SayOfClaim(const ClaimRef& claim, const char* reason, std::string message) {
+  events_.Record({.api_version = "resource.k8s.io/v1",
+                  .kind = "ResourceClaim",
+                  .key = {claim.namespace_name, claim.name},
+                  .uid = claim.uid},
+                 {.is_warning = true, .reason = reason, .message = std::move(message)});
+}
+
+// Their image's loader takes no library that we could give it; so what they do is only seen.
+void Driver::ReportInactive() {
+  const ShareRoot root(options_.share_root);
+  for (const ClaimGrant& grant : keeper_->Kept()) {
+    const ClaimRef claim = {grant.namespace_name, grant.name, grant.uid};
+    for (const std::string& container : root.TakeInactive(grant.uid)) {
+      LOG_WARN("a container has no limits: its image uses musl", Field("claim", TextOf(claim)),
+               Field("container", container));
+      metrics_.NoteInactive();
+      SayOfClaim(claim, "LimitsNotActive",
+                 fmt::format("container {} runs without limits on node {}: its image uses musl, "
+                             "whose loader knows no /etc/ld.so.preload; use an image with glibc",
+                             container, options_.node_name));
+    }
+  }
+}
+
 void Driver::Stop() {
   page_.reset();
   keeper_->EndWaits();
@@ -202,6 +237,7 @@ void Driver::Stop() {
 void Driver::SweepNow() {
   const SweepReport report = keeper_->Sweep();
   metrics_.NoteSweep(report);
+  ReportInactive();
   // A record that cannot be read does not tell which library its containers mount.
   if (report.broken == 0) {
     RemoveUnusedLibraries(options_.library_root, keeper_->LibrariesInUse());
@@ -223,8 +259,7 @@ Result<std::vector<PreparedDevice>> Driver::Prepare(const ClaimRef& claim) {
   metrics_.NoteOperation("prepare", SecondsSince(begun_ns),
                          prepared ? Status() : Fail(Error(prepared.error())));
   if (prepared) {
-    LOG_INFO("prepared", Field("claim", claim.namespace_name + "/" + claim.name),
-             Field("uid", claim.uid));
+    LOG_INFO("prepared", Field("claim", TextOf(claim)), Field("uid", claim.uid));
   } else {
     LOG_WARN("cannot prepare", Field("error", prepared.error()), Field("uid", claim.uid));
   }
@@ -236,8 +271,7 @@ Status Driver::Unprepare(const ClaimRef& claim) {
   Status unprepared = keeper_->Unprepare(claim.uid);
   metrics_.NoteOperation("unprepare", SecondsSince(begun_ns), unprepared);
   if (unprepared) {
-    LOG_INFO("unprepared", Field("claim", claim.namespace_name + "/" + claim.name),
-             Field("uid", claim.uid));
+    LOG_INFO("unprepared", Field("claim", TextOf(claim)), Field("uid", claim.uid));
   } else {
     LOG_WARN("cannot unprepare", Field("error", unprepared.error()), Field("uid", claim.uid));
   }

@@ -70,6 +70,8 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   Status ServeMetrics();
   Status CheckNode();
   void SayOfNode(const char* reason, std::string message);
+  void SayOfClaim(const ClaimRef& claim, const char* reason, std::string message);
+  void ReportInactive();
   DriverFigures Figures();
   std::string NotReady();
 

@@ -47,7 +47,12 @@ DriverMetrics::DriverMetrics(std::function<DriverFigures()> figures)
           registry_.AddCounter("hami_dra_swept_total",
                                "What sweeps found and put right: orphans removed, shares mended, "
                                "records of claims that are gone.",
-                               {"what"})) {
+                               {"what"})),
+      inactive_(registry_.AddCounter("hami_dra_unlimited_containers_total",
+                                     "Containers that were started without limits, because their "
+                                     "image uses musl.",
+                                     {})) {
+  inactive_.With({});
   for (const char* operation : {"prepare", "unprepare"}) seconds_.With({operation});
   for (const char* what : {"orphan", "mended", "expired"}) swept_.With({what});
   AddFigures();

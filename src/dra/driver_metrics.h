@@ -36,6 +36,7 @@ class DriverMetrics {
   // `operation`: "prepare" or "unprepare". The cause of an error is its code.
   void NoteOperation(std::string_view operation, double seconds, const Status& result);
   void NoteSweep(const SweepReport& report);
+  void NoteInactive() { inactive_.With({}).Add(); }
 
   std::string Text() const { return registry_.Text(); }
 
@@ -47,6 +48,7 @@ class DriverMetrics {
   metrics::Family<metrics::Histogram>& seconds_;
   metrics::Family<metrics::Counter>& errors_;
   metrics::Family<metrics::Counter>& swept_;
+  metrics::Family<metrics::Counter>& inactive_;
 };
 
 // "" if ready, else what is missing.

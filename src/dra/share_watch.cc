@@ -36,8 +36,8 @@ base::Fd Listen(const std::string& folder) {
 
 }  // namespace
 
-ShareWatch::ShareWatch(std::string share_root)
-    : root_(std::move(share_root)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+ShareWatch::ShareWatch(std::string share_root, ReportEscape report)
+    : root_(std::move(share_root)), report_(std::move(report)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   answers_ = std::thread(&ShareWatch::Answer, this);
   starts_ = std::thread(&ShareWatch::StartAgents, this);
 }
@@ -94,7 +94,7 @@ void ShareWatch::OnKept(const ClaimGrant& grant) {
   {
     const std::lock_guard lock(mutex_);
     Claim& claim = claims_[grant.uid];
-    claim.text = grant.namespace_name + "/" + grant.name;
+    claim.ref = {grant.namespace_name, grant.name, grant.uid};
     claim.slices.resize(grant.slices.size());
     for (size_t index = 0; index < grant.slices.size(); ++index) {
       Slice& slice = claim.slices[index];
@@ -128,7 +128,7 @@ void ShareWatch::OnGone(const std::string& uid) {
 }
 
 Result<std::unique_ptr<share::ShareAgent>> ShareWatch::MakeAgent(
-    const std::string& claim, const Slice& slice, const std::shared_ptr<const gpu::Nvml>& nvml) {
+    const ClaimRef& claim, const Slice& slice, const std::shared_ptr<const gpu::Nvml>& nvml) {
   ASSIGN_OR_RETURN(ShareMembers members, ShareMembers::Open(slice.folder, slice.mount_point));
   const auto shared = std::make_shared<ShareMembers>(std::move(members));  // std::function copies
   return share::ShareAgent::Start(
@@ -140,9 +140,10 @@ Result<std::unique_ptr<share::ShareAgent>> ShareWatch::MakeAgent(
        .report =
            [this, claim](const share::Escape& escape) {
              ++escapes_;
-             LOG_WARN("a process goes round its limit", Field("claim", claim),
+             LOG_WARN("a process goes round its limit", Field("claim", TextOf(claim)),
                       Field("pid", escape.pid), Field("holds_bytes", escape.driver_bytes),
                       Field("granted_bytes", escape.limit_bytes), Field("gpu", escape.device_uuid));
+             report_(claim, escape);
            }});
 }
 
@@ -165,22 +166,21 @@ bool ShareWatch::StartOne(std::unique_lock<std::mutex>* lock) {
       const Slice& slice = claim.slices[index];
       if (slice.agent != nullptr || slice.refused || slice.grant.whole) continue;
       const std::shared_ptr<const gpu::Nvml> nvml = nvml_;
-      const std::string key = uid;
-      const std::string text = claim.text;
+      const ClaimRef ref = claim.ref;
       Slice made = {.grant = slice.grant,
                     .folder = slice.folder,
                     .mount_point = slice.mount_point,
                     .region_inode = slice.region_inode};
       lock->unlock();
-      Result<std::unique_ptr<share::ShareAgent>> agent = MakeAgent(text, made, nvml);
+      Result<std::unique_ptr<share::ShareAgent>> agent = MakeAgent(ref, made, nvml);
       if (agent) {
         made.agent = std::move(*agent);
         made.nvml = nvml;
       } else {
-        LOG_WARN("a share is not watched", Field("claim", text), Field("error", agent.error()));
+        LOG_WARN("a share is not watched", Field("claim", TextOf(ref)), Field("error", agent.error()));
       }
       lock->lock();
-      const auto found = claims_.find(key);
+      const auto found = claims_.find(ref.uid);
       const bool same = found != claims_.end() && index < found->second.slices.size() &&
                         found->second.slices[index].region_inode == made.region_inode &&
                         nvml == nvml_;

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -30,7 +31,9 @@ namespace hami::dra {
 
 class ShareWatch : public ClaimObserver {
  public:
-  explicit ShareWatch(std::string share_root);
+  // `report`: told once for each process that goes round its claim's limit, from another thread.
+  using ReportEscape = std::function<void(const ClaimRef&, const share::Escape&)>;
+  ShareWatch(std::string share_root, ReportEscape report);
   ~ShareWatch() override;
   ShareWatch(const ShareWatch&) = delete;
   ShareWatch& operator=(const ShareWatch&) = delete;
@@ -56,7 +59,7 @@ class ShareWatch : public ClaimObserver {
     bool refused = false;  // an agent could not be started with this driver
   };
   struct Claim {
-    std::string text;  // namespace/name
+    ClaimRef ref;
     std::vector<Slice> slices;
   };
 
@@ -66,9 +69,10 @@ class ShareWatch : public ClaimObserver {
   void StartAgents();
   bool StartOne(std::unique_lock<std::mutex>* lock);
   Result<std::unique_ptr<share::ShareAgent>> MakeAgent(
-      const std::string& claim, const Slice& slice, const std::shared_ptr<const gpu::Nvml>& nvml);
+      const ClaimRef& claim, const Slice& slice, const std::shared_ptr<const gpu::Nvml>& nvml);
 
   const ShareRoot root_;
+  const ReportEscape report_;
   base::Fd wake_;
   std::atomic<uint64_t> escapes_{0};
 

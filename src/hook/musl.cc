@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/share/inactive.h"
 #include "hook/os.h"
 
 namespace hami::hook {
@@ -40,7 +41,7 @@ bool IsMuslImage(int root) { return IsThere(root, kMuslLoader) && !IsThere(root,
 
 bool LeaveInactiveMark(const char* folder, const char* id) {
   char name[NAME_MAX + 1];
-  if (snprintf(name, sizeof(name), "limits-inactive-%.200s", id) < 0) return false;
+  if (snprintf(name, sizeof(name), "%s%.200s", api::kInactivePrefix, id) < 0) return false;
   for (char* c = name; *c != '\0'; ++c) *c = PlainCharacter(*c);
   const OwnedFd place(open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!place.valid()) return false;

@@ -54,6 +54,10 @@ class LooseDriver:
       log.seek(begin)
       return log.read()
 
+  def has_worked(self):
+    """Whether the kubelet got something of it since its last start."""
+    return "prepared claim=" in self.said(self.begin)
+
   def wait_registered(self):
     """Since its last start."""
     wait_until(lambda: "registered with the kubelet" in self.said(self.begin),

@@ -21,6 +21,7 @@ MAKERS = {
     "tenant-debian": tenant_images.debian,
     "tenant-rhel": tenant_images.rhel,
     "tenant-bare": tenant_images.bare,
+    "tenant-musl": tenant_images.musl,
 }
 
 

@@ -8,6 +8,7 @@ live as long as process 1 of them (cluster_init.py). A program inside sees the c
 
 import ctypes
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -88,8 +89,13 @@ def _enter_and_fork(folder: ClusterFolder, start: Callable[[], None]) -> int:
 def run(folder: ClusterFolder, command: list[str], environment: dict[str, str]) -> int:
   """Runs a command inside in the foreground and returns its exit code, 128 + N for signal N. What
   this process is told by signals is passed on, and the command does not outlive it."""
+  alive, held = os.pipe()  # ends with this process
+
   def start() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.close(held)
+    if select.select([alive], [], [], 0)[0]:  # it ended before that
+      os._exit(127)
     os.execvpe(command[0], command, environment)
 
   child = _enter_and_fork(folder, start)

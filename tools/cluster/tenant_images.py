@@ -5,8 +5,9 @@ localhost/tenant-debian:dev  libraries in the multiarch folder, ldconfig, a cach
 localhost/tenant-rhel:dev    libraries in /usr/lib64, a loader that searches nowhere else, ldconfig
 localhost/tenant-bare:dev    Debian's libraries, neither ldconfig nor its cache, no shell but
                              busybox, and an /etc/ld.so.preload of its own
+localhost/tenant-musl:dev    musl's loader, as far as one can see from outside, and busybox
 
-Each has tests/tenant as /usr/bin/tenant, and the environment that CUDA's images have.
+Each but the last has tests/tenant as /usr/bin/tenant; all have the environment that CUDA's images have.
 """
 
 import pathlib
@@ -40,13 +41,17 @@ def _make(name: str, distribution: str, build: pathlib.Path, folder: str, loader
   image.add_bytes(file, loader, 0o755)
   if folder != "usr/lib64":
     image.add_link(f"usr/lib64/{library_closure.LOADER.name}", f"../../{file}")
+  _add_busybox(image, ("ldconfig", *tools))
+  return image
+
+
+def _add_busybox(image: Image, without: tuple[str, ...] = ()) -> None:
   # No package's files but those copied, so that one image is like another on any machine.
   image.add_file("usr/bin/busybox", BUSYBOX)
   applets = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True)
   for applet in applets.stdout.split():
-    if applet not in ("busybox", "ldconfig", *tools):
+    if applet not in ("busybox", *without):
       image.add_link(f"usr/bin/{applet}", "busybox")
-  return image
 
 
 def _ldconfig() -> bytes:
@@ -113,4 +118,14 @@ def bare(build: pathlib.Path) -> Image:
   image.add_bytes(MARK, images.compile_c("mark.c", "-shared", "-fPIC"), 0o755)
   image.add_bytes("etc/ld.so.preload", f"/{MARK}\n".encode())
   image.add_bytes("usr/bin/show", images.compile_c("show.c"), 0o755)
+  return image
+
+
+def musl(build: pathlib.Path) -> Image:
+  """Its programs are linked statically, so that the loader need not work."""
+  image = Image("localhost/tenant-musl:dev", command=["sleep", "infinity"],
+                environment=ENVIRONMENT)
+  add_root_layout(image, "musl")
+  _add_busybox(image)
+  image.add_bytes("usr/lib/ld-musl-x86_64.so.1", b"", 0o755)
   return image

@@ -9,6 +9,7 @@
 #     tenant-debian    a tenant with multiarch folders and ldconfig
 #     tenant-rhel      a tenant with /usr/lib64 alone, as in RHEL's images
 #     tenant-bare      a tenant without ldconfig, with an /etc/ld.so.preload of its own
+#     tenant-musl      a tenant that the limits cannot reach: its loader would be musl's
 #     pause            the first process of every pod
 #   --no-import   only write them
 #

@@ -9,7 +9,7 @@
 #   -k PATTERN     only tests whose name matches this regular expression
 #
 # Which tests: every program with the ctest label `soak` (its source reads HAMI_SOAK_SECONDS), and
-# every pytest case with the mark `soak`.
+# every pytest case with the mark `soak`; those in tests/cluster make a cluster, and need root.
 
 # "NAME PROGRAM [ARGUMENT ...]" of each, tab-separated.
 _soak_tests() {
@@ -36,6 +36,10 @@ verb_soak() {
   [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "soak: --seconds wants a whole number above 0" 2
   setup_group test
   build_preset dev
+  if ((EUID == 0)); then
+    setup_group cluster
+    build_cluster_programs
+  fi
   export HAMI_SOAK_SECONDS=$seconds
   mapfile -t tests < <(_soak_tests "$pattern")
   for name in "${tests[@]}"; do
