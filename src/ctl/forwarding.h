@@ -6,8 +6,9 @@
 //
 // The supervisor gets no signals of its own. If it got the same signal from the same sender, the
 // group was meant. The kernel signals the newest member of a group first, so the supervisor has its
-// copy before hami can have asked. Keys and sizes of a terminal go to whole groups only, and come so
-// fast that the kernel may merge two for the supervisor and not for hami: they are known by number.
+// copy before hami can have asked. Keys and sizes of a terminal go to whole groups only, and come
+// so fast that the kernel may merge two for the supervisor and not for hami: they are known by
+// number.
 
 #pragma once
 

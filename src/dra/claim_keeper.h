@@ -40,9 +40,7 @@ struct ClaimRef {
 };
 
 // "namespace/name"
-inline std::string TextOf(const ClaimRef& claim) {
-  return claim.namespace_name + "/" + claim.name;
-}
+inline std::string TextOf(const ClaimRef& claim) { return claim.namespace_name + "/" + claim.name; }
 
 // One device of a prepared claim, as the kubelet wants to know it.
 struct PreparedDevice {

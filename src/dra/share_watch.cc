@@ -37,7 +37,9 @@ base::Fd Listen(const std::string& folder) {
 }  // namespace
 
 ShareWatch::ShareWatch(std::string share_root, ReportEscape report)
-    : root_(std::move(share_root)), report_(std::move(report)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : root_(std::move(share_root)),
+      report_(std::move(report)),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   answers_ = std::thread(&ShareWatch::Answer, this);
   starts_ = std::thread(&ShareWatch::StartAgents, this);
 }
@@ -177,7 +179,8 @@ bool ShareWatch::StartOne(std::unique_lock<std::mutex>* lock) {
         made.agent = std::move(*agent);
         made.nvml = nvml;
       } else {
-        LOG_WARN("a share is not watched", Field("claim", TextOf(ref)), Field("error", agent.error()));
+        LOG_WARN("a share is not watched", Field("claim", TextOf(ref)),
+                 Field("error", agent.error()));
       }
       lock->lock();
       const auto found = claims_.find(ref.uid);

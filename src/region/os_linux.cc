@@ -155,9 +155,7 @@ int VisitDirectory(const char* path, bool (*visit)(void* context, const char* na
   return filled < 0 ? static_cast<int>(filled) : 0;
 }
 
-void* MapShared(int fd, size_t bytes) {
-  return MapResult(Map(bytes, MAP_SHARED, fd));
-}
+void* MapShared(int fd, size_t bytes) { return MapResult(Map(bytes, MAP_SHARED, fd)); }
 
 void* MapAnonymous(size_t bytes) {
   return MapResult(Map(bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1));

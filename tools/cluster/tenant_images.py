@@ -7,7 +7,8 @@ localhost/tenant-bare:dev    Debian's libraries, neither ldconfig nor its cache,
                              busybox, and an /etc/ld.so.preload of its own
 localhost/tenant-musl:dev    musl's loader, as far as one can see from outside, and busybox
 
-Each but the last has tests/tenant as /usr/bin/tenant; all have the environment that CUDA's images have.
+Each but the last has tests/tenant as /usr/bin/tenant; all have the environment that CUDA's images
+have.
 """
 
 import pathlib
