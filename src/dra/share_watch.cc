@@ -74,8 +74,7 @@ void ShareWatch::EndAgent(Slice* slice) {
   share::ShareFigures figures;
   if (!slice->agent->Stop(&figures)) {
     LOG_ERROR("the GPU driver does not answer; an agent is left behind");
-    (void)slice->agent.release();
-    (void)new std::shared_ptr<const gpu::Nvml>(slice->nvml);
+    (void)new std::pair(std::move(slice->agent), std::move(slice->nvml));
   }
   slice->agent.reset();
   slice->nvml.reset();

@@ -23,7 +23,6 @@ namespace {
 
 using domain::ResourceSlice;
 using domain::SliceDevice;
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
