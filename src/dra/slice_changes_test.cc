@@ -251,6 +251,8 @@ std::optional<std::vector<std::string>> ReaderView(const std::vector<ResourceSli
   return devices;
 }
 
+constexpr int64_t kLastGeneration = std::numeric_limits<int64_t>::max();
+
 class SliceStormTest : public SliceChangesTest {
  protected:
   int Pick(int count) { return std::uniform_int_distribution<int>(0, count - 1)(random_); }
@@ -276,11 +278,11 @@ class SliceStormTest : public SliceChangesTest {
         slices.erase(slices.begin());
         return;
       case 1:
-        slice.pool_generation = std::max<int64_t>(slice.pool_generation, 2) - 2;
-        slice.pool_generation += Pick(5);
+        slice.pool_generation =
+            std::clamp<int64_t>(slice.pool_generation, 2, kLastGeneration - 2) + Pick(5) - 2;
         return;
       case 2:
-        slice.pool_generation = std::numeric_limits<int64_t>::max();
+        slice.pool_generation = kLastGeneration;
         return;
       case 3:
         slice.pool_slices += 1;

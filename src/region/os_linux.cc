@@ -56,9 +56,13 @@ long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 
 long Pointer(const void* address) { return reinterpret_cast<long>(address); }
 
 #ifdef __SANITIZE_THREAD__
-// Only in tests: the sanitizer must learn that memory at an old address is new, so libc maps it.
+// Only in tests: the sanitizer must learn that memory at an old address is new, so libc reserves
+// it. It must not see the descriptor, of which it has seen neither open nor close.
 long Map(size_t bytes, int flags, int fd) {
-  return reinterpret_cast<long>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, fd, 0));
+  void* const fresh = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (fresh == MAP_FAILED) return -errno;
+  return Call(SYS_mmap, Pointer(fresh), static_cast<long>(bytes), PROT_READ | PROT_WRITE,
+              flags | MAP_FIXED, fd, 0);
 }
 #else
 long Map(size_t bytes, int flags, int fd) {
