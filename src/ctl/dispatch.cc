@@ -2,6 +2,8 @@
 
 #include "ctl/dispatch.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -9,11 +11,15 @@
 #include <string_view>
 #include <vector>
 
+#include "api/share/agent.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "ctl/companion.h"
 #include "ctl/notice.h"
 #include "ctl/run.h"
+#include "ctl/state_folder.h"
+#include "regionctl/region.h"
 #include "simctl/sim.h"
 #include "smi/smi.h"
 
@@ -28,6 +34,7 @@ memory and compute.
 
   run        start a program with a slice of a GPU
   smi        show GPUs, slices and how their limits are enforced
+  region     show, check and repair what a share's programs have counted
   explain    why does my claim or pod on Kubernetes wait
   sim        make and manage simulated GPUs
   version    print the version
@@ -68,6 +75,14 @@ bool StartCommandLog() {
   return true;
 }
 
+// Of local runs, of prepared claims, and in a container its own.
+std::vector<std::string> ShareRoots() {
+  const std::string state = ChooseStateFolder({.hami_state_dir = std::getenv("HAMI_STATE_DIR"),
+                                               .xdg_runtime_dir = std::getenv("XDG_RUNTIME_DIR"),
+                                               .uid = getuid()});
+  return {base::JoinPath(state, "shares"), "/run/hami/claims", api::kSharesRoot};
+}
+
 }  // namespace
 
 int HamiMain(int argc, char** argv) {
@@ -88,6 +103,7 @@ int HamiMain(int argc, char** argv) {
   if (!StartCommandLog()) return 2;
   if (command == "run") return RunMain(std::vector<std::string>(argv + 2, argv + argc));
   if (command == "smi") return smi::SmiMain(argc - 1, argv + 1);
+  if (command == "region") return regionctl::RegionMain(argc - 1, argv + 1, ShareRoots());
   if (command == "explain") return BecomeCompanion("hami-explain", argv + 1);
   if (command == "sim") return simctl::SimMain(argc - 1, argv + 1);
   Notice("there is no command \"" + std::string(command) + "\". See hami --help.");

@@ -7,6 +7,7 @@
 #include "preload/driver.h"
 #include "preload/nvml_devices.h"
 #include "preload/process.h"
+#include "region/ledger.h"
 #include "region/slots.h"
 
 namespace hami::preload {
@@ -46,7 +47,8 @@ unsigned int ListProcesses(const Device& device, Listed* out, unsigned int room)
   for (int p = 0; p < device.part_count; ++p) {
     const DevicePart& part = device.parts[p];
     api::Region& region = *part.share->mapping.region;
-    for (int slot = 0; slot < api::kMaxProcesses; ++slot) {
+    const int slots = region::SlotsEverUsed(region.ext);
+    for (int slot = 0; slot < slots; ++slot) {
       api::SlotExtension& extension = region.ext.slots[slot];
       const uint64_t units = region::SlotUnits(region.ext, slot, part.index);
       if (units == 0) continue;

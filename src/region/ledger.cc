@@ -97,10 +97,9 @@ void BeginAndFinishRecount(api::RegionExtension& ext, int device, LedgerWord see
   if (!total.compare_exchange_strong(seen, begun, std::memory_order_seq_cst)) return;
 
   // Read after the total has moved on: whoever takes a new slot from here on adopts the new epoch.
-  const uint32_t used = std::atomic_ref(ext.slots_ever_used).load(std::memory_order_seq_cst);
-  const uint32_t count = used < api::kMaxProcesses ? used : api::kMaxProcesses;
+  const int count = SlotsEverUsed(ext);
   uint64_t sum = 0;
-  for (uint32_t slot = 0; slot < count; ++slot) {
+  for (int slot = 0; slot < count; ++slot) {
     Atomic charge = Ref(ext.slots[slot].charge[device]);
     LedgerWord word = charge.load(std::memory_order_acquire);
     do {
@@ -115,6 +114,12 @@ void BeginAndFinishRecount(api::RegionExtension& ext, int device, LedgerWord see
 }
 
 }  // namespace
+
+int SlotsEverUsed(const api::RegionExtension& ext) {
+  auto& counter = const_cast<uint32_t&>(ext.slots_ever_used);
+  const uint32_t used = std::atomic_ref(counter).load(std::memory_order_seq_cst);
+  return used < api::kMaxProcesses ? static_cast<int>(used) : api::kMaxProcesses;
+}
 
 bool HasRoom(const api::RegionExtension& ext, int device, uint64_t units, uint64_t limit_units) {
   const LedgerWord total = Ref(ext.devices[device].total).load(std::memory_order_relaxed);
@@ -197,6 +202,11 @@ void AdoptEpochs(api::RegionExtension& ext, int slot) {
 void ClearCharge(api::RegionExtension& ext, int slot, int device) {
   uint64_t all = kUnitMask;
   SubtractFromSlot(ext.slots[slot].charge[device], &all);
+}
+
+void ResetCharge(api::RegionExtension& ext, int slot, int device) {
+  const LedgerWord total = Ref(ext.devices[device].total).load(std::memory_order_seq_cst);
+  Ref(ext.slots[slot].charge[device]).store(MakeWord(EpochOf(total), 0), std::memory_order_seq_cst);
 }
 
 uint64_t TotalUnits(const api::RegionExtension& ext, int device) {

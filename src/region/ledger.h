@@ -91,7 +91,15 @@ void AdoptEpochs(api::RegionExtension& ext, int slot);
 // the slot's lock and recounts afterwards.
 void ClearCharge(api::RegionExtension& ext, int slot, int device);
 
-// What is charged now, in units: the device's total and one slot's part of it.
+// Sets the word of a slot that no living process has to zero, whatever stood there, in the epoch of
+// the total. Only with the slot's lock, and for who recounts afterwards.
+void ResetCharge(api::RegionExtension& ext, int slot, int device);
+
+// The slots at and above this one have never been taken; they need not have disk space.
+int SlotsEverUsed(const api::RegionExtension& ext);
+
+// What is charged now, in units: the device's total and one slot's part of it, of those that have
+// been taken.
 uint64_t TotalUnits(const api::RegionExtension& ext, int device);
 uint64_t SlotUnits(const api::RegionExtension& ext, int slot, int device);
 

@@ -144,18 +144,6 @@ bool CopyPath(const char* from, char* to) {
   return false;
 }
 
-// The same file again, through a new open file description; -1 if the path leads elsewhere now.
-int Reopen(const Mapping& mapping) {
-  const int fd = os::Open(mapping.path, os::kReadWrite, 0);
-  if (fd < 0) return -1;
-  os::FileInfo info;
-  if (os::Stat(fd, &info) != 0 || info.device != mapping.device || info.inode != mapping.inode) {
-    os::Close(fd);
-    return -1;
-  }
-  return fd;
-}
-
 }  // namespace
 
 const char* Describe(AttachError error) {
@@ -201,7 +189,7 @@ AttachError Attach(const char* path, bool create, const Identity* identity, Mapp
 }
 
 AttachError AttachSlot(const Identity& identity, Mapping* mapping) {
-  const File file = {Reopen(*mapping)};
+  const File file = {ReopenFile(*mapping)};
   if (file.fd < 0) return AttachError::kCannotOpen;
   api::Region* region = nullptr;
   AttachError error = MapAndCheck(file.fd, &region);
@@ -217,9 +205,20 @@ AttachError AttachSlot(const Identity& identity, Mapping* mapping) {
   return AttachError::kNone;
 }
 
+int ReopenFile(const Mapping& mapping) {
+  const int fd = os::Open(mapping.path, os::kReadWrite, 0);
+  if (fd < 0) return -1;
+  os::FileInfo info;
+  if (os::Stat(fd, &info) != 0 || info.device != mapping.device || info.inode != mapping.inode) {
+    os::Close(fd);
+    return -1;
+  }
+  return fd;
+}
+
 int ReapDead(const Mapping& mapping) {
   if (!HasOtherSlots(*mapping.region, mapping.slot)) return 0;
-  const File file = {Reopen(mapping)};
+  const File file = {ReopenFile(mapping)};
   return file.fd < 0 ? 0 : ReapDeadSlots(*mapping.region, file.fd);
 }
 

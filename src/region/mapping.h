@@ -48,4 +48,8 @@ AttachError AttachSlot(const Identity& identity, Mapping* mapping);
 // Frees the slots of dead processes. Returns how many. 0 also if the file cannot be opened again.
 int ReapDead(const Mapping& mapping);
 
+// The same file through an open file description of its own, which the caller closes; negative: the
+// path leads elsewhere now.
+int ReopenFile(const Mapping& mapping);
+
 }  // namespace hami::region

@@ -79,8 +79,7 @@ void ReapLocked(api::Region& region, int slot) {
 // The caller holds the slot's byte; the slot is free.
 void Occupy(api::Region& region, int slot, const Identity& identity) {
   api::SlotExtension& extension = region.ext.slots[slot];
-  Hint(region.ext, slot, true);
-  RaiseTo(Ref(region.ext.slots_ever_used), static_cast<uint32_t>(slot) + 1);
+  MarkUsed(region.ext, slot);
   AdoptEpochs(region.ext, slot);
   Ref(extension.generation).fetch_add(1, std::memory_order_relaxed);
   Ref(extension.start_ticks).store(identity.start_ticks, std::memory_order_relaxed);
@@ -91,8 +90,7 @@ void Occupy(api::Region& region, int slot, const Identity& identity) {
   ClearShownSlot(shown);
   Ref(shown.status).store(1, std::memory_order_relaxed);
   Ref(shown.pid).store(identity.pid, std::memory_order_release);
-  // Readers look at the slots below process_count only.
-  RaiseTo(Ref(region.v1.process_count), slot + 1);
+  ShowUsed(region.v1, slot);
 }
 
 // Both of the slot's parts.
@@ -156,6 +154,13 @@ uint64_t ReadStartTicks() {
 }
 
 }  // namespace
+
+void MarkUsed(api::RegionExtension& ext, int slot) {
+  Hint(ext, slot, true);
+  RaiseTo(Ref(ext.slots_ever_used), static_cast<uint32_t>(slot) + 1);
+}
+
+void ShowUsed(api::RegionV1& v1, int slot) { RaiseTo(Ref(v1.process_count), slot + 1); }
 
 Identity ReadIdentity() {
   Identity identity = {};

@@ -36,6 +36,11 @@ Identity ReadIdentity();
 inline constexpr int kNoSpace = -2;
 int ClaimSlot(api::Region& region, int fd, const Identity& identity);
 
+// Makes sure that all look at a slot: our library, and who reads the HAMi part (the slots below
+// process_count only).
+void MarkUsed(api::RegionExtension& ext, int slot);
+void ShowUsed(api::RegionV1& v1, int slot);
+
 // Frees every slot whose owner is gone. `fd` must be an open file description of its own (open the
 // file anew), because locks of one's own description do not conflict. Returns how many were freed.
 int ReapDeadSlots(api::Region& region, int fd);

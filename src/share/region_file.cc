@@ -4,16 +4,20 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <thread>
 
 #include "base/file.h"
 #include "region/ledger.h"
 #include "region/mapping.h"
+#include "region/mend.h"
 #include "region/os.h"
 
 namespace hami::share {
@@ -67,6 +71,29 @@ bool IsByteLocked(int fd, int64_t offset) {
   return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+// What a tenant has written can keep the region library busy for ever.
+Status AwaitChild(pid_t child) {
+  constexpr auto kPatience = std::chrono::seconds(2);
+  constexpr auto kNap = std::chrono::milliseconds(1);
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  int status = 0;
+  for (;;) {
+    const pid_t ended = waitpid(child, &status, WNOHANG);
+    if (ended == child) break;
+    if (ended < 0 && errno != EINTR) return FailErrno("wait for a child");
+    if (std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(kNap);
+      continue;
+    }
+    kill(child, SIGKILL);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return Fail(Code::kDataLoss, "the region cannot be put right: its counts never settle");
+  }
+  if (status != 0) return Fail(Code::kDataLoss, "the region cannot be put right");
+  return {};
+}
+
 struct PidPair {
   int32_t pid;
   int32_t host_pid;
@@ -106,7 +133,7 @@ Result<std::vector<SlotView>> RegionFile::ReadSlots() const {
                            &pids));
     if (extension.state == static_cast<uint32_t>(api::SlotState::kFree)) continue;
     SlotView view = {.slot = slot, .pid = pids.pid, .host_pid = pids.host_pid};
-    view.alive = IsByteLocked(file_.get(), api::kSlotLockOffset + slot);
+    view.alive = IsSlotAlive(slot);
     for (int device = 0; device < api::kMaxDevices; ++device) {
       view.charged_bytes[device] = BytesOf(extension.charge[device]);
       view.charged_gpu_ns[device] = extension.gpu_ns[device];
@@ -148,7 +175,27 @@ Status RegionFile::WriteNeighbourBusy(int device, std::optional<uint32_t> busy_p
                  busy_pct ? *busy_pct + 1 : uint32_t{0});
 }
 
+bool RegionFile::IsSlotAlive(int slot) const {
+  return IsByteLocked(file_.get(), api::kSlotLockOffset + slot);
+}
+
+Status RegionFile::WriteHold(bool hold) const {
+  constexpr int32_t kHeld = -1;
+  constexpr int32_t kLetGo = 2;
+  return WriteAt(file_.get(), offsetof(Region, v1) + offsetof(api::RegionV1, recent_kernel),
+                 hold ? kHeld : kLetGo);
+}
+
+Status RegionFile::Repair() const { return InChild(region::Mend); }
+
 Status RegionFile::ReapDeadSlots() const {
+  return InChild([](const region::Mapping& mapping) {
+    region::ReapDead(mapping);
+    return true;
+  });
+}
+
+Status RegionFile::InChild(bool (*work)(const region::Mapping&)) const {
   const pid_t child = fork();
   if (child < 0) return FailErrno("fork");
   if (child == 0) {
@@ -157,14 +204,9 @@ Status RegionFile::ReapDeadSlots() const {
     if (region::Attach(path_.c_str(), false, nullptr, &mapping) != region::AttachError::kNone) {
       _exit(1);
     }
-    region::ReapDead(mapping);
-    _exit(0);
+    _exit(work(mapping) ? 0 : 1);
   }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (status != 0) return Fail(Code::kDataLoss, "the region cannot be reaped");
-  return {};
+  return AwaitChild(child);
 }
 
 }  // namespace hami::share

@@ -18,6 +18,7 @@
 #include "api/region/region.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "region/mapping.h"
 
 namespace hami::share {
 
@@ -53,11 +54,24 @@ class RegionFile {
   // nullopt: not known.
   Status WriteNeighbourBusy(int device, std::optional<uint32_t> busy_pct) const;
 
+  // Whether a process holds the slot's lock; nothing that a tenant writes can pretend that.
+  bool IsSlotAlive(int slot) const;
+
+  // Holds all launches of its programs back, or lets them go, as HAMi's monitor does.
+  Status WriteHold(bool hold) const;
+
+  // Puts right what a crash or a stranger's write has left (region/mend.h), in a child as
+  // below. For regions with our extension.
+  Status Repair() const;
+
   // Frees the slots of dead processes, by the region library in a child process: what a hostile
-  // file does to a mapping happens there. Safe in a program with several threads.
+  // file does to a mapping happens there, and it is ended after two seconds (kDataLoss). Safe in a
+  // program with several threads.
   Status ReapDeadSlots() const;
 
  private:
+  Status InChild(bool (*work)(const region::Mapping&)) const;
+
   RegionFile(std::string path, base::Fd file) : path_(std::move(path)), file_(std::move(file)) {}
 
   std::string path_;

@@ -93,6 +93,29 @@ TEST_F(RegionFileTest, ASlotIsSeenAliveThenDeadThenReaped) {
   EXPECT_EQ(file_->ReadDevice(0)->charged_bytes, 0U);
 }
 
+// A tenant's slot claims to be of an epoch that no recount will reach.
+TEST_F(RegionFileTest, CountsThatNeverSettleKeepNobody) {
+  const pid_t living = StartTenant(path_);
+  const pid_t dead = StartTenant(path_);
+  kill(dead, SIGKILL);
+  ASSERT_EQ(waitpid(dead, nullptr, 0), dead);
+  region::Mapping mapping;
+  ASSERT_EQ(region::Attach(path_.c_str(), false, nullptr, &mapping), region::AttachError::kNone);
+  constexpr uint64_t kFarEpoch = 4'000'000;
+  mapping.region->ext.slots[0].charge[0] = kFarEpoch << region::kEpochShift;
+  mapping.region->ext.slots[1].charge[0] = region::ChargeUnits(kGib);
+  mapping.region->ext.devices[0].total = region::kRecountBit;
+  const Status reaped = file_->ReapDeadSlots();
+  ASSERT_FALSE(reaped);
+  EXPECT_EQ(reaped.error().code, Code::kDataLoss);
+  EXPECT_NE(reaped.error().message.find("never settle"), std::string::npos);
+  EXPECT_FALSE(file_->Repair()) << "the tenant lives";
+  kill(living, SIGKILL);
+  ASSERT_EQ(waitpid(living, nullptr, 0), living);
+  EXPECT_TRUE(file_->Repair());
+  EXPECT_TRUE(file_->ReadSlots()->empty());
+}
+
 TEST_F(RegionFileTest, WhatTheAgentWritesIsWhereTheTenantReads) {
   region::Mapping mapping;
   ASSERT_EQ(region::Attach(path_.c_str(), false, nullptr, &mapping), region::AttachError::kNone);

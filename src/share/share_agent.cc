@@ -117,13 +117,23 @@ void ShareAgent::Look() {
     if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
   }
   if (std::ranges::any_of(*slots, [](const SlotView& slot) { return !slot.alive; })) {
-    const Status reaped = region_.ReapDeadSlots();
-    if (!reaped) LOG_WARN_EVERY(kRepeatMs, "dead slots not freed", Field("error", reaped.error()));
+    ReapDeadSlots();
   }
   for (const Escape& escape : usage.escapes) Report(escape);
   if (usage.escapes.empty()) reported_.clear();
   const std::lock_guard lock(mutex_);
   figures_.memory_high_water_bytes = std::max(figures_.memory_high_water_bytes, usage.driver_bytes);
+}
+
+// A region in which that fails costs its agent two seconds each time: its tenant wrote over it.
+void ShareAgent::ReapDeadSlots() {
+  const int64_t now_ns = base::SystemClock().MonotonicNs();
+  if (now_ns < reap_again_ns_) return;
+  const Status reaped = region_.ReapDeadSlots();
+  if (reaped) return;
+  reap_again_ns_ = now_ns + int64_t{kRepeatMs} * 1'000'000;
+  LOG_WARN("dead slots not freed", Field("region", spec_.region_path),
+           Field("error", reaped.error()));
 }
 
 // Modules that load lazily, what the driver keeps for itself, programs without the library: nothing

@@ -81,6 +81,7 @@ class ShareAgent {
   void WatchCompute();
   void LookAtCompute();
   void TellNeighbourBusy(uint64_t pct);
+  void ReapDeadSlots();
   void Report(const Escape& escape);
 
   const ShareAgentSpec spec_;
@@ -89,6 +90,7 @@ class ShareAgent {
   std::unique_ptr<gpu::UsageSampler> sampler_;
   gpu::CostScale cost_scale_;
 
+  int64_t reap_again_ns_ = 0;              // not before
   std::map<int, uint64_t> hidden_before_;  // at the last look
   ComputePairs pairs_;
   uint64_t watched_until_us_ = 0;
