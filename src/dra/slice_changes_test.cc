@@ -279,7 +279,7 @@ class SliceStormTest : public SliceChangesTest {
         return;
       case 1:
         slice.pool_generation =
-            std::clamp<int64_t>(slice.pool_generation, 2, kLastGeneration - 2) + Pick(5) - 2;
+            std::clamp<int64_t>(slice.pool_generation, 2, kLastGeneration - 2) + (Pick(5) - 2);
         return;
       case 2:
         slice.pool_generation = kLastGeneration;
