@@ -29,7 +29,7 @@ int64_t Read(int fd, void* buffer, size_t bytes);
 int64_t Write(int fd, const void* buffer, size_t bytes);
 int Truncate(int fd, int64_t bytes);
 // Gives a part of a file the disk space that a mapping of it needs: without it, a write to memory
-// on a full file system ends the process with SIGBUS. 0 also where a file system cannot do that.
+// on a full file system ends the process with SIGBUS. 0 unless the disk is full.
 int Reserve(int fd, int64_t offset, int64_t bytes);
 int ChangeMode(int fd, int mode);
 

@@ -114,7 +114,8 @@ int Reserve(int fd, int64_t offset, int64_t bytes) {
   do {
     result = Call(SYS_fallocate, fd, 0, offset, bytes);
   } while (result == -EINTR);
-  return result == -EOPNOTSUPP || result == -ENOSYS ? 0 : static_cast<int>(result);
+  // Whatever else a file system or a filter of system calls answers, the file may work.
+  return result == -ENOSPC || result == -EDQUOT ? static_cast<int>(result) : 0;
 }
 
 int ChangeMode(int fd, int mode) { return static_cast<int>(Call(SYS_fchmod, fd, mode)); }
