@@ -21,7 +21,7 @@
 #include "base/temporary_folder.h"
 #include "region/ledger.h"
 #include "region/mapping.h"
-#include "region/slots.h"
+#include "share/fake_tenant.h"
 #include "share/region_file.h"
 
 namespace hami::regionctl {
@@ -41,29 +41,14 @@ class RegionReportTest : public ::testing::Test {
 
   // A process of the share that holds 3 GiB and sleeps.
   pid_t StartTenant() {
-    int ready[2];
-    EXPECT_EQ(pipe(ready), 0);
-    const pid_t child = fork();
-    if (child == 0) {
-      region::Mapping mapping;
-      const region::Identity identity = region::ReadIdentity();
-      if (region::Attach(path_.c_str(), false, &identity, &mapping) != region::AttachError::kNone) {
-        _exit(1);
-      }
-      mapping.region->v1.device_count = 1;
-      strcpy(mapping.region->v1.uuids[0], kUuid);
-      mapping.region->v1.limit_bytes[0] = 4 * kGib;
-      region::Reserve(mapping.region->ext, mapping.slot, 0, region::ChargeUnits(3 * kGib),
-                      region::LimitUnits(4 * kGib));
-      (void)!write(ready[1], "x", 1);
-      for (;;) pause();
-    }
-    close(ready[1]);
-    char byte = 0;
-    EXPECT_EQ(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    tenants_.push_back(child);
-    return child;
+    const pid_t tenant = share::StartFakeTenant(path_);
+    tenants_.push_back(tenant);
+    Change([](api::Region* region) {
+      region->v1.device_count = 1;
+      strcpy(region->v1.uuids[0], kUuid);
+      region->v1.limit_bytes[0] = 4 * kGib;
+    });
+    return tenant;
   }
   void EndTenants() {
     for (const pid_t tenant : tenants_) {

@@ -11,35 +11,12 @@
 #include "base/temporary_folder.h"
 #include "region/ledger.h"
 #include "region/mapping.h"
-#include "region/slots.h"
+#include "share/fake_tenant.h"
 
 namespace hami::share {
 namespace {
 
 constexpr uint64_t kGib = uint64_t{1} << 30;
-
-// A tenant's process: takes a slot, charges 3 GiB to device 0 and waits to be killed.
-pid_t StartTenant(const std::string& path) {
-  int ready[2];
-  if (pipe(ready) != 0) return -1;
-  const pid_t child = fork();
-  if (child == 0) {
-    region::Mapping mapping;
-    const region::Identity identity = region::ReadIdentity();
-    if (region::Attach(path.c_str(), false, &identity, &mapping) != region::AttachError::kNone) {
-      _exit(1);
-    }
-    region::Reserve(mapping.region->ext, mapping.slot, 0, region::ChargeUnits(3 * kGib),
-                    region::LimitUnits(4 * kGib));
-    (void)!write(ready[1], "x", 1);
-    for (;;) pause();
-  }
-  close(ready[1]);
-  char byte = 0;
-  EXPECT_EQ(read(ready[0], &byte, 1), 1);
-  close(ready[0]);
-  return child;
-}
 
 class RegionFileTest : public ::testing::Test {
  protected:
@@ -70,7 +47,7 @@ TEST_F(RegionFileTest, ATenantWithoutPrivilegesMayWriteIt) {
 }
 
 TEST_F(RegionFileTest, ASlotIsSeenAliveThenDeadThenReaped) {
-  const pid_t tenant = StartTenant(path_);
+  const pid_t tenant = StartFakeTenant(path_);
   Result<std::vector<SlotView>> slots = file_->ReadSlots();
   ASSERT_TRUE(slots);
   ASSERT_EQ(slots->size(), 1U);
@@ -95,8 +72,8 @@ TEST_F(RegionFileTest, ASlotIsSeenAliveThenDeadThenReaped) {
 
 // A tenant's slot claims to be of an epoch that no recount will reach.
 TEST_F(RegionFileTest, CountsThatNeverSettleKeepNobody) {
-  const pid_t living = StartTenant(path_);
-  const pid_t dead = StartTenant(path_);
+  const pid_t living = StartFakeTenant(path_);
+  const pid_t dead = StartFakeTenant(path_);
   kill(dead, SIGKILL);
   ASSERT_EQ(waitpid(dead, nullptr, 0), dead);
   region::Mapping mapping;
@@ -134,7 +111,7 @@ TEST_F(RegionFileTest, WhatTheAgentWritesIsWhereTheTenantReads) {
 }
 
 TEST_F(RegionFileTest, AFileCutShortIsAnErrorNotASignal) {
-  const pid_t tenant = StartTenant(path_);
+  const pid_t tenant = StartFakeTenant(path_);
   ASSERT_EQ(truncate(path_.c_str(), 4096), 0);
   EXPECT_EQ(file_->ReadDevice(0).error().code, Code::kDataLoss);
   EXPECT_EQ(file_->ReadSlots().error().code, Code::kDataLoss);
