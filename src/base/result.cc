@@ -92,6 +92,7 @@ Error ErrnoError(int error_number, std::string_view what, std::source_location w
   message += ": ";
   char buffer[128];
   message += strerror_r(error_number, buffer, sizeof(buffer));  // GNU's form: returns the text
+  if (error_number == ENOSPC || error_number == EDQUOT) message += "; make room on that disk";
   return {CodeOfErrno(error_number), std::move(message), where};
 }
 

@@ -66,6 +66,7 @@ TEST(ErrorTest, ErrnoBecomesACode) {
   EXPECT_THAT(ErrnoError(ENOENT, "open x").message, HasSubstr("open x: No such file"));
   // A full disk must not look like "no room on any GPU" to who reads the exit code.
   EXPECT_EQ(ExitCode(ErrnoError(ENOSPC, "write").code), 1);
+  EXPECT_THAT(ErrnoError(ENOSPC, "write").message, HasSubstr("; make room on that disk"));
 }
 
 TEST(CodeTest, NamesAndExitCodes) {

@@ -183,7 +183,7 @@ def test_a_full_disk(driver, tenants, place):
     cluster.run("sh", "-c", f"cat /dev/zero > /{place}/filler", check=False)
     tenants.start("first")
     tenants.wait_refused("first", f"claim {tenants.name}/first: ", f"/{place}/",
-                         "No space left on device")
+                         "No space left on device; make room on that disk")
     assert tenants.pod("first").status.phase == "Pending"
     found = cluster.run("sh", "-c", f"cd / && find {RECORDS} {SHARES} {DOCUMENTS} ! -type d").stdout
     assert found.split() == [f"{place}/filler"]
