@@ -13,6 +13,8 @@ HAMI_HEADERS=.cache/headers
 HAMI_PYTHON=/usr/bin/python3
 export GTEST_COLOR=no PYTHONDONTWRITEBYTECODE=1 NINJA_STATUS='[%f/%t] '
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+# What one checkout has compiled is a hit in every other, wherever it lies.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR-$PWD} CCACHE_NOHASHDIR=1
 
 say() { printf '%s\n' "$*"; }
 
