@@ -10,6 +10,7 @@
 #include "preload/driver.h"
 #include "preload/environment.h"
 #include "preload/log.h"
+#include "preload/memory_arrays.h"
 #include "preload/memory_plain.h"
 #include "preload/memory_vmm.h"
 #include "preload/modules.h"
@@ -67,6 +68,7 @@ Mode FindSharesOnce(ForkGate& gate) {
     ResetDevicesAfterFork();
     ResetPlainMemoryAfterFork();
     ResetVmmAfterFork();
+    ResetArraysAfterFork();
     ResetModulesAfterFork();
     ResetContextsAfterFork();
     ResetPoolsAfterFork();

@@ -174,6 +174,7 @@ CUresult LaunchExec(Entry& entry, Exec* exec, Stream* stream);
 // What a copy or set node does to memory (graph_memory.cc). Moving leaves out what is gone by then.
 CUresult MakeCopyOp(const Context& context, const CopyParams& params, Op* op);
 CUresult MakeSetOp(const Context& context, const SetParams& params, Op* op);
+void MoveRows(const CopyParams& params);
 void MoveContent(const Node& node);
 
 }  // namespace hami::simgpu::cuda

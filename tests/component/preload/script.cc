@@ -7,10 +7,14 @@
 //   alloc NAME BYTES | pitch NAME WIDTH HEIGHT | managed NAME BYTES | free NAME | freeraw ADDRESS
 //   pool NAME | unpool NAME | async NAME BYTES [POOL] | unasync NAME | sync | trim BYTES | keep
 //   BYTES create NAME BYTES | map NAME HANDLE | unmap NAME | release HANDLE | retainhandle NAME MAP
+//   array NAME WIDTH HEIGHT DEPTH | layers NAME WIDTH HEIGHT DEPTH | oldarray NAME WIDTH HEIGHT |
+//   unarray NAME | mipmap NAME WIDTH HEIGHT LEVELS | unmipmap NAME
 //   module NAME FILE | unmodule NAME
 //   info -> free total | total -> bytes | address NAME -> value
 //   fork -> pid   (the child answers nothing and waits until the input of this process ends)
 //   children      (waits for them)
+
+#include "tests/component/preload/script.h"
 
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -25,11 +29,11 @@
 #include <string>
 #include <vector>
 
-#include "api/cuda/functions.h"
-
 namespace {
 
 void* driver_handle = nullptr;
+
+}  // namespace
 
 void* Look(const char* name) {
   void* found = dlsym(driver_handle, name);
@@ -40,7 +44,15 @@ void* Look(const char* name) {
   return found;
 }
 
-#define DRIVER(name) (reinterpret_cast<decltype(&::name)>(Look(#name)))
+void Answer(CUresult result) {
+  if (result == CUDA_SUCCESS) {
+    std::cout << "ok" << std::endl;
+  } else {
+    std::cout << "error " << static_cast<int>(result) << std::endl;
+  }
+}
+
+namespace {
 
 using AddressReserve = CUresult(CUdeviceptr*, size_t, size_t, CUdeviceptr, unsigned long long);
 using AddressFree = CUresult(CUdeviceptr, size_t);
@@ -131,13 +143,6 @@ class Script {
   bool Do(const std::string& line);
 
  private:
-  void Answer(CUresult result) {
-    if (result == CUDA_SUCCESS) {
-      std::cout << "ok" << std::endl;
-    } else {
-      std::cout << "error " << static_cast<int>(result) << std::endl;
-    }
-  }
   bool DoMemory(const std::string& verb, std::istringstream& words);
   bool DoPools(const std::string& verb, std::istringstream& words);
   bool DoVmm(const std::string& verb, std::istringstream& words);
@@ -305,7 +310,7 @@ bool Script::Do(const std::string& line) {
   std::string verb;
   words >> verb;
   return DoMemory(verb, words) || DoPools(verb, words) || DoVmm(verb, words) ||
-         DoOther(verb, words);
+         DoArrays(verb, words) || DoOther(verb, words);
 }
 
 }  // namespace

@@ -221,6 +221,61 @@ TEST_F(Families, PhysicalMemoryWithoutAMapping) {
   Step("release b", 0);
 }
 
+// ---- arrays: elements of 16 bytes
+
+TEST_F(Families, AnArrayIsChargedInPages) {
+  Step("array a 1024 1024 0", 16 * kMiB);
+  Step("array b 1024 64 16", 32 * kMiB);  // three dimensions
+  Step("oldarray c 1024 128", 34 * kMiB);
+  Step("unarray a", 18 * kMiB);
+  Step("unarray b", kPageBytes);
+  Step("unarray c", 0);
+}
+
+TEST_F(Families, RowsOfAnArrayAreRoundedUp) {
+  // 1000 elements take 16 000 bytes, which is 250 tiles; 513 rows take 520.
+  Step("array a 1000 513 0", 8 * kMiB);
+  Step("unarray a", 0);
+}
+
+TEST_F(Families, SmallArraysOfAContextShareAPage) {
+  Step("array a 64 0 0", kPageBytes);
+  Step("array b 256 256 0", kPageBytes);  // 1 MiB
+  Step("array c 128 256 0", kPageBytes);
+  Step("alloc plain 1", 2 * kPageBytes);
+  Step("array d 256 256 0", 3 * kPageBytes);
+  for (const std::string name : {"a", "b", "c"}) Ask(script_, "unarray " + name);
+  Step("unarray d", kPageBytes);
+  Step("free plain", 0);
+}
+
+TEST_F(Families, LayersAndLevelsAreCharged) {
+  Step("layers l 1024 128 6", 12 * kMiB);
+  // 16, 4 and 1 MiB.
+  Step("mipmap m 1024 1024 3", 34 * kMiB);
+  Step("unarray l", 22 * kMiB);
+  Step("unmipmap m", 0);
+}
+
+TEST_F(Families, AContextTakesItsArraysAlong) {
+  Step("ctx one", kContextBytes);
+  Step("array a 1024 1024 0", kContextBytes + 16 * kMiB);
+  Step("array b 8 8 0", kContextBytes + 18 * kMiB);
+  Step("unctx one", 0);
+  Step("array a 1024 1024 0", 16 * kMiB);
+  ExpectAfter("reset", "ok", 0);
+}
+
+TEST_F(Families, AnArrayThatIsRefusedCostsNothing) {
+  Fails("array a 0 8 0", 1, 0);
+  Fails("array a 200000 8 0", 1, 0);
+  Fails("array a 65536 65536 0", 2, 0);  // 64 GiB
+  Fails("mipmap m 32768 8192 2", 2, 0);  // 5 GiB: beyond the limit of 4, not of the card
+  Step("array a 8 8 0", kPageBytes);
+  Step("unarray a", 0);
+  Fails("unarray a", 400, 0);
+}
+
 // ---- contexts
 
 TEST_F(Families, ThePrimaryContextIsChargedOnce) {
