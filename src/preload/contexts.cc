@@ -9,6 +9,7 @@
 
 #include "preload/devices.h"
 #include "preload/driver.h"
+#include "preload/graph_memory.h"
 #include "preload/lock.h"
 #include "preload/memory_arrays.h"
 #include "preload/memory_plain.h"
@@ -47,7 +48,10 @@ bool IsPrimaryActive(CUdevice ordinal) {
 void ForgetContextMemory(int ordinal, CUcontext context) {
   PurgeDeadMemory(ordinal);
   ForgetArraysOf(context);
-  if (Device* device = DeviceOfOrdinal(ordinal)) ReconcilePools(*device);
+  if (Device* device = DeviceOfOrdinal(ordinal)) {
+    ReconcilePools(*device);
+    ReconcileGraphMemory(*device);
+  }
 }
 
 CUresult RetainPrimary(CUcontext* context, CUdevice ordinal, Device& device) {

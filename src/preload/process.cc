@@ -9,6 +9,7 @@
 #include "preload/contexts.h"
 #include "preload/driver.h"
 #include "preload/environment.h"
+#include "preload/graph_memory.h"
 #include "preload/log.h"
 #include "preload/memory_arrays.h"
 #include "preload/memory_plain.h"
@@ -72,6 +73,7 @@ Mode FindSharesOnce(ForkGate& gate) {
     ResetModulesAfterFork();
     ResetContextsAfterFork();
     ResetPoolsAfterFork();
+    ResetGraphMemoryAfterFork();
     ResetComputeAfterFork();
   }
   attached_before = true;
@@ -152,7 +154,8 @@ Device* FindNvmlDevice(const char* uuid, int position) {
 bool Reclaim(Device& device) {
   const bool reaped = ReapShares(&shares) > 0;
   const bool emptied = ReconcilePools(device);
-  return reaped || emptied;
+  const bool trimmed = ReconcileGraphMemory(device);
+  return reaped || emptied || trimmed;
 }
 
 void FollowLimits() {

@@ -220,7 +220,10 @@ void ReleaseContextMemory(Context* context) {
       FreeLarge(allocation);
     }
   });
-  if (context->primary) ReleasePools(context->device);
+  if (context->primary) {
+    ReleasePools(context->device);
+    ReleaseGraphMemory(context);
+  }
 }
 
 }  // namespace hami::simgpu::cuda
@@ -247,7 +250,10 @@ CUresult Free(uint64_t address) {
   // Allocator"); what came from a pool only with its own past, in FreePooledNow.
   Allocation found;
   if (FindAllocation(address, &found) && found.kind != MemoryKind::kPool) WaitForAllStreams(entry);
-  if (FreeManaged(address) || FreePooledNow(entry, address, &result)) return result;
+  if (FreeManaged(address) || FreePooledNow(entry, address, &result) ||
+      FreeGraphMemory(address, &result)) {
+    return result;
+  }
   return FreePlain(address);
 }
 

@@ -24,7 +24,8 @@ enum class MemoryKind : uint8_t {
   kHost,
   kModule,
   kReserved,
-  kArray
+  kArray,
+  kGraph
 };
 
 // One allocation, or one mapping.
@@ -84,6 +85,9 @@ void FreeOwnedMemory(uint64_t address);
 
 // Memory that is freed in stream order (pools.cc): false if the address is none of it.
 bool FreePooledNow(Entry& entry, uint64_t address, CUresult* result);
+// Memory that a launch of a graph took (graph_allocations.cc): likewise.
+bool FreeGraphMemory(uint64_t address, CUresult* result);
+void ReleaseGraphMemory(Context* context);
 // A synchronisation point of the device was passed: pools may give memory back.
 void TrimPoolsAfterSynchronisation(uint32_t device);
 // What lies at an address of a pool's segment. False: nothing that is allocated.

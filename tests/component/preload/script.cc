@@ -9,6 +9,9 @@
 //   BYTES create NAME BYTES | map NAME HANDLE | unmap NAME | release HANDLE | retainhandle NAME MAP
 //   array NAME WIDTH HEIGHT DEPTH | layers NAME WIDTH HEIGHT DEPTH | oldarray NAME WIDTH HEIGHT |
 //   unarray NAME | mipmap NAME WIDTH HEIGHT LEVELS | unmipmap NAME
+//   graph NAME | takes GRAPH NAME BYTES | gives GRAPH NAME | capture GRAPH BYTES | ungraph GRAPH
+//   instantiate EXEC GRAPH [FLAGS] | launch EXEC | upload EXEC | unexec EXEC | graphfree NAME |
+//   trimgraphs
 //   module NAME FILE | unmodule NAME
 //   info -> free total | total -> bytes | address NAME -> value
 //   fork -> pid   (the child answers nothing and waits until the input of this process ends)
@@ -310,7 +313,7 @@ bool Script::Do(const std::string& line) {
   std::string verb;
   words >> verb;
   return DoMemory(verb, words) || DoPools(verb, words) || DoVmm(verb, words) ||
-         DoArrays(verb, words) || DoOther(verb, words);
+         DoArrays(verb, words) || DoGraphs(verb, words) || DoOther(verb, words);
 }
 
 }  // namespace

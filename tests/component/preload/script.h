@@ -18,3 +18,4 @@ void* Look(const char* name);
 void Answer(CUresult result);
 
 bool DoArrays(const std::string& verb, std::istringstream& words);
+bool DoGraphs(const std::string& verb, std::istringstream& words);

@@ -276,6 +276,80 @@ TEST_F(Families, AnArrayThatIsRefusedCostsNothing) {
   Fails("unarray a", 400, 0);
 }
 
+// ---- graphs
+
+TEST_F(Families, AGraphsMemoryIsChargedWhenItIsLaunched) {
+  Step("graph g", 0);
+  Step("takes g a " + InBytes(100 * kMiB), 0);
+  Step("gives g a", 0);
+  Step("instantiate e g", 0);
+  Step("launch e", 100 * kMiB);
+  Step("launch e", 100 * kMiB);
+  Step("unexec e", 100 * kMiB);  // reserved for the next graph
+  Step("trimgraphs", 0);
+}
+
+TEST_F(Families, WhatAGraphDoesNotFreeTheProgramFrees) {
+  Step("graph g", 0);
+  Step("takes g a " + InBytes(10 * kMiB), 0);
+  Step("takes g b " + InBytes(kMiB), 0);
+  Step("instantiate e g", 0);
+  Step("launch e", 12 * kMiB);
+  Fails("launch e", 1, 12 * kMiB);  // its memory is in use
+  Step("unexec e", 12 * kMiB);
+  Step("ungraph g", 12 * kMiB);
+  Step("graphfree a", 12 * kMiB);
+  Step("trimgraphs", 2 * kMiB);
+  Step("graphfree b", 2 * kMiB);
+  Step("trimgraphs", 0);
+}
+
+TEST_F(Families, AGraphMayFreeItsMemoryAtTheNextLaunch) {
+  Step("graph g", 0);
+  Step("takes g a " + InBytes(10 * kMiB), 0);
+  Step("instantiate e g 1", 0);
+  Step("launch e", 10 * kMiB);
+  Step("launch e", 10 * kMiB);
+  Step("graphfree a", 10 * kMiB);
+  Step("trimgraphs", 0);
+}
+
+TEST_F(Families, ACapturedAllocationIsTheGraphs) {
+  Step("capture g " + InBytes(50 * kMiB), 0);
+  Step("instantiate e g", 0);
+  Step("upload e", 50 * kMiB);
+  Step("launch e", 50 * kMiB);
+  Step("trimgraphs", 0);
+  ExpectAfter("reset", "ok", 0);
+}
+
+TEST_F(Families, AGraphBeyondTheLimitIsRefusedAtItsLaunch) {
+  const uint64_t room = tenant_.limit_bytes - kContextBytes;
+  Step("graph small", 0);
+  Step("takes small a " + InBytes(room - 100 * kMiB), 0);
+  Step("gives small a", 0);
+  Step("instantiate s small", 0);
+  Step("graph large", 0);
+  Step("takes large b " + InBytes(room + kMiB), 0);
+  Step("instantiate l large", 0);
+  Fails("launch l", 2, 0);
+  Step("launch s", room - 100 * kMiB);
+  Fails("alloc c " + InBytes(200 * kMiB), 2, room - 100 * kMiB);
+  Step("alloc c " + InBytes(100 * kMiB), room);
+  Step("launch s", room);  // what is reserved is enough
+  Fails("upload l", 2, room);
+  Step("trimgraphs", 100 * kMiB);
+  Step("free c", 0);
+}
+
+TEST_F(Families, AResetTakesTheMemoryOfGraphsAlong) {
+  Step("graph g", 0);
+  Step("takes g a " + InBytes(10 * kMiB), 0);
+  Step("instantiate e g", 0);
+  Step("launch e", 10 * kMiB);
+  ExpectAfter("reset", "ok", 0);
+}
+
 // ---- contexts
 
 TEST_F(Families, ThePrimaryContextIsChargedOnce) {
