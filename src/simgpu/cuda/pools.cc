@@ -10,6 +10,7 @@
 
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/graph_allocations.h"
+#include "simgpu/cuda/memory_host.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -27,6 +28,33 @@ bool WaitForPending(Entry& entry, uint32_t device) {
   return true;
 }
 
+// Host memory needs no place of the timeline: nothing here reuses it.
+CUresult AllocateFromHost(Context* context, const Stream& stream, Pool* pool, uint64_t bytes,
+                          CUdeviceptr* out) {
+  if (stream.capture != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
+  HostMemory* memory = EnterHost(context, 0, bytes, MemoryKind::kHost);
+  if (memory == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
+  memory->pool = pool;
+  pool->used += bytes;
+  pool->reserved += bytes;
+  *out = memory->allocation.base;
+  return CUDA_SUCCESS;
+}
+
+// False: it is no block of a pool of host memory.
+bool FreeFromHost(uint64_t address) {
+  HostMemory* memory = FindHostMemory(address);
+  if (memory == nullptr || memory->pool == nullptr || memory->allocation.base != address) {
+    return false;
+  }
+  if (IsLive(memory->pool, Kind::kPool)) {
+    memory->pool->used -= memory->allocation.bytes;
+    memory->pool->reserved -= memory->allocation.bytes;
+  }
+  RemoveHost(memory);
+  return true;
+}
+
 CUresult AllocateAsync(CUdeviceptr* out, uint64_t bytes, const CUmemoryPool* pool_handle,
                        CUstream handle, bool per_thread) {
   HAMI_ENTER(Need::kContext);
@@ -40,6 +68,7 @@ CUresult AllocateAsync(CUdeviceptr* out, uint64_t bytes, const CUmemoryPool* poo
     Pool* pool =
         pool_handle == nullptr ? CurrentPool(stream->owner->device) : Find<Pool>(*pool_handle);
     if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    if (pool->on_host) return AllocateFromHost(entry.context, *stream, pool, bytes, out);
     const uint32_t device = pool->device;
     if (stream->capture != nullptr) return CaptureAllocation(*stream, device, bytes, out);
     if (bytes > UsableBytes(ConfigOf(device))) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -60,6 +89,7 @@ CUresult FreeAsync(CUdeviceptr address, CUstream handle, bool per_thread) {
   if (result != CUDA_SUCCESS) return result;
   if (stream->capture != nullptr) return CaptureFree(*stream, address);
   if (FreeGraphMemory(address, &result)) return result;
+  if (FreeFromHost(address)) return CUDA_SUCCESS;
   if (Block* block = FindBlock(address)) {
     if (block->base != address) return CUDA_ERROR_INVALID_VALUE;
     ReturnBlock(block, EndOf(*stream));

@@ -5,17 +5,15 @@
 //
 //   init | device ORDINAL | ctx NAME | unctx NAME | retain | unretain | reset
 //   alloc NAME BYTES | pitch NAME WIDTH HEIGHT | managed NAME BYTES | free NAME | freeraw ADDRESS
-//   pool NAME | unpool NAME | async NAME BYTES [POOL] | unasync NAME | sync | trim BYTES | keep
-//   BYTES create NAME BYTES | map NAME HANDLE | unmap NAME | release HANDLE | retainhandle NAME MAP
-//   array NAME WIDTH HEIGHT DEPTH | layers NAME WIDTH HEIGHT DEPTH | oldarray NAME WIDTH HEIGHT |
-//   unarray NAME | mipmap NAME WIDTH HEIGHT LEVELS | unmipmap NAME
-//   graph NAME | takes GRAPH NAME BYTES | gives GRAPH NAME | capture GRAPH BYTES | ungraph GRAPH
-//   instantiate EXEC GRAPH [FLAGS] | launch EXEC | upload EXEC | unexec EXEC | graphfree NAME |
-//   trimgraphs
-//   module NAME FILE | unmodule NAME
-//   info -> free total | total -> bytes | address NAME -> value
-//   fork -> pid   (the child answers nothing and waits until the input of this process ends)
-//   children      (waits for them)
+//   pool NAME [host|ORDINAL] | defaultpool NAME host|ORDINAL | unpool NAME | async NAME BYTES
+//   [POOL] | unasync NAME | sync | trim BYTES | keep BYTES create NAME BYTES | map NAME HANDLE |
+//   unmap NAME | release HANDLE | retainhandle NAME MAP array NAME WIDTH HEIGHT DEPTH | layers NAME
+//   WIDTH HEIGHT DEPTH | oldarray NAME WIDTH HEIGHT | unarray NAME | mipmap NAME WIDTH HEIGHT
+//   LEVELS | unmipmap NAME graph NAME | takes GRAPH NAME BYTES | gives GRAPH NAME | capture GRAPH
+//   BYTES | ungraph GRAPH instantiate EXEC GRAPH [FLAGS] | launch EXEC | upload EXEC | unexec EXEC
+//   | graphfree NAME | trimgraphs module NAME FILE | unmodule NAME info -> free total | total ->
+//   bytes | address NAME -> value fork -> pid   (the child answers nothing and waits until the
+//   input of this process ends) children      (waits for them)
 
 #include "tests/component/preload/script.h"
 
@@ -81,10 +79,11 @@ class Script {
     return DRIVER(cuMemAllocPitch_v2)(pointer, &pitch, width, height, 4);
   }
 
-  CUresult MakePool(CUmemoryPool* pool) {
+  CUresult MakePool(CUmemoryPool* pool, const std::string& where) {
     CUmemPoolProps props = {};
     props.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
-    props.location = {CU_MEM_LOCATION_TYPE_DEVICE, device_};
+    props.location = {CU_MEM_LOCATION_TYPE_DEVICE, where.empty() ? device_ : std::atoi(&where[0])};
+    if (where == "host") props.location = {CU_MEM_LOCATION_TYPE_HOST, 0};
     return DRIVER(cuMemPoolCreate)(pool, &props);
   }
 
@@ -198,8 +197,13 @@ bool Script::DoPools(const std::string& verb, std::istringstream& words) {
   std::string pool;
   size_t bytes = 0;
   if (verb == "pool") {
-    words >> name;
-    Answer(MakePool(&pools_[name]));
+    words >> name >> pool;
+    Answer(MakePool(&pools_[name], pool));
+  } else if (verb == "defaultpool") {
+    words >> name >> pool;
+    CUmemLocation location = {CU_MEM_LOCATION_TYPE_DEVICE, std::atoi(&pool[0])};
+    if (pool == "host") location = {CU_MEM_LOCATION_TYPE_HOST, 0};
+    Answer(DRIVER(cuMemGetDefaultMemPool)(&pools_[name], &location, CU_MEM_ALLOCATION_TYPE_PINNED));
   } else if (verb == "unpool") {
     words >> name;
     Answer(DRIVER(cuMemPoolDestroy)(pools_.at(name)));
