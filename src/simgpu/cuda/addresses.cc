@@ -34,6 +34,7 @@ struct Space {
   uint64_t next;
   uint64_t* map;          // per 2 MiB
   uint32_t* written;      // per 2 MiB: bit per 64 KiB that has content
+  uint8_t* foreign;       // per 2 MiB: the content is a file's
   int64_t shadow_offset;  // 0: no content
   uint64_t content_bytes;
   bool warned;
@@ -54,7 +55,8 @@ bool Prepare() {
   if (range == nullptr) return false;
   space.map = static_cast<uint64_t*>(os::MapPrivate(bytes / kChunkBytes * sizeof(uint64_t), true));
   space.written = static_cast<uint32_t*>(os::MapPrivate(bytes / kChunkBytes * 4, true));
-  if (space.map == nullptr || space.written == nullptr) return false;
+  space.foreign = static_cast<uint8_t*>(os::MapPrivate(bytes / kChunkBytes, true));
+  if (space.map == nullptr || space.written == nullptr || space.foreign == nullptr) return false;
   const auto address = reinterpret_cast<uint64_t>(range);
   space.base = RoundUp(address, kChunkBytes);
   space.end = address + bytes - (space.base - address) / kChunkBytes * kChunkBytes;
@@ -179,14 +181,14 @@ Allocation* FindEntered(uint64_t address) {
   return (entry & kSmallTag) == 0 ? reinterpret_cast<Allocation*>(entry) : nullptr;
 }
 
-void ForEachEntry(Context* context, void (*visit)(Context*, Allocation*, SmallChunk*)) {
+void ForEachEntry(void* with, void (*visit)(void*, Allocation*, SmallChunk*)) {
   for (uint64_t at = space.base; at < space.next; at += kChunkBytes) {
     const uint64_t entry = space.map[IndexOf(at)];
     if (entry == 0) continue;
     if ((entry & kSmallTag) != 0) {
-      visit(context, nullptr, reinterpret_cast<SmallChunk*>(entry & ~kSmallTag));
+      visit(with, nullptr, reinterpret_cast<SmallChunk*>(entry & ~kSmallTag));
     } else if (reinterpret_cast<Allocation*>(entry)->base == at) {
-      visit(context, reinterpret_cast<Allocation*>(entry), nullptr);
+      visit(with, reinterpret_cast<Allocation*>(entry), nullptr);
     }
   }
 }
@@ -246,10 +248,36 @@ void FillContent(uint64_t address, uint32_t pattern, uint32_t width, uint64_t co
   });
 }
 
+// All of it counts as written from then on, and none of it against the cap: it is no memory of this
+// process.
+void MapContent(uint64_t address, uint64_t bytes, int fd, bool keep) {
+  const uint64_t asked = MachineOf().content_cap_bytes;
+  if (space.shadow_offset == 0 || bytes > (asked == 0 ? kDefaultCap : asked)) return;
+  if (keep) {
+    for (uint64_t at = address; at < address + bytes; at += kPageBytes) {
+      const uint32_t bit = 1U << at % kChunkBytes / kPageBytes;
+      if ((space.written[IndexOf(at)] & bit) == 0) continue;
+      os::WriteAt(fd, ShadowOf(at), kPageBytes, at - address);
+    }
+  }
+  DiscardContent(address, bytes);
+  if (!os::MapSharedAt(ShadowOf(address), fd, bytes)) return;
+  for (uint64_t at = address; at < address + bytes; at += kChunkBytes) {
+    space.written[IndexOf(at)] = UINT32_MAX;
+    space.foreign[IndexOf(at)] = 1;
+  }
+}
+
 void DiscardContent(uint64_t address, uint64_t bytes) {
   for (uint64_t at = address; at < address + bytes; at += kChunkBytes) {
     uint32_t& mask = space.written[IndexOf(at)];
     if (mask == 0) continue;
+    if (space.foreign[IndexOf(at)] != 0) {
+      os::MapPrivateAt(ShadowOf(at), kChunkBytes);
+      space.foreign[IndexOf(at)] = 0;
+      mask = 0;
+      continue;
+    }
     os::Discard(ShadowOf(at), kChunkBytes);
     space.content_bytes -= static_cast<uint64_t>(__builtin_popcount(mask)) * kPageBytes;
     mask = 0;

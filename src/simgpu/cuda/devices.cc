@@ -43,6 +43,7 @@ constexpr Constant kConstants[] = {
     {95, 1},                                          // cooperative launch
     {99, 1},                                          // cuMemHostRegister
     {102, 1},                                         // virtual memory management
+    {103, 1},                                         // memory exported as a descriptor
     {109, 134213632},                                 // access policy window
     {111, 1024},  // shared memory that the system keeps per block
     {115, 1},     // memory pools

@@ -225,7 +225,8 @@ bool FreeGraphMemory(uint64_t address, CUresult* result) {
 }
 
 void ReleaseGraphMemory(Context* context) {
-  ForEachEntry(context, [](Context* owner, Allocation* allocation, SmallChunk*) {
+  ForEachEntry(context, [](void* with, Allocation* allocation, SmallChunk*) {
+    const auto* owner = static_cast<Context*>(with);
     if (allocation == nullptr || allocation->kind != MemoryKind::kGraph) return;
     auto* memory = reinterpret_cast<GraphAllocation*>(allocation);
     if (allocation->device == owner->device && memory->in_use) Unuse(memory);

@@ -6,6 +6,7 @@
 #include "simgpu/cuda/memory.h"
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/shared.h"
 #include "simgpu/cuda/small_chunk.h"
 #include "simgpu/cuda/streams.h"
 
@@ -109,7 +110,7 @@ void DropChunk(SmallChunk* chunk) {
   if (chunk->listed) Unlist(chunk);
   RemoveSmallChunk(chunk);
   ReleaseAddresses(chunk->base, kChunkBytes);
-  GivePhysical(chunk->context->device, kChunkBytes);
+  GivePhysical(chunk->context->device, kChunkBytes, chunk->shared_plus_1);
   Deallocate(chunk);
 }
 
@@ -152,7 +153,7 @@ uint64_t AllocateLarge(Context* context, uint64_t bytes, MemoryKind kind) {
 void FreeLarge(Allocation* allocation) {
   RemoveAllocation(allocation);
   ReleaseAddresses(allocation->base, allocation->physical_bytes);
-  GivePhysical(allocation->device, allocation->physical_bytes);
+  GivePhysical(allocation->device, allocation->physical_bytes, allocation->shared_plus_1);
   Deallocate(allocation);
 }
 
@@ -211,12 +212,15 @@ bool FindAllocation(uint64_t address, Allocation* found) {
 
 void ReleaseContextMemory(Context* context) {
   ReleaseHostMemory(context);
-  ForEachEntry(context, [](Context* owner, Allocation* allocation, SmallChunk* chunk) {
+  ForgetImports(context);
+  ForEachEntry(context, [](void* with, Allocation* allocation, SmallChunk* chunk) {
+    const auto* owner = static_cast<Context*>(with);
     if (chunk != nullptr) {
       if (chunk->context == owner) DropChunk(chunk);
     } else if (allocation->context == owner &&
                (allocation->kind == MemoryKind::kPlain || allocation->kind == MemoryKind::kModule ||
-                allocation->kind == MemoryKind::kArray)) {
+                allocation->kind == MemoryKind::kArray ||
+                allocation->kind == MemoryKind::kImported)) {
       FreeLarge(allocation);
     }
   });

@@ -25,7 +25,8 @@ enum class MemoryKind : uint8_t {
   kModule,
   kReserved,
   kArray,
-  kGraph
+  kGraph,
+  kImported
 };
 
 // One allocation, or one mapping.
@@ -37,8 +38,9 @@ struct Allocation {
   uint32_t device;
   MemoryKind kind;
   uint64_t buffer_id;
-  void* extra;       // of the kind: Pool, Physical
-  Allocation* next;  // in the owner's list (host and managed memory, memory_host.cc)
+  uint32_t shared_plus_1;  // its SharedMemory; 0: this process' own
+  void* extra;             // of the kind: Pool, Physical
+  Allocation* next;        // in the owner's list (host and managed memory, memory_host.cc)
   Allocation* previous;
 };
 
@@ -72,6 +74,9 @@ void CopyContent(uint64_t to, uint64_t from, uint64_t bytes);
 // `pattern` of 1, 2 or 4 bytes.
 void FillContent(uint64_t address, uint32_t pattern, uint32_t width, uint64_t count);
 void DiscardContent(uint64_t address, uint64_t bytes);
+// A file in the place of the content, which `keep` writes there first, until it is discarded.
+// Content beyond the cap stays private.
+void MapContent(uint64_t address, uint64_t bytes, int fd, bool keep);
 
 // Host and managed memory (memory_host.cc): nullptr where the address is in none of it.
 Allocation* FindHost(uint64_t address);
@@ -82,6 +87,9 @@ void ReleaseHostMemory(Context* context);
 
 // Memory that only its owner frees: of a module (modules.cc), of an array (arrays.cc).
 void FreeOwnedMemory(uint64_t address);
+
+// Forgets what a context has opened of others (ipc.cc); the memory goes with the context's.
+void ForgetImports(const Context* context);
 
 // Memory that is freed in stream order (pools.cc): false if the address is none of it.
 bool FreePooledNow(Entry& entry, uint64_t address, CUresult* result);

@@ -19,6 +19,7 @@ struct SmallChunk {
   SmallChunk* next;  // in the context's list of chunks with room
   SmallChunk* previous;
   bool listed;
+  uint32_t shared_plus_1;          // its SharedMemory; 0: this process' own
   uint32_t live;                   // allocations
   uint32_t largest_room;           // granules; an upper bound
   uint64_t used[kGranules / 64];   // bit per granule
@@ -32,6 +33,6 @@ void RemoveSmallChunk(SmallChunk* chunk);
 SmallChunk* FindSmallChunk(uint64_t address);
 
 // Every entry of the range that began at the call; `visit` may remove the one that it gets.
-void ForEachEntry(Context* context, void (*visit)(Context*, Allocation*, SmallChunk*));
+void ForEachEntry(void* with, void (*visit)(void* with, Allocation*, SmallChunk*));
 
 }  // namespace hami::simgpu::cuda

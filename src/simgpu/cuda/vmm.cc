@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Virtual memory management. Content belongs to addresses, not to physical memory: what was written
-// through one mapping is not seen through a second one, and is gone when it is unmapped.
+// through one mapping is not seen through a second one, and is gone when it is unmapped. Memory
+// that was exported or imported has one content, wherever it is mapped.
 
 #include "simgpu/cuda/vmm.h"
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/shared.h"
+#include "simgpu/cuda/small_chunk.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -43,13 +46,15 @@ CUresult CheckProperties(const CUmemAllocationProp* props, uint32_t* device) {
   }
   const CUresult result = CheckLocation(props->location, device);
   if (result != CUDA_SUCCESS) return result;
-  return props->requestedHandleTypes == CU_MEM_HANDLE_TYPE_NONE ? CUDA_SUCCESS
-                                                                : CUDA_ERROR_NOT_SUPPORTED;
+  const auto asked = static_cast<unsigned>(props->requestedHandleTypes);
+  return (asked & ~unsigned{CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR}) == 0
+             ? CUDA_SUCCESS
+             : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 void DropIfUnused(Physical* physical) {
   if (physical->handles != 0 || physical->mappings != 0) return;
-  GivePhysical(physical->device, physical->bytes);
+  GivePhysical(physical->device, physical->bytes, physical->shared_plus_1);
   DeleteObject(physical);
 }
 
@@ -118,6 +123,29 @@ void Map(Physical* physical, uint64_t address, uint64_t bytes) {
   allocation.extra = physical;
   EnterAllocation(&allocation);
   ++physical->mappings;
+  if (physical->shared_plus_1 != 0) {
+    ShowSharedContent(physical->shared_plus_1, address, bytes, false);
+  }
+}
+
+// What is mapped already shows the shared content from now on; what the last one has is kept.
+void ShowInMappings(Physical* physical) {
+  ForEachEntry(physical, [](void* with, Allocation* allocation, SmallChunk*) {
+    if (allocation == nullptr || allocation->kind != MemoryKind::kMapped ||
+        allocation->extra != with) {
+      return;
+    }
+    const uint32_t shared_plus_1 = static_cast<Physical*>(with)->shared_plus_1;
+    ShowSharedContent(shared_plus_1, allocation->base, allocation->bytes, true);
+  });
+}
+
+// As this process numbers it; -1: it does not see it.
+CUdevice OrdinalOf(uint32_t device) {
+  for (uint32_t i = 0; i < process.device_count; ++i) {
+    if (process.devices[i] == device) return static_cast<CUdevice>(i);
+  }
+  return -1;
 }
 
 void Unmap(Mapping* mapping) {
@@ -307,5 +335,54 @@ HAMI_SIM_API CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp
   const Physical* physical = FindPhysical(handle);
   if (props == nullptr || physical == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *props = physical->props;
+  return CUDA_SUCCESS;
+}
+
+HAMI_SIM_API CUresult cuMemExportToShareableHandle(void* out, CUmemGenericAllocationHandle handle,
+                                                   CUmemAllocationHandleType type,
+                                                   unsigned long long flags) {
+  HAMI_ENTER(Need::kInit);
+  Physical* physical = FindPhysical(handle);
+  if (out == nullptr || physical == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) return CUDA_ERROR_NOT_SUPPORTED;
+  if ((physical->props.requestedHandleTypes & type) == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (physical->shared_plus_1 == 0) {
+    if (!Share(physical->device, physical->bytes, &physical->shared_plus_1)) {
+      return CUDA_ERROR_OPERATING_SYSTEM;
+    }
+    ShowInMappings(physical);
+  }
+  const int fd = ExportDescriptor(physical->shared_plus_1);
+  if (fd < 0) return CUDA_ERROR_OPERATING_SYSTEM;
+  *static_cast<int*>(out) = fd;
+  return CUDA_SUCCESS;
+}
+
+HAMI_SIM_API CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle* out, void* given,
+                                                     CUmemAllocationHandleType type) {
+  HAMI_ENTER(Need::kInit);
+  if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) return CUDA_ERROR_NOT_SUPPORTED;
+  uint32_t index = 0;
+  uint32_t generation = 0;
+  const auto fd = static_cast<int>(reinterpret_cast<intptr_t>(given));
+  if (!ReadDescriptor(fd, &index, &generation) || !HoldImported(index, generation)) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  const uint32_t shared_plus_1 = index + 1;
+  const CUdevice ordinal = OrdinalOf(SharedOf(shared_plus_1).device);
+  if (ordinal < 0) {
+    DropShared(shared_plus_1);
+    return CUDA_ERROR_INVALID_DEVICE;
+  }
+  auto* physical = NewObject<Physical>(nullptr);
+  physical->device = SharedOf(shared_plus_1).device;
+  physical->handles = 1;
+  physical->bytes = SharedOf(shared_plus_1).bytes;
+  physical->shared_plus_1 = shared_plus_1;
+  physical->props.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+  physical->props.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+  physical->props.location = {CU_MEM_LOCATION_TYPE_DEVICE, ordinal};
+  *out = reinterpret_cast<CUmemGenericAllocationHandle>(physical);
   return CUDA_SUCCESS;
 }

@@ -16,6 +16,7 @@ struct Physical : Object {
   uint32_t handles;
   uint32_t mappings;
   uint64_t bytes;
+  uint32_t shared_plus_1;  // its SharedMemory; 0: this process' own
   CUmemAllocationProp props;
 };
 

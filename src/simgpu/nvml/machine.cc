@@ -8,6 +8,7 @@
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
 #include "simgpu/state/pids.h"
+#include "simgpu/state/shared_memory.h"
 #include "simgpu/state/timeline.h"
 
 namespace hami::simgpu::nvml {
@@ -183,9 +184,12 @@ uint64_t UsedBytes(uint32_t device) {
 uint32_t ListProcesses(uint32_t device, ProcessUse* out, uint32_t capacity) {
   const View view;
   uint32_t count = 0;
-  view.ForEachUser(device, [&](const Client& client, const ClientDevice& share) {
-    if (count < capacity)
-      out[count] = {static_cast<uint32_t>(VisiblePid(client)), share.used_bytes};
+  view.ForEachUser(device, [&](const Client& client, const ClientDevice&) {
+    if (count < capacity) {
+      const auto number = static_cast<uint32_t>(&client - view.state().clients);
+      out[count] = {static_cast<uint32_t>(VisiblePid(client)),
+                    HeldBytes(view.state(), number, device)};
+    }
     ++count;
   });
   return count;

@@ -20,11 +20,13 @@
 namespace hami::simgpu {
 
 inline constexpr uint64_t kStateMagic = 0x31656e6968636d53;  // "Smchine1", little endian
-inline constexpr uint32_t kStateVersion = 2;
+inline constexpr uint32_t kStateVersion = 3;
 
 inline constexpr uint32_t kMaxClients = 1024;
 inline constexpr uint32_t kMaxContexts = 256;  // with queues, on all devices together
 inline constexpr uint32_t kMaxEventSlots = 65536;
+inline constexpr uint32_t kMaxShared = 1024;
+inline constexpr uint32_t kSharedGenerations = 0xffffff;  // then they begin again
 inline constexpr uint32_t kLanes = 32;
 inline constexpr uint32_t kLaneItems = 512;  // a launch into a full lane waits
 
@@ -40,6 +42,7 @@ inline constexpr uint32_t kFirstNonBlockingLane = 21;
 inline constexpr int64_t kClientLockOffset = int64_t{1} << 40;
 inline constexpr int64_t kOwnerLockOffset = kClientLockOffset + (int64_t{1} << 20);
 inline constexpr int64_t kTakeoverLockOffset = kClientLockOffset + (int64_t{1} << 21);
+inline constexpr int64_t kSharedLockOffset = kClientLockOffset + (int64_t{1} << 22);
 inline constexpr uint32_t kMaxOwners = 4 * kMaxClients;
 inline constexpr uint32_t kUnknownOwner = kMaxOwners;  // never judged dead
 
@@ -120,9 +123,22 @@ struct Client {
   ClientDevice devices[kMaxDevices];
 };
 
+// Physical memory that several processes may hold, counted apart from the clients' records. It is
+// shown as one client's, its owner's; when that one lets go, as another's. An exported descriptor
+// holds it too, by a lock on its byte behind the end of the file.
+struct SharedMemory {
+  uint32_t in_use;
+  uint32_t generation;
+  uint32_t device;
+  uint32_t owner_plus_1;  // 0: only descriptors hold it
+  uint64_t bytes;
+  uint64_t holders[kMaxClients / 64];
+};
+
 struct Device {
-  uint64_t used_bytes;  // without what the driver reserves: the sum over clients
-  uint64_t now_ns;      // the timeline is computed up to here
+  // Without what the driver reserves: the sum over clients and shared memory.
+  uint64_t used_bytes;
+  uint64_t now_ns;  // the timeline is computed up to here
   uint64_t slice_end_ns;
   uint64_t busy_ns;
   uint64_t switches;  // between contexts
@@ -155,11 +171,12 @@ struct State {
   uint32_t clients_high;  // slots below were used
   uint32_t contexts_high;
   uint32_t event_hint;
-  uint32_t reserved;
+  uint32_t shared_high;
   MachineConfig config;
   Device devices[kMaxDevices];
   Client clients[kMaxClients];
   EventSlot events[kMaxEventSlots];
+  SharedMemory shared[kMaxShared];
   Context contexts[kMaxContexts];
   Ring rings[kMaxContexts][kLanes];
 };

@@ -8,6 +8,7 @@
 
 #include "simgpu/state/lock.h"
 #include "simgpu/state/os.h"
+#include "simgpu/state/shared_memory.h"
 
 namespace hami::simgpu {
 namespace {
@@ -49,8 +50,9 @@ int LookAtObject(dl_phdr_info* info, size_t, void* data) {
   return 0;
 }
 
-void FreeClient(State& state, uint32_t slot) {
+void FreeClient(const Machine& machine, State& state, uint32_t slot) {
   Client& client = state.clients[slot];
+  LeaveAllShared(machine, state, slot);
   for (uint32_t i = 0; i < state.contexts_high; ++i) {
     if (state.contexts[i].in_use != 0 && state.contexts[i].client == slot) CloseContext(state, i);
   }
@@ -92,7 +94,7 @@ void EnterClient(const Machine& machine, bool observer) {
   RestartClocks(state, os::NowNs());
   if (state.clients_high <= machine.client) state.clients_high = machine.client + 1;
   Client& client = state.clients[machine.client];
-  if (client.in_use != 0) FreeClient(state, machine.client);
+  if (client.in_use != 0) FreeClient(machine, state, machine.client);
   const uint32_t generation = client.generation + 1;
   memset(&client, 0, sizeof(client));
   client.generation = generation;
@@ -153,7 +155,7 @@ void Detach(Machine* machine) {
   if (machine->state == nullptr) return;
   {
     LockGuard guard(*machine);
-    FreeClient(*machine->state, machine->client);
+    FreeClient(*machine, *machine->state, machine->client);
   }
   CloseOwner(machine);
   os::Unmap(machine->state, sizeof(State));
@@ -167,11 +169,12 @@ int ReapDead(const Machine& machine, State& state) {
     if (state.clients[slot].in_use == 0 || slot == machine.client) continue;
     if (fd < 0 && (fd = ReopenState(machine)) < 0) return 0;
     if (os::IsLocked(fd, kClientLockOffset + slot)) continue;
-    FreeClient(state, slot);
+    FreeClient(machine, state, slot);
     ++state.reaped;
     ++reaped;
   }
   if (fd >= 0) os::Close(fd);
+  ReapShared(machine, state);
   return reaped;
 }
 
@@ -181,6 +184,9 @@ void Repair(State& state) {
     uint64_t used = 0;
     for (uint32_t c = 0; c < state.clients_high; ++c) {
       if (state.clients[c].in_use != 0) used += state.clients[c].devices[d].used_bytes;
+    }
+    for (uint32_t i = 0; i < state.shared_high; ++i) {
+      if (state.shared[i].in_use != 0 && state.shared[i].device == d) used += state.shared[i].bytes;
     }
     state.devices[d].used_bytes = used;
     for (uint32_t c = 0; c < state.clients_high; ++c) state.clients[c].devices[d].contexts = 0;

@@ -113,10 +113,50 @@ void* MapPrivate(size_t bytes, bool writable) {
 }
 
 void Unmap(void* address, size_t bytes) { munmap(address, bytes); }
+
+bool MapSharedAt(void* address, int fd, size_t bytes) {
+  return mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+}
+
+void MapPrivateAt(void* address, size_t bytes) {
+  mmap(address, bytes, PROT_READ | PROT_WRITE,
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+int MakeFile(const char* path, uint64_t bytes) {
+  const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) return -1;
+  // Containers with other users attach to the machine too.
+  fchmod(fd, 0666);
+  if (ftruncate(fd, static_cast<off_t>(bytes)) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+void RemoveFile(const char* path) { unlink(path); }
+
+void WriteAt(int fd, const void* from, size_t bytes, uint64_t offset) {
+  const auto* at = static_cast<const char*>(from);
+  while (bytes > 0) {
+    const ssize_t wrote = pwrite(fd, at, bytes, static_cast<off_t>(offset));
+    if (wrote <= 0) return;
+    at += wrote;
+    offset += static_cast<uint64_t>(wrote);
+    bytes -= static_cast<size_t>(wrote);
+  }
+}
+
+void SetPosition(int fd, int64_t position) { lseek(fd, position, SEEK_SET); }
+int64_t Position(int fd) { return lseek(fd, 0, SEEK_CUR); }
 void Discard(void* address, size_t bytes) { madvise(address, bytes, MADV_DONTNEED); }
 
 bool TryLock(int fd, int64_t offset) {
   struct flock lock = ByteLock(F_WRLCK, offset);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+bool TryLockWithOthers(int fd, int64_t offset) {
+  struct flock lock = ByteLock(F_RDLCK, offset);
   return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 

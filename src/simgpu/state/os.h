@@ -27,10 +27,21 @@ void* MapShared(int fd, size_t bytes);           // read and write; nullptr
 void* MapSharedNotForked(int fd, size_t bytes);  // a forked child has no such mapping
 void* MapPrivate(size_t bytes, bool writable);   // reserves addresses, takes no memory; nullptr
 void Unmap(void* address, size_t bytes);
+// A file, or fresh zeroes, in the place of what is mapped there.
+bool MapSharedAt(void* address, int fd, size_t bytes);
+void MapPrivateAt(void* address, size_t bytes);
+// A file of so many bytes, which takes no room yet; -1. Close-on-exec.
+int MakeFile(const char* path, uint64_t bytes);
+void RemoveFile(const char* path);
+void WriteAt(int fd, const void* from, size_t bytes, uint64_t offset);
+// Where the open file stands: shared by whoever shares it.
+void SetPosition(int fd, int64_t position);
+int64_t Position(int fd);
 void Discard(void* address, size_t bytes);  // reads as zero again
 
 // Locks on one byte that belong to the open file (F_OFD_SETLK).
 bool TryLock(int fd, int64_t offset);
+bool TryLockWithOthers(int fd, int64_t offset);  // as many as like
 void ReleaseLock(int fd, int64_t offset);
 bool IsLocked(int fd, int64_t offset);  // by another open file
 

@@ -317,7 +317,8 @@ bool Script::Do(const std::string& line) {
   std::string verb;
   words >> verb;
   return DoMemory(verb, words) || DoPools(verb, words) || DoVmm(verb, words) ||
-         DoArrays(verb, words) || DoGraphs(verb, words) || DoOther(verb, words);
+         DoArrays(verb, words) || DoGraphs(verb, words) || DoSharing(verb, words) ||
+         DoOther(verb, words);
 }
 
 }  // namespace

@@ -19,3 +19,4 @@ void Answer(CUresult result);
 
 bool DoArrays(const std::string& verb, std::istringstream& words);
 bool DoGraphs(const std::string& verb, std::istringstream& words);
+bool DoSharing(const std::string& verb, std::istringstream& words);

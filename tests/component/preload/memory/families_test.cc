@@ -350,6 +350,47 @@ TEST_F(Families, AResetTakesTheMemoryOfGraphsAlong) {
   ExpectAfter("reset", "ok", 0);
 }
 
+// ---- memory of another process
+
+TEST_F(Families, SharedMemoryIsChargedAtItsMaker) {
+  Step("alloc a " + InBytes(100 * kMiB), 100 * kMiB);
+  const std::string handle = Ask(script_, "share " + AddressOf("a"));
+  Step("alloc b 1", 102 * kMiB);  // sharing changes nothing
+  Running other = tenant_.StartScript();
+  for (const char* line : {"init", "retain"}) ASSERT_EQ(Ask(other, line), "ok");
+  const uint64_t both = 2 * kContextBytes + 102 * kMiB;
+  ASSERT_EQ(Ask(other, "open theirs " + handle), "ok");
+  EXPECT_EQ(tenant_.Charged(), both);
+  EXPECT_EQ(tenant_.Truth(), both);
+  EXPECT_EQ(Ask(other, "open again " + handle), "ok");
+  EXPECT_EQ(tenant_.Charged(), both);
+  EXPECT_EQ(Ask(other, "close theirs"), "ok");
+  EXPECT_EQ(Ask(other, "close again"), "ok");
+  EXPECT_EQ(Ask(other, "close again"), "error 1");
+  EXPECT_EQ(tenant_.Charged(), both);
+  other.Kill();
+  Ask(script_, "info");
+  Step("free a", kPageBytes);
+}
+
+// What a dead process shared lives on in those who opened it. Nobody is charged for it in the
+// region; the host's agent finds it in the driver's figure of the process that holds it
+// (docs/adr/0011; tests/component/run/test_hidden.py).
+TEST_F(Families, SharedMemoryOutlivesItsMaker) {
+  Step("alloc a " + InBytes(100 * kMiB), 100 * kMiB);
+  const std::string handle = Ask(script_, "share " + AddressOf("a"));
+  Running other = tenant_.StartScript();
+  for (const std::string& line : {std::string("init"), std::string("retain"), "open a " + handle}) {
+    ASSERT_EQ(Ask(other, line), "ok");
+  }
+  script_.Kill();
+  Ask(other, "info");
+  EXPECT_EQ(tenant_.Charged(), kContextBytes);
+  EXPECT_EQ(tenant_.Truth(), kContextBytes + 100 * kMiB);
+  EXPECT_EQ(Ask(other, "close a"), "ok");
+  EXPECT_EQ(tenant_.Truth(), kContextBytes);
+}
+
 // ---- contexts
 
 TEST_F(Families, ThePrimaryContextIsChargedOnce) {

@@ -12,6 +12,7 @@
 
 #include "api/region/region.h"
 #include "region/ledger.h"
+#include "simgpu/state/shared_memory.h"
 
 namespace hami::component {
 namespace {
@@ -88,7 +89,7 @@ uint64_t Observer::UsedBytes() const {
   simgpu::ReapDead(machine_, state);
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < state.clients_high; ++i) {
-    if (state.clients[i].in_use != 0) bytes += state.clients[i].devices[0].used_bytes;
+    if (state.clients[i].in_use != 0) bytes += simgpu::HeldBytes(state, i, 0);
   }
   return bytes;
 }
