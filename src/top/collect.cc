@@ -140,7 +140,8 @@ void Collector::LookAtDriver(const std::vector<std::string>& simulations, Snapsh
   // A machine without GPUs that has none in use is no news.
   std::string note = looked.error().message;
   note.resize(std::min(note.size(), note.find('\n')));
-  snapshot->notes.push_back(PlainText(note + "; what follows is what slices say", kMostNoteLength));
+  snapshot->notes.push_back(
+      PlainText(note + "; devices are those that slices name", kMostNoteLength));
 }
 
 const Snapshot& Collector::Look() {
