@@ -19,6 +19,7 @@ namespace hami::ctl {
 namespace {
 
 constexpr size_t kMostBookingBytes = 1 << 20;
+constexpr char kDriverRootInPod[] = "/driver-root";  // deploy/dra/40-driver.yaml
 
 std::optional<top::RunNote> ReadNote(const std::string& folder) {
   const std::string path = base::JoinPath(folder, kBookingFile);
@@ -49,6 +50,11 @@ Result<std::unique_ptr<gpu::Nvml>> LoadDriver(const std::string& state_path,
                                               const std::vector<std::string>& simulations) {
   Result<std::unique_ptr<gpu::Nvml>> nvml = gpu::Nvml::Load({});
   if (nvml) return nvml;
+  // In the DRA driver's pod the node's driver is mounted beside the image's own files.
+  if (base::Exists(kDriverRootInPod)) {
+    Result<std::unique_ptr<gpu::Nvml>> mounted = gpu::Nvml::Load({.root = kDriverRootInPod});
+    if (mounted) return mounted;
+  }
   for (const std::string& simulation : simulations) {
     if (!MayLoad(state_path, simulation)) continue;
     Result<std::unique_ptr<gpu::Nvml>> simulated =

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
+#include <utility>
 
 #include "api/share/agent.h"
 #include "base/file.h"
@@ -52,7 +54,7 @@ class Finder {
     for (const std::string& uid : FoldersIn(sources_.claims)) AddClaim(uid);
     for (const std::string& name : FoldersIn(sources_.containers)) AddContainer(name);
     for (const std::string& name : FoldersIn(sources_.own)) {
-      AddFolder(Kind::kShare, name, base::JoinPath(sources_.own, name));
+      AddFolder(Kind::kShare, name, base::JoinPath(sources_.own, name), /*inside=*/true);
     }
   }
 
@@ -95,6 +97,10 @@ class Finder {
   }
 
   void Add(Share share) {
+    // In a run its own share is also mounted where containers have theirs.
+    struct stat info = {};
+    if (lstat(share.region.c_str(), &info) != 0) return;
+    if (!seen_.insert({info.st_dev, info.st_ino}).second) return;
     if (found_.shares.size() < kMostShares) {
       share.name = PlainText(share.name, kMostNameLength);
       found_.shares.push_back(std::move(share));
@@ -104,9 +110,10 @@ class Finder {
     if (std::ranges::find(found_.notes, note) == found_.notes.end()) found_.notes.push_back(note);
   }
 
-  void AddFolder(Kind kind, const std::string& name, const std::string& folder) {
+  void AddFolder(Kind kind, const std::string& name, const std::string& folder,
+                 bool inside = false) {
     const std::string region = base::JoinPath(folder, api::kRegionFile);
-    if (IsRegularFile(region)) Add({kind, name, folder, region});
+    if (IsRegularFile(region)) Add({kind, name, folder, region, inside});
   }
 
   void AddClaim(const std::string& uid) {
@@ -150,6 +157,7 @@ class Finder {
 
   const Sources& sources_;
   Shares found_;
+  std::set<std::pair<dev_t, ino_t>> seen_;
 };
 
 }  // namespace

@@ -15,9 +15,10 @@ namespace hami::top {
 
 struct Share {
   Kind kind = Kind::kShare;
-  std::string name;    // cleaned
-  std::string folder;  // where its limits file lies
-  std::string region;  // path of the file
+  std::string name;     // cleaned
+  std::string folder;   // where its limits file lies
+  std::string region;   // path of the file
+  bool inside = false;  // we are in its container: PIDs are what its processes see
 };
 
 struct Shares {

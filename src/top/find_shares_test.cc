@@ -16,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 class FindSharesTest : public ::testing::Test {
  protected:
@@ -76,6 +77,16 @@ TEST_F(FindSharesTest, WhatTenantsMayMake) {
   ASSERT_EQ(mkfifo((folder_ / "containers/2_b/z.cache").c_str(), 0644), 0);
   ASSERT_EQ(symlink((folder_ / "containers/2_b").c_str(), (folder_ / "containers/3_c").c_str()), 0);
   EXPECT_THAT(Names(), ElementsAre("container a?[2J (1)"));
+}
+
+TEST_F(FindSharesTest, AShareInTwoPlacesIsOne) {
+  Add("shares/train/region");
+  ASSERT_TRUE(base::MakeFolders(folder_ / "own/train", 0755));
+  ASSERT_EQ(link((folder_ / "shares/train/region").c_str(), (folder_ / "own/train/region").c_str()),
+            0);
+  EXPECT_THAT(Names(), ElementsAre("run train"));
+  EXPECT_FALSE(FindShares(sources_, {}).shares[0].inside);
+  EXPECT_THAT(Names({folder_ / "own", folder_ / "own"}), SizeIs(1));
 }
 
 TEST_F(FindSharesTest, PathsOfTheUser) {

@@ -41,7 +41,7 @@ std::optional<uint32_t> CoresLimit(uint64_t percent) {
   return static_cast<uint32_t>(percent);
 }
 
-void CountProcesses(const regionctl::RegionReport& report, Kind kind, Slice* slice) {
+void CountProcesses(const regionctl::RegionReport& report, bool inside, Slice* slice) {
   const auto device = static_cast<size_t>(slice->number);
   for (const regionctl::ProcessReport& seen : report.processes) {
     Process process = {.slot = seen.slot, .pid = seen.pid, .alive = seen.alive};
@@ -49,9 +49,8 @@ void CountProcesses(const regionctl::RegionReport& report, Kind kind, Slice* sli
     if (device < seen.gpu_ns.size()) process.gpu_ns = seen.gpu_ns[device];
     // A process has a slot for all devices of the region.
     if (device > 0 && process.used_bytes == 0 && process.gpu_ns == 0) continue;
-    if (seen.host_pid > 0) process.host_pid = seen.host_pid;
-    // In a container its own shares: what the processes see is what we see.
-    if (kind == Kind::kShare && !process.host_pid && seen.pid > 0) process.host_pid = seen.pid;
+    const int pid = inside ? seen.pid : seen.host_pid;
+    if (pid > 0) process.host_pid = pid;
     if (process.host_pid && process.alive.value_or(true)) {
       process.command = ProcessName(*process.host_pid);
     }
@@ -59,12 +58,12 @@ void CountProcesses(const regionctl::RegionReport& report, Kind kind, Slice* sli
   }
 }
 
-void Count(const regionctl::RegionReport& report, bool forced, Slice* slice) {
+void Count(const regionctl::RegionReport& report, bool forced, bool inside, Slice* slice) {
   slice->counted = true;
   slice->cores_enforced =
       slice->cores_limit_pct.has_value() && (forced || report.utilization_switch != 0);
   slice->launches_held = report.recent_kernel < 0;
-  CountProcesses(report, slice->kind, slice);
+  CountProcesses(report, inside, slice);
   const auto device = static_cast<size_t>(slice->number);
   if (report.extended) slice->gpu_ns = slice->throttled_ns = slice->refused = 0;
   // Before its first program has come the region names no device.
@@ -137,7 +136,7 @@ std::vector<Slice> ReadSlices(const Share& share, const std::optional<RunNote>& 
   for (Slice& slice : slices) {
     const bool forced = has_limits && error.what == nullptr &&
                         limits->devices[slice.number].policy == region::CorePolicy::kForce;
-    if (report) Count(*report, forced, &slice);
+    if (report) Count(*report, forced, share.inside, &slice);
     if (!report) slice.problem = PlainText(report.error().message, kMostProblemLength);
     if (error.what != nullptr) {
       slice.memory_limit_bytes.reset();

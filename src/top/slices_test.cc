@@ -104,6 +104,11 @@ TEST_F(TopSlicesTest, WhatAProcessHolds) {
   EXPECT_NE(slice.processes[0].command, "");
   EXPECT_EQ(slice.processes[0].used_bytes, 3 * kGib);
 
+  // In its container the same PID is its own.
+  Change([](api::Region* region) { region->v1.processes[0].host_pid = 1; });
+  share_.inside = true;
+  EXPECT_EQ(ReadOne().processes[0].host_pid, tenant_);
+
   kill(tenant_, SIGKILL);
   waitpid(tenant_, nullptr, 0);
   tenant_ = -1;

@@ -27,7 +27,7 @@ enum class ComputeSource : uint8_t { kNone, kRegion, kDriver };
 struct Process {
   int slot = 0;
   int pid = 0;                        // as it sees itself
-  std::optional<int> host_pid;        // as tools on this machine see it; the tenant's word
+  std::optional<int> host_pid;        // as tools beside us see it; the tenant's word
   std::optional<bool> alive;          // nullopt: cannot be told
   uint64_t used_bytes = 0;            // of this slice
   uint64_t gpu_ns = 0;                // granted by the compute limit

@@ -11,7 +11,7 @@ import struct
 import termios
 
 import pytest
-from run_harness import NOBODY, TENANT, Hami, children_of, wait_until
+from run_harness import HAMI, NOBODY, TENANT, Hami, children_of, wait_until
 from test_terminal import terminal  # noqa: F401 (a fixture)
 
 MIB = 1 << 20
@@ -87,6 +87,25 @@ def test_what_happens_now(hami):
     # Who has a limit is counted by its region, who has none by the driver.
     assert (limited["compute_source"], free["compute_source"]) == ("region", "driver")
     assert free["throttled_ns"] == 0
+
+
+def test_in_a_slice(hami):
+    """A tenant may look at what it has itself."""
+    run = hami.start("sh", "-c", f"{TENANT} alloc 100Mi prepare say ready spin 1000 600 & read _;"
+                     f" exec {HAMI} top --json -d 0", options=("--name", "mine", "--gpumem", "1Gi"))
+    assert run.line() == "alloc 100Mi CUDA_SUCCESS" and run.line() == "ready"
+
+    def tenants(report):
+        [mine] = report["slices"]
+        return [p["host_pid"] for p in mine["processes"] if "tenant" in p["command"]]
+
+    outside = tenants(look(hami, "-d", "0"))
+    run.say("")
+    report = json.loads(run.line())
+    assert report["slices"][0]["name"] == "mine"
+    assert [d["slices"] for d in report["devices"]] == [1]
+    assert tenants(report) == outside and len(outside) == 1
+    assert run.end()[0] == 0
 
 
 def test_sorts_and_filters(hami):
@@ -170,6 +189,46 @@ def test_garbage_breaks_nothing(hami):
     assert asked.returncode == 1 and "no region" in asked.stdout
     missing = hami.call("top", "--once", "-d", "0", hami.state / "none")
     assert missing.returncode == 1 and "No such file" in missing.stdout
+    run.say("")
+    assert run.end()[0] == 0
+
+
+# Folders of a node as the DRA driver and HAMi's device plugin make them, in namespaces of our own.
+NODE = """
+set -e
+mount -t tmpfs none /run && mount -t tmpfs none /var/lib && mount -t tmpfs none /usr/local
+for slice in uid-1/0 uid-1/1 uid-2/0; do
+  mkdir -p /run/hami/claims/$slice
+  cp "$SHARE/limits" "$SHARE/region" /run/hami/claims/$slice
+done
+records=/var/lib/kubelet/plugins/hami-core-gpu.project-hami.io/claims
+mkdir -p $records
+printf 'hami-claim 1 0\n{"namespace": "team-a", "name": "gpu"}\n' > $records/uid-1.json
+mkdir -p /usr/local/vgpu/containers/1234-5678_main
+head -c 2008953 "$SHARE/region" > /usr/local/vgpu/containers/1234-5678_main/x.cache
+exec "$@"
+"""
+
+
+def test_containers_of_a_node(hami):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, for folders of a node")
+    run = start(hami, "train", "alloc", "100Mi")
+    node = ("unshare", "--mount", "sh", "-c", NODE, "sh")
+    shown = hami.call("top", "--json", "-d", "0", wrap=node,
+                      SHARE=str(hami.state / "shares" / "train"))
+    assert shown.returncode == 0, shown.stderr
+    slices = {s["name"]: s for s in json.loads(shown.stdout)["slices"]}
+    kinds = {name: s["kind"] for name, s in slices.items()}
+    assert kinds == {"train": "run", "team-a/gpu:0": "claim", "team-a/gpu:1": "claim",
+                     "uid-2": "claim", "main (1234-5678)": "container"}
+    # Copies have the figures, and no process of their own.
+    assert slices["uid-2"]["used_bytes"] == slices["train"]["used_bytes"] >= 100 * MIB
+    assert [p["alive"] for p in slices["uid-2"]["processes"]] == [False]
+    # HAMi's own library counts no time, and nobody can tell who lives.
+    foreign = slices["main (1234-5678)"]
+    assert foreign["refused"] is None and foreign["memory_limit_bytes"] == 2048 * MIB
+    assert [p["alive"] for p in foreign["processes"]] == [None]
     run.say("")
     assert run.end()[0] == 0
 
