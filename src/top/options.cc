@@ -46,8 +46,8 @@ keys:
   up down PgUp PgDn     space look now    h help
 
 It reads and changes nothing, and needs no privileges beyond the right to read
-these files. What it cannot read it names. Figures of regions, and PIDs, are what
-the tenants' side has counted; limits and devices are not theirs to change.
+these files. What it cannot read it names. What is used, and PIDs, are what the
+tenants' side has counted; limits and devices are not theirs to change.
 
 examples:
   hami top

@@ -146,7 +146,7 @@ def test_help(hami):
     result = hami.call("top", "--help")
     assert result.returncode == 0
     assert "examples:" in result.stdout and "exit codes:" in result.stdout
-    assert max(map(len, result.stdout.splitlines())) <= 82
+    assert max(map(len, result.stdout.splitlines())) <= 80
     assert "hami top" in result.stdout and "  top  " in hami.call("--help").stdout
 
 
