@@ -19,9 +19,11 @@
 #include "ctl/notice.h"
 #include "ctl/run.h"
 #include "ctl/state_folder.h"
+#include "ctl/top_sources.h"
 #include "regionctl/region.h"
 #include "simctl/sim.h"
 #include "smi/smi.h"
+#include "top/top.h"
 
 namespace hami::ctl {
 namespace {
@@ -34,6 +36,7 @@ memory and compute.
 
   run        start a program with a slice of a GPU
   smi        show GPUs, slices and how their limits are enforced
+  top        watch devices, slices and processes: memory, compute, throttling
   region     show, check and repair what a share's programs have counted
   explain    why does my claim or pod on Kubernetes wait
   sim        make and manage simulated GPUs
@@ -75,12 +78,15 @@ bool StartCommandLog() {
   return true;
 }
 
+std::string StatePath() {
+  return ChooseStateFolder({.hami_state_dir = std::getenv("HAMI_STATE_DIR"),
+                            .xdg_runtime_dir = std::getenv("XDG_RUNTIME_DIR"),
+                            .uid = getuid()});
+}
+
 // Of local runs, of prepared claims, and in a container its own.
 std::vector<std::string> ShareRoots() {
-  const std::string state = ChooseStateFolder({.hami_state_dir = std::getenv("HAMI_STATE_DIR"),
-                                               .xdg_runtime_dir = std::getenv("XDG_RUNTIME_DIR"),
-                                               .uid = getuid()});
-  return {base::JoinPath(state, "shares"), "/run/hami/claims", api::kSharesRoot};
+  return {base::JoinPath(StatePath(), "shares"), "/run/hami/claims", api::kSharesRoot};
 }
 
 }  // namespace
@@ -103,6 +109,9 @@ int HamiMain(int argc, char** argv) {
   if (!StartCommandLog()) return 2;
   if (command == "run") return RunMain(std::vector<std::string>(argv + 2, argv + argc));
   if (command == "smi") return smi::SmiMain(argc - 1, argv + 1);
+  if (command == "top") {
+    return top::TopMain(std::vector<std::string>(argv + 2, argv + argc), TopSources(StatePath()));
+  }
   if (command == "region") return regionctl::RegionMain(argc - 1, argv + 1, ShareRoots());
   if (command == "explain") return BecomeCompanion("hami-explain", argv + 1);
   if (command == "sim") return simctl::SimMain(argc - 1, argv + 1);

@@ -165,6 +165,7 @@ class Reader {
         sums_[device] = Add(sums_[device], bytes);
         if (static_cast<size_t>(device) < report_.devices.size()) {
           process.used_bytes.push_back(bytes);
+          process.gpu_ns.push_back(extension.gpu_ns[device]);
         }
       }
       if (extension.state == static_cast<uint32_t>(api::SlotState::kFree)) {
@@ -221,23 +222,23 @@ class Reader {
   RegionReport report_;
 };
 
-Result<RegionReport> Look(const std::string& path) {
+}  // namespace
+
+Result<RegionReport> LookAtRegion(const std::string& path) {
   ASSIGN_OR_RETURN(const Copy copy, Load(path));
   RETURN_IF_ERROR(CheckVersion(copy, path));
   if (copy.bytes < api::kRegionFileBytes) return Reader(copy, path).Read(nullptr);
-  ASSIGN_OR_RETURN(const share::RegionFile file, share::RegionFile::Open(path));
+  ASSIGN_OR_RETURN(const share::RegionFile file, share::RegionFile::OpenToRead(path));
   return Reader(copy, path).Read(&file);
 }
 
-}  // namespace
-
 Result<RegionReport> ReadRegion(const std::string& path) {
-  ASSIGN_OR_RETURN(RegionReport report, Look(path));
+  ASSIGN_OR_RETURN(RegionReport report, LookAtRegion(path));
   const bool live = std::ranges::any_of(
       report.processes, [](const ProcessReport& process) { return process.alive.value_or(false); });
   if (report.problems.empty() || !live) return report;
   std::this_thread::sleep_for(kSecondLook);
-  ASSIGN_OR_RETURN(RegionReport again, Look(path));
+  ASSIGN_OR_RETURN(RegionReport again, LookAtRegion(path));
   std::erase_if(again.problems, [&](const Problem& problem) {
     return std::ranges::find(report.problems, problem) == report.problems.end();
   });

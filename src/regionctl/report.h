@@ -34,6 +34,7 @@ struct ProcessReport {
   int host_pid = 0;                  // 0: not known
   std::optional<bool> alive;         // nullopt: cannot be told from here
   std::vector<uint64_t> used_bytes;  // by device
+  std::vector<uint64_t> gpu_ns;      // by device, granted; with the extension only
 };
 
 struct Problem {
@@ -58,5 +59,8 @@ struct RegionReport {
 // kNotFound, kDataLoss (no region, or one of a version that nobody here knows). With live processes
 // it looks twice, so that what is on its way is not taken for a problem.
 Result<RegionReport> ReadRegion(const std::string& path);
+
+// One look, for who looks again and again and does not show problems: they may be on their way.
+Result<RegionReport> LookAtRegion(const std::string& path);
 
 }  // namespace hami::regionctl

@@ -119,6 +119,12 @@ Result<RegionFile> RegionFile::Open(const std::string& path) {
   return RegionFile(path, std::move(file));
 }
 
+Result<RegionFile> RegionFile::OpenToRead(const std::string& path) {
+  // Asking for a lock's owner needs no right to take it (fcntl(2), F_OFD_GETLK).
+  ASSIGN_OR_RETURN(base::Fd file, base::OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  return RegionFile(path, std::move(file));
+}
+
 Result<std::vector<SlotView>> RegionFile::ReadSlots() const {
   uint64_t hints[api::kMaxProcesses / 64] = {};
   RETURN_IF_ERROR(ReadAt(file_.get(), kHintOffset, &hints));

@@ -43,6 +43,8 @@ class RegionFile {
   // Makes a complete region, for a new share.
   static Status Create(const std::string& path);
   static Result<RegionFile> Open(const std::string& path);
+  // To look only: needs no right to write and waits for nobody.
+  static Result<RegionFile> OpenToRead(const std::string& path);
 
   // Slots that are not free.
   Result<std::vector<SlotView>> ReadSlots() const;
