@@ -27,6 +27,7 @@ CUresult cuDeviceGet(CUdevice* device, int ordinal);
 CUresult cuDeviceGetCount(int* count);
 CUresult cuDeviceGetUuid(CUuuid* uuid, CUdevice device);
 CUresult cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice device);
+CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device);
 CUresult cuDeviceTotalMem(unsigned int* bytes, CUdevice device);
 CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice device);
 CUresult cuMemGetInfo(unsigned int* free_bytes, unsigned int* total_bytes);
@@ -50,8 +51,14 @@ CUresult cuCtxDestroy_v2(CUcontext context);
 CUresult cuCtxDetach(CUcontext context);
 CUresult cuCtxGetCurrent(CUcontext* context);
 CUresult cuCtxGetDevice(CUdevice* device);
+CUresult cuCtxGetLimit(size_t* value, CUlimit limit);
+CUresult cuCtxSetLimit(CUlimit limit, size_t value);
 CUresult cuCtxPopCurrent_v2(CUcontext* context);
 CUresult cuCtxPushCurrent_v2(CUcontext context);
+CUresult cuCtxFromGreenCtx(CUcontext* context, CUgreenCtx green);
+CUresult cuGreenCtxCreate(CUgreenCtx* green, CUdevResourceDesc desc, CUdevice device,
+                          unsigned int flags);
+CUresult cuGreenCtxDestroy(CUgreenCtx green);
 
 // Memory: plain, pitched, managed.
 CUresult cuMemAlloc(unsigned int* pointer, unsigned int bytes);

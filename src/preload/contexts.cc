@@ -7,6 +7,7 @@
 
 #include "preload/contexts.h"
 
+#include "preload/context_limits.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
 #include "preload/graph_memory.h"
@@ -32,6 +33,13 @@ constinit PrimaryContext primaries[kMaxOrdinals] = {};
 // Explicit contexts -> what they are charged.
 constinit Table<CountEntry> contexts;
 
+struct GreenContext {
+  uint64_t key;         // the green context
+  CUcontext converted;  // cuCtxFromGreenCtx; nullptr: not asked for
+  int32_t ordinal;
+};
+constinit Table<GreenContext> green_contexts;
+
 uint64_t KeyOf(CUcontext context) { return reinterpret_cast<uint64_t>(context); }
 
 uint64_t ContextBytes(const Device& device) {
@@ -54,14 +62,15 @@ void ForgetContextMemory(int ordinal, CUcontext context) {
   }
 }
 
-CUresult RetainPrimary(CUcontext* context, CUdevice ordinal, Device& device) {
+// Retains the primary context by the call, charged if nothing has retained it before.
+template <typename Call>
+CUresult RetainPrimary(CUdevice ordinal, Device& device, const Call& call) {
   PrimaryContext& primary = primaries[ordinal];
   const SpinLock::Holder holder(primary.lock);
   const bool charge = primary.charged_bytes == 0;
   const uint64_t bytes = ContextBytes(device);
   if (charge && !Charge(device, bytes, ChargeKind::kContext)) return CUDA_ERROR_OUT_OF_MEMORY;
-  const CUresult result = cuda.cuDevicePrimaryCtxRetain(context, ordinal);
-  if (result == CUDA_SUCCESS) primary.context = *context;
+  const CUresult result = call(&primary);
   if (!charge) return result;
   if (result == CUDA_SUCCESS) {
     primary.charged_bytes = bytes;
@@ -79,6 +88,7 @@ CUresult LeavePrimary(CUdevice ordinal, const Call& call) {
   if (device == nullptr) return call();
   uint64_t refund_bytes = 0;
   CUcontext context = nullptr;
+  ContextLimits limits = {};
   CUresult result;
   {
     PrimaryContext& primary = primaries[ordinal];
@@ -89,9 +99,11 @@ CUresult LeavePrimary(CUdevice ordinal, const Call& call) {
       context = primary.context;
       primary.charged_bytes = 0;
       primary.context = nullptr;
+      limits = TakeContextLimits(context);
     }
   }
   if (refund_bytes != 0) Refund(*device, refund_bytes, ChargeKind::kContext);
+  RefundContextLimits(limits);
   if (context != nullptr) ForgetContextMemory(ordinal, context);
   return result;
 }
@@ -122,18 +134,49 @@ CUresult DestroyContext(CUcontext context, const Destroy& destroy) {
   if (EnterCuda() != Mode::kLimit) return destroy();
   CountEntry entry;
   const bool known = contexts.Take(KeyOf(context), &entry);
+  if (!known) return destroy();
+  const ContextLimits limits = TakeContextLimits(context);
   const CUresult result = destroy();
-  if (!known) return result;
   if (result != CUDA_SUCCESS) {
     contexts.Insert(entry);
+    RestoreContextLimits(limits);
     return result;
   }
+  RefundContextLimits(limits);
   Refund(*DeviceOfOrdinal(entry.ordinal), entry.count, ChargeKind::kContext);
   ForgetContextMemory(entry.ordinal, context);
   return result;
 }
 
+CUresult CreateGreen(CUgreenCtx* green, CUdevResourceDesc desc, CUdevice ordinal,
+                     unsigned int flags, Device& device) {
+  const CUresult result = RetainPrimary(ordinal, device, [=](PrimaryContext*) {
+    return cuda.cuGreenCtxCreate(green, desc, ordinal, flags);
+  });
+  // Without room for the entry the primary context stays charged until it is released by another
+  // call.
+  if (result == CUDA_SUCCESS) {
+    green_contexts.Insert({reinterpret_cast<uint64_t>(*green), nullptr, ordinal});
+  }
+  return result;
+}
+
 }  // namespace
+
+CUcontext PrimaryIfGreen(CUcontext context, int ordinal) {
+  bool is_green = false;
+  green_contexts.VisitAll([&](const GreenContext& green) {
+    if (green.converted == context) is_green = true;
+  });
+  if (!is_green) return context;
+  PrimaryContext& primary = primaries[ordinal];
+  const SpinLock::Holder holder(primary.lock);
+  if (primary.context == nullptr &&
+      cuda.cuDevicePrimaryCtxRetain(&primary.context, ordinal) == CUDA_SUCCESS) {
+    cuda.cuDevicePrimaryCtxRelease_v2(ordinal);  // the green context holds it as well
+  }
+  return primary.context;
+}
 
 void ResetContextsAfterFork() {
   for (PrimaryContext& primary : primaries) {
@@ -141,6 +184,8 @@ void ResetContextsAfterFork() {
     primary.context = nullptr;
     primary.charged_bytes = 0;
   }
+  green_contexts.ResetAfterFork();
+  ResetContextLimitsAfterFork();
   contexts.ResetAfterFork();
 }
 
@@ -159,7 +204,11 @@ HAMI_EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice ordin
     return cuda.cuDevicePrimaryCtxRetain(context, ordinal);
   }
   FollowLimits();
-  return RetainPrimary(context, ordinal, *device);
+  return RetainPrimary(ordinal, *device, [=](PrimaryContext* primary) {
+    const CUresult result = cuda.cuDevicePrimaryCtxRetain(context, ordinal);
+    if (result == CUDA_SUCCESS) primary->context = *context;
+    return result;
+  });
 }
 
 HAMI_EXPORT CUresult cuDevicePrimaryCtxRelease(CUdevice ordinal) {
@@ -209,6 +258,44 @@ HAMI_EXPORT CUresult cuCtxDestroy_v2(CUcontext context) {
 
 HAMI_EXPORT CUresult cuCtxDetach(CUcontext context) {
   return DestroyContext(context, [=] { return cuda.cuCtxDetach(context); });
+}
+
+HAMI_EXPORT CUresult cuGreenCtxCreate(CUgreenCtx* green, CUdevResourceDesc desc, CUdevice ordinal,
+                                      unsigned int flags) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  const Mode mode = EnterCuda();
+  if (mode == Mode::kRefuse) return CUDA_ERROR_OUT_OF_MEMORY;
+  Device* device = mode == Mode::kLimit ? DeviceOfOrdinal(ordinal) : nullptr;
+  if (device == nullptr || green == nullptr) {
+    return cuda.cuGreenCtxCreate(green, desc, ordinal, flags);
+  }
+  FollowLimits();
+  return CreateGreen(green, desc, ordinal, flags, *device);
+}
+
+// The last one to leave takes the primary context along.
+HAMI_EXPORT CUresult cuGreenCtxDestroy(CUgreenCtx green) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  if (EnterCuda() != Mode::kLimit) return cuda.cuGreenCtxDestroy(green);
+  GreenContext entry;
+  if (!green_contexts.Take(reinterpret_cast<uint64_t>(green), &entry)) {
+    return cuda.cuGreenCtxDestroy(green);
+  }
+  const CUresult result =
+      LeavePrimary(entry.ordinal, [=] { return cuda.cuGreenCtxDestroy(green); });
+  if (result != CUDA_SUCCESS) green_contexts.Insert(entry);
+  return result;
+}
+
+HAMI_EXPORT CUresult cuCtxFromGreenCtx(CUcontext* context, CUgreenCtx green) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  const CUresult result = cuda.cuCtxFromGreenCtx(context, green);
+  if (result != CUDA_SUCCESS || context == nullptr || EnterCuda() != Mode::kLimit) return result;
+  green_contexts.Edit(reinterpret_cast<uint64_t>(green), [=](GreenContext& entry) {
+    entry.converted = *context;
+    return Table<GreenContext>::Verdict::kKeep;
+  });
+  return result;
 }
 
 }  // extern "C"

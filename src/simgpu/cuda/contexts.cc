@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/context_limits.h"
 #include "simgpu/cuda/core.h"
 
 namespace hami::simgpu::cuda {
@@ -149,13 +150,7 @@ CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context**
   made->primary = primary;
   made->flags = flags;
   made->id = ++process.next_id;
-  made->limits[0] = 1024;     // stack of a thread
-  made->limits[1] = 1 << 20;  // printf buffer
-  made->limits[2] = 8 << 20;  // device malloc heap
-  made->limits[3] = 2;        // depth of device-side synchronisation
-  made->limits[4] = 2048;     // pending device-side launches
-  made->limits[5] = 128;      // fetch granularity of the L2 cache
-  made->limits[6] = 0;        // persisting L2
+  SetDefaultLimits(made);
   Register(made, Kind::kContext, nullptr);
   *out = made;
   return CUDA_SUCCESS;
@@ -164,6 +159,7 @@ CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context**
 void DestroyContext(Context* context) {
   while (context->objects != nullptr) DestroyObject(context->objects);
   ReleaseContextMemory(context);
+  ReleaseLimitMemory(context);
   {
     State& state = *process.machine.state;
     LockGuard guard(process.machine);
@@ -297,20 +293,6 @@ HAMI_SIM_API CUresult cuCtxGetApiVersion(CUcontext handle, unsigned* version) {
   if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (found == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   *version = 3020;  // of the context interface, not of the driver
-  return CUDA_SUCCESS;
-}
-
-HAMI_SIM_API CUresult cuCtxSetLimit(int limit, size_t value) {
-  HAMI_ENTER(Need::kContext);
-  if (limit < 0 || limit > 6) return CUDA_ERROR_UNSUPPORTED_LIMIT;
-  entry.context->limits[limit] = value;
-  return CUDA_SUCCESS;
-}
-HAMI_SIM_API CUresult cuCtxGetLimit(size_t* value, int limit) {
-  HAMI_ENTER(Need::kContext);
-  if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (limit < 0 || limit > 6) return CUDA_ERROR_UNSUPPORTED_LIMIT;
-  *value = entry.context->limits[limit];
   return CUDA_SUCCESS;
 }
 

@@ -59,7 +59,8 @@ struct Context : Object {
   bool primary;
   unsigned flags;
   uint64_t id;
-  uint64_t limits[16];  // by CUlimit
+  uint64_t limits[16];       // by CUlimit
+  uint64_t limit_bytes[16];  // what each takes beyond the context's own memory
   int cache_config;
   int shared_config;
   uint32_t next_blocking_lane;

@@ -222,7 +222,8 @@ HAMI_SIM_API CUresult cuDeviceTotalMem(unsigned int* bytes, CUdevice ordinal) {
        static_cast<unsigned>(UsableBytes(config) > UINT32_MAX ? UINT32_MAX : UsableBytes(config)));
 }
 
-HAMI_SIM_API CUresult cuDeviceGetAttribute(int* value, int attribute, CUdevice ordinal) {
+HAMI_SIM_API CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute,
+                                           CUdevice ordinal) {
   HAMI_ENTER(Need::kInit);
   uint32_t device = 0;
   int64_t found = 0;

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A CUDA program of the rarer calls, in the manner of script.cc: one driver call per line of its
+// standard input, one line of answer ("ok", "error N", or values). Objects have names.
+//
+//   init | retain | unretain | reset | ctx NAME | unctx NAME | alloc NAME BYTES | free NAME
+//   limit NUMBER VALUE | limitof NUMBER -> value     (by CUlimit, of the current context)
+//   green NAME COUNT | ungreen NAME                  (a green context of COUNT multiprocessors)
+//   enter NAME | leave                               (makes it current; makes the primary one so)
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include "api/cuda/types.h"
+
+namespace {
+
+void* driver_handle = nullptr;
+
+// A function of the driver by its exported name. The arguments must have the exact types.
+template <typename... Arguments>
+CUresult Cu(const char* name, Arguments... arguments) {
+  void* found = dlsym(driver_handle, name);
+  if (found == nullptr) {
+    std::cerr << "special: no " << name << std::endl;
+    std::exit(1);
+  }
+  return reinterpret_cast<CUresult (*)(Arguments...)>(found)(arguments...);
+}
+
+class Special {
+ public:
+  // One line; false: not understood.
+  bool Do(const std::string& line);
+
+ private:
+  void Answer(CUresult result) {
+    if (result == CUDA_SUCCESS) {
+      std::cout << "ok" << std::endl;
+    } else {
+      std::cout << "error " << static_cast<int>(result) << std::endl;
+    }
+  }
+  CUresult Retain() {
+    const CUresult result = Cu("cuDevicePrimaryCtxRetain", &primary_, device_);
+    return result != CUDA_SUCCESS ? result : Cu("cuCtxSetCurrent", primary_);
+  }
+  CUresult MakeGreen(CUgreenCtx* green, unsigned count);
+  CUresult Enter(CUgreenCtx green) {
+    CUcontext context = nullptr;
+    const CUresult result = Cu("cuCtxFromGreenCtx", &context, green);
+    return result != CUDA_SUCCESS ? result : Cu("cuCtxSetCurrent", context);
+  }
+
+  bool DoContexts(const std::string& verb, std::istringstream& words);
+  bool DoGreen(const std::string& verb, std::istringstream& words);
+
+  CUdevice device_ = 0;
+  CUcontext primary_ = nullptr;
+  std::map<std::string, CUcontext> contexts_;
+  std::map<std::string, CUdeviceptr> pointers_;
+  std::map<std::string, CUgreenCtx> greens_;
+};
+
+// CUdevResource, whose layout differs between releases in everything but its size.
+struct alignas(8) Resource {
+  unsigned char bytes[144];
+};
+
+CUresult Special::MakeGreen(CUgreenCtx* green, unsigned count) {
+  Resource all = {};
+  Resource part = {};
+  unsigned groups = 1;
+  CUdevResourceDesc desc = nullptr;
+  CUresult result = Cu("cuDeviceGetDevResource", device_, &all, 1);
+  if (result != CUDA_SUCCESS) return result;
+  result = Cu("cuDevSmResourceSplitByCount", &part, &groups, &all, static_cast<Resource*>(nullptr),
+              0U, count);
+  if (result != CUDA_SUCCESS) return result;
+  result = Cu("cuDevResourceGenerateDesc", &desc, &part, 1U);
+  return result != CUDA_SUCCESS ? result : Cu("cuGreenCtxCreate", green, desc, device_, 1U);
+}
+
+bool Special::DoContexts(const std::string& verb, std::istringstream& words) {
+  std::string name;
+  int limit = 0;
+  size_t value = 0;
+  if (verb == "init") {
+    Answer(Cu("cuInit", 0U));
+  } else if (verb == "retain") {
+    Answer(Retain());
+  } else if (verb == "unretain") {
+    Answer(Cu("cuDevicePrimaryCtxRelease_v2", device_));
+  } else if (verb == "reset") {
+    Answer(Cu("cuDevicePrimaryCtxReset_v2", device_));
+  } else if (verb == "ctx") {
+    words >> name;
+    Answer(Cu("cuCtxCreate_v2", &contexts_[name], 0U, device_));
+  } else if (verb == "unctx") {
+    words >> name;
+    Answer(Cu("cuCtxDestroy_v2", contexts_.at(name)));
+  } else if (verb == "alloc") {
+    words >> name >> value;
+    Answer(Cu("cuMemAlloc_v2", &pointers_[name], value));
+  } else if (verb == "free") {
+    words >> name;
+    Answer(Cu("cuMemFree_v2", pointers_.at(name)));
+  } else if (verb == "limit") {
+    words >> limit >> value;
+    Answer(Cu("cuCtxSetLimit", limit, value));
+  } else if (verb == "limitof") {
+    words >> limit;
+    const CUresult result = Cu("cuCtxGetLimit", &value, limit);
+    if (result != CUDA_SUCCESS) {
+      Answer(result);
+    } else {
+      std::cout << value << std::endl;
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool Special::DoGreen(const std::string& verb, std::istringstream& words) {
+  std::string name;
+  unsigned count = 0;
+  if (verb == "green") {
+    words >> name >> count;
+    Answer(MakeGreen(&greens_[name], count));
+  } else if (verb == "ungreen") {
+    words >> name;
+    Answer(Cu("cuGreenCtxDestroy", greens_.at(name)));
+  } else if (verb == "enter") {
+    words >> name;
+    Answer(Enter(greens_.at(name)));
+  } else if (verb == "leave") {
+    Answer(Cu("cuCtxSetCurrent", primary_));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool Special::Do(const std::string& line) {
+  std::istringstream words(line);
+  std::string verb;
+  words >> verb;
+  return DoContexts(verb, words) || DoGreen(verb, words);
+}
+
+}  // namespace
+
+int main() {
+  driver_handle = dlopen("libcuda.so.1", RTLD_NOW);
+  if (driver_handle == nullptr) {
+    std::cerr << "special: " << dlerror() << std::endl;
+    return 1;
+  }
+  Special special;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (special.Do(line)) continue;
+    std::cerr << "special: what is '" << line << "'?" << std::endl;
+    return 2;
+  }
+  return 0;
+}
