@@ -89,14 +89,7 @@ CUresult Destroy(CUcontext handle) {
 
 CUresult ReleasePrimary(CUdevice ordinal) {
   HAMI_ENTER(Need::kInit);
-  uint32_t device = 0;
-  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
-  Primary& primary = process.primaries[device];
-  if (primary.references == 0) return CUDA_ERROR_INVALID_CONTEXT;
-  if (--primary.references == 0 && IsLive(primary.context, Kind::kContext)) {
-    DestroyContext(primary.context);
-  }
-  return CUDA_SUCCESS;
+  return ReleasePrimaryContext(ordinal);
 }
 
 CUresult ResetPrimary(CUdevice ordinal) {
@@ -169,6 +162,30 @@ void DestroyContext(Context* context) {
   Unregister(context);
 }
 
+CUresult RetainPrimaryContext(CUdevice ordinal, Context** context) {
+  uint32_t device = 0;
+  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
+  Primary& primary = process.primaries[device];
+  if (!IsLive(primary.context, Kind::kContext)) {
+    const CUresult result = CreateContext(ordinal, primary.flags, true, &primary.context);
+    if (result != CUDA_SUCCESS) return result;
+  }
+  ++primary.references;
+  *context = primary.context;
+  return CUDA_SUCCESS;
+}
+
+CUresult ReleasePrimaryContext(CUdevice ordinal) {
+  uint32_t device = 0;
+  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
+  Primary& primary = process.primaries[device];
+  if (primary.references == 0) return CUDA_ERROR_INVALID_CONTEXT;
+  if (--primary.references == 0 && IsLive(primary.context, Kind::kContext)) {
+    DestroyContext(primary.context);
+  }
+  return CUDA_SUCCESS;
+}
+
 }  // namespace hami::simgpu::cuda
 
 using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
@@ -196,17 +213,11 @@ HAMI_SIM_API CUresult cuCtxDetach(CUcontext context) { return Destroy(context); 
 
 HAMI_SIM_API CUresult cuDevicePrimaryCtxRetain(CUcontext* out, CUdevice ordinal) {
   HAMI_ENTER(Need::kInit);
-  uint32_t device = 0;
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
-  Primary& primary = process.primaries[device];
-  if (!IsLive(primary.context, Kind::kContext)) {
-    const CUresult result = CreateContext(ordinal, primary.flags, true, &primary.context);
-    if (result != CUDA_SUCCESS) return result;
-  }
-  ++primary.references;
-  *out = reinterpret_cast<CUcontext>(primary.context);
-  return CUDA_SUCCESS;
+  Context* context = nullptr;
+  const CUresult result = RetainPrimaryContext(ordinal, &context);
+  if (result == CUDA_SUCCESS) *out = reinterpret_cast<CUcontext>(context);
+  return result;
 }
 HAMI_SIM_API CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return ReleasePrimary(device); }
 HAMI_SIM_API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
@@ -246,7 +257,7 @@ HAMI_SIM_API CUresult cuCtxSetCurrent(CUcontext handle) {
 HAMI_SIM_API CUresult cuCtxGetCurrent(CUcontext* out) {
   HAMI_ENTER(Need::kInit);
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *out = reinterpret_cast<CUcontext>(entry.context);
+  *out = reinterpret_cast<CUcontext>(Current());
   return CUDA_SUCCESS;
 }
 

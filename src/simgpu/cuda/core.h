@@ -37,6 +37,8 @@ enum class Kind : uint32_t {
   kExec,
   kArray,
   kMipmap,
+  kGreen,
+  kDescriptor,
 };
 
 struct Context;
@@ -70,6 +72,7 @@ struct Context : Object {
   struct SmallChunk* chunks;  // with room, memory.cc
   struct SmallChunk* array_chunks;
   uint64_t module_bytes_left;  // of the 2 MiB that small modules share
+  struct Green* green;         // that this stands for (green.h); then nothing else is in it
 };
 
 struct Primary {
@@ -113,7 +116,7 @@ class Entry {
   void Relock();
 
   CUresult error = CUDA_SUCCESS;
-  Context* context = nullptr;
+  Context* context = nullptr;  // of a current green context: the primary one
 
  private:
   bool locked_ = false;
@@ -167,6 +170,8 @@ const Glance& GlanceAtMachine();
 // Contexts (contexts.cc). Creating costs memory of the device.
 CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context** context);
 void DestroyContext(Context* context);
+CUresult RetainPrimaryContext(CUdevice ordinal, Context** context);
+CUresult ReleasePrimaryContext(CUdevice ordinal);
 
 // What one kind of object does when its context goes; each in the file of the kind.
 void DestroyStream(Stream* stream);
