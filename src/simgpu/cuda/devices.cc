@@ -113,6 +113,9 @@ bool LookUpAttribute(const DeviceConfig& d, int attribute, int64_t* value) {
     case 120:
       *value = Major(d) >= 9 ? 1 : 0;
       return true;  // clusters
+    case 132:
+      *value = Major(d) >= 9 ? 1 : 0;
+      return true;  // multicast objects (multicast.cc)
     default:
       // Sizes of textures and surfaces, which the simulation does not have, and capabilities of
       // other hardware.

@@ -7,6 +7,9 @@
 //   limit NUMBER VALUE | limitof NUMBER -> value     (by CUlimit, of the current context)
 //   green NAME COUNT | ungreen NAME                  (a green context of COUNT multiprocessors)
 //   enter NAME | leave                               (makes it current; makes the primary one so)
+//   create NAME BYTES | release NAME | map NAME HANDLE | unmap NAME
+//   multicast NAME BYTES | bind MULTICAST OFFSET HANDLE | bindat MULTICAST OFFSET MAP
+//   unbind MULTICAST OFFSET BYTES
 
 #include <dlfcn.h>
 #include <unistd.h>
@@ -61,12 +64,26 @@ class Special {
 
   bool DoContexts(const std::string& verb, std::istringstream& words);
   bool DoGreen(const std::string& verb, std::istringstream& words);
+  CUresult Create(const std::string& name, size_t bytes);
+  CUresult Map(const std::string& name, const std::string& handle);
+  CUresult Unmap(const std::string& name);
+  CUresult MakeMulticast(const std::string& name, size_t bytes);
+  bool DoPhysical(const std::string& verb, std::istringstream& words);
+  bool DoMulticast(const std::string& verb, std::istringstream& words);
+
+  struct Memory {
+    CUmemGenericAllocationHandle handle = 0;
+    size_t bytes = 0;
+  };
 
   CUdevice device_ = 0;
   CUcontext primary_ = nullptr;
   std::map<std::string, CUcontext> contexts_;
   std::map<std::string, CUdeviceptr> pointers_;
   std::map<std::string, CUgreenCtx> greens_;
+  std::map<std::string, Memory> memories_;
+  std::map<std::string, CUdeviceptr> mapped_at_;
+  std::map<std::string, size_t> mapped_bytes_;
 };
 
 // CUdevResource, whose layout differs between releases in everything but its size.
@@ -149,11 +166,94 @@ bool Special::DoGreen(const std::string& verb, std::istringstream& words) {
   return true;
 }
 
+CUresult Special::Create(const std::string& name, size_t bytes) {
+  CUmemAllocationProp props = {};
+  props.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+  props.location = {CU_MEM_LOCATION_TYPE_DEVICE, device_};
+  memories_[name].bytes = bytes;
+  return Cu("cuMemCreate", &memories_[name].handle, bytes, &props, 0ULL);
+}
+
+CUresult Special::Map(const std::string& name, const std::string& handle) {
+  const Memory& memory = memories_.at(handle);
+  CUdeviceptr& at = mapped_at_[name];
+  mapped_bytes_[name] = memory.bytes;
+  const CUresult result =
+      Cu("cuMemAddressReserve", &at, memory.bytes, size_t{0}, CUdeviceptr{0}, 0ULL);
+  if (result != CUDA_SUCCESS) return result;
+  return Cu("cuMemMap", at, memory.bytes, size_t{0}, memory.handle, 0ULL);
+}
+
+CUresult Special::Unmap(const std::string& name) {
+  const CUresult result = Cu("cuMemUnmap", mapped_at_.at(name), mapped_bytes_.at(name));
+  if (result != CUDA_SUCCESS) return result;
+  return Cu("cuMemAddressFree", mapped_at_.at(name), mapped_bytes_.at(name));
+}
+
+CUresult Special::MakeMulticast(const std::string& name, size_t bytes) {
+  CUmulticastObjectProp props = {};
+  props.numDevices = 1;
+  props.size = bytes;
+  memories_[name].bytes = bytes;
+  const CUresult result = Cu("cuMulticastCreate", &memories_[name].handle, &props);
+  if (result != CUDA_SUCCESS) return result;
+  return Cu("cuMulticastAddDevice", memories_[name].handle, device_);
+}
+
+bool Special::DoPhysical(const std::string& verb, std::istringstream& words) {
+  std::string name;
+  std::string other;
+  size_t bytes = 0;
+  if (verb == "create") {
+    words >> name >> bytes;
+    Answer(Create(name, bytes));
+  } else if (verb == "release") {
+    words >> name;
+    Answer(Cu("cuMemRelease", memories_.at(name).handle));
+  } else if (verb == "map") {
+    words >> name >> other;
+    Answer(Map(name, other));
+  } else if (verb == "unmap") {
+    words >> name;
+    Answer(Unmap(name));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool Special::DoMulticast(const std::string& verb, std::istringstream& words) {
+  std::string name;
+  std::string other;
+  size_t offset = 0;
+  size_t bytes = 0;
+  if (verb == "multicast") {
+    words >> name >> bytes;
+    Answer(MakeMulticast(name, bytes));
+  } else if (verb == "bind") {
+    words >> name >> offset >> other;
+    const Memory& memory = memories_.at(other);
+    Answer(Cu("cuMulticastBindMem", memories_.at(name).handle, offset, memory.handle, size_t{0},
+              memory.bytes, 0ULL));
+  } else if (verb == "bindat") {
+    words >> name >> offset >> other;
+    Answer(Cu("cuMulticastBindAddr", memories_.at(name).handle, offset, mapped_at_.at(other),
+              mapped_bytes_.at(other), 0ULL));
+  } else if (verb == "unbind") {
+    words >> name >> offset >> bytes;
+    Answer(Cu("cuMulticastUnbind", memories_.at(name).handle, device_, offset, bytes));
+  } else {
+    return false;
+  }
+  return true;
+}
+
 bool Special::Do(const std::string& line) {
   std::istringstream words(line);
   std::string verb;
   words >> verb;
-  return DoContexts(verb, words) || DoGreen(verb, words);
+  return DoContexts(verb, words) || DoGreen(verb, words) || DoPhysical(verb, words) ||
+         DoMulticast(verb, words);
 }
 
 }  // namespace

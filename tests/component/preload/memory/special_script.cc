@@ -6,8 +6,11 @@
 
 namespace hami::component {
 
-SpecialScript::SpecialScript(const std::string& memory)
-    : tenant_(memory), running_(tenant_.share.Start({.program = TestProgram("special")})) {
+SpecialScript::SpecialScript(const std::string& memory, const std::string& profile,
+                             uint64_t context_bytes)
+    : context_bytes_(context_bytes),
+      tenant_(memory, profile, context_bytes),
+      running_(tenant_.share.Start({.program = TestProgram("special")})) {
   signal(SIGPIPE, SIG_IGN);
   Answer("init");
 }
