@@ -128,6 +128,16 @@ CUresult cuLogicalEndpointUnbind(CUlogicalEndpointId endpoint, CUdevice device, 
                                  cuuint64_t bytes);
 CUresult cuLogicalEndpointDestroy(CUlogicalEndpointId endpoint);
 
+// Memory of other interfaces.
+CUresult cuImportExternalMemory(CUexternalMemory* handle,
+                                const CUDA_EXTERNAL_MEMORY_HANDLE_DESC* desc);
+CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr* pointer, CUexternalMemory handle,
+                                         const CUDA_EXTERNAL_MEMORY_BUFFER_DESC* desc);
+CUresult cuExternalMemoryGetMappedMipmappedArray(
+    CUmipmappedArray* array, CUexternalMemory handle,
+    const CUDA_EXTERNAL_MEMORY_MIPMAPPED_ARRAY_DESC* desc);
+CUresult cuDestroyExternalMemory(CUexternalMemory handle);
+
 // Modules and libraries.
 CUresult cuModuleLoad(CUmodule* module, const char* path);
 CUresult cuModuleLoadData(CUmodule* module, const void* image);

@@ -7,9 +7,12 @@
 
 #include "preload/contexts.h"
 
+#include <atomic>
+
 #include "preload/context_limits.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
+#include "preload/external_memory.h"
 #include "preload/graph_memory.h"
 #include "preload/lock.h"
 #include "preload/memory_arrays.h"
@@ -39,6 +42,7 @@ struct GreenContext {
   int32_t ordinal;
 };
 constinit Table<GreenContext> green_contexts;
+constinit std::atomic<bool> any_green = false;  // was there ever one
 
 uint64_t KeyOf(CUcontext context) { return reinterpret_cast<uint64_t>(context); }
 
@@ -56,6 +60,7 @@ bool IsPrimaryActive(CUdevice ordinal) {
 void ForgetContextMemory(int ordinal, CUcontext context) {
   PurgeDeadMemory(ordinal);
   ForgetArraysOf(context);
+  ForgetExternalsOf(context);
   if (Device* device = DeviceOfOrdinal(ordinal)) {
     ReconcilePools(*device);
     ReconcileGraphMemory(*device);
@@ -99,7 +104,7 @@ CUresult LeavePrimary(CUdevice ordinal, const Call& call) {
       context = primary.context;
       primary.charged_bytes = 0;
       primary.context = nullptr;
-      limits = TakeContextLimits(context);
+      if (context != nullptr) limits = TakeContextLimits(context);
     }
   }
   if (refund_bytes != 0) Refund(*device, refund_bytes, ChargeKind::kContext);
@@ -150,20 +155,26 @@ CUresult DestroyContext(CUcontext context, const Destroy& destroy) {
 
 CUresult CreateGreen(CUgreenCtx* green, CUdevResourceDesc desc, CUdevice ordinal,
                      unsigned int flags, Device& device) {
-  const CUresult result = RetainPrimary(ordinal, device, [=](PrimaryContext*) {
-    return cuda.cuGreenCtxCreate(green, desc, ordinal, flags);
+  const CUresult result = RetainPrimary(ordinal, device, [=](PrimaryContext* primary) {
+    const CUresult created = cuda.cuGreenCtxCreate(green, desc, ordinal, flags);
+    // It retains the primary context and does not say which one that is.
+    if (created == CUDA_SUCCESS && primary->context == nullptr &&
+        cuda.cuDevicePrimaryCtxRetain(&primary->context, ordinal) == CUDA_SUCCESS) {
+      cuda.cuDevicePrimaryCtxRelease_v2(ordinal);
+    }
+    return created;
   });
-  // Without room for the entry the primary context stays charged until it is released by another
-  // call.
-  if (result == CUDA_SUCCESS) {
-    green_contexts.Insert({reinterpret_cast<uint64_t>(*green), nullptr, ordinal});
-  }
+  if (result != CUDA_SUCCESS) return result;
+  // Without room for the entry the primary context stays charged until another call releases it.
+  green_contexts.Insert({reinterpret_cast<uint64_t>(*green), nullptr, ordinal});
+  any_green.store(true, std::memory_order_release);
   return result;
 }
 
 }  // namespace
 
 CUcontext PrimaryIfGreen(CUcontext context, int ordinal) {
+  if (!any_green.load(std::memory_order_acquire)) return context;
   bool is_green = false;
   green_contexts.VisitAll([&](const GreenContext& green) {
     if (green.converted == context) is_green = true;
@@ -171,11 +182,7 @@ CUcontext PrimaryIfGreen(CUcontext context, int ordinal) {
   if (!is_green) return context;
   PrimaryContext& primary = primaries[ordinal];
   const SpinLock::Holder holder(primary.lock);
-  if (primary.context == nullptr &&
-      cuda.cuDevicePrimaryCtxRetain(&primary.context, ordinal) == CUDA_SUCCESS) {
-    cuda.cuDevicePrimaryCtxRelease_v2(ordinal);  // the green context holds it as well
-  }
-  return primary.context;
+  return primary.context != nullptr ? primary.context : context;
 }
 
 void ResetContextsAfterFork() {
@@ -185,7 +192,9 @@ void ResetContextsAfterFork() {
     primary.charged_bytes = 0;
   }
   green_contexts.ResetAfterFork();
+  any_green.store(false, std::memory_order_relaxed);
   ResetContextLimitsAfterFork();
+  ResetExternalAfterFork();
   contexts.ResetAfterFork();
 }
 

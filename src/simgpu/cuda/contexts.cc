@@ -53,6 +53,8 @@ void DestroyObject(Object* object) {
       return DestroyArray(reinterpret_cast<Array*>(object));
     case Kind::kMipmap:
       return DestroyMipmap(reinterpret_cast<Mipmap*>(object));
+    case Kind::kExternal:
+      return DestroyExternal(reinterpret_cast<External*>(object));
     default:
       DeleteObject(object);
   }

@@ -39,6 +39,7 @@ enum class Kind : uint32_t {
   kMipmap,
   kGreen,
   kDescriptor,
+  kExternal,
 };
 
 struct Context;
@@ -178,6 +179,7 @@ void DestroyStream(Stream* stream);
 void DestroyEvent(struct Event* event);
 void DestroyModule(struct Module* module);
 void DestroyFunction(struct Function* function);
+void DestroyExternal(struct External* external);
 void DestroyPool(struct Pool* pool);
 void DestroyGraphObject(Object* object);
 void DestroyArray(struct Array* array);

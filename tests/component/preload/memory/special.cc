@@ -10,8 +10,10 @@
 //   create NAME BYTES | release NAME | map NAME HANDLE | unmap NAME
 //   multicast NAME BYTES | bind MULTICAST OFFSET HANDLE | bindat MULTICAST OFFSET MAP
 //   unbind MULTICAST OFFSET BYTES
+//   import NAME BYTES | buffer NAME IMPORT OFFSET BYTES | unimport NAME   (a buffer goes by free)
 
 #include <dlfcn.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -71,6 +73,10 @@ class Special {
   bool DoPhysical(const std::string& verb, std::istringstream& words);
   bool DoMulticast(const std::string& verb, std::istringstream& words);
 
+  CUresult Import(CUexternalMemory* external, size_t bytes);
+  CUresult MapBuffer(CUdeviceptr* pointer, CUexternalMemory external, size_t offset, size_t bytes);
+  bool DoExternal(const std::string& verb, std::istringstream& words);
+
   struct Memory {
     CUmemGenericAllocationHandle handle = 0;
     size_t bytes = 0;
@@ -82,6 +88,7 @@ class Special {
   std::map<std::string, CUdeviceptr> pointers_;
   std::map<std::string, CUgreenCtx> greens_;
   std::map<std::string, Memory> memories_;
+  std::map<std::string, CUexternalMemory> externals_;
   std::map<std::string, CUdeviceptr> mapped_at_;
   std::map<std::string, size_t> mapped_bytes_;
 };
@@ -248,12 +255,55 @@ bool Special::DoMulticast(const std::string& verb, std::istringstream& words) {
   return true;
 }
 
+// A file in memory takes the place of what another interface would have exported.
+CUresult Special::Import(CUexternalMemory* external, size_t bytes) {
+  const int fd = memfd_create("special", MFD_CLOEXEC);
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(bytes)) != 0) return CUDA_ERROR_OPERATING_SYSTEM;
+  CUDA_EXTERNAL_MEMORY_HANDLE_DESC desc = {};
+  desc.type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD;
+  desc.handle.fd = fd;
+  desc.size = bytes;
+  const CUresult result =
+      Cu("cuImportExternalMemory", external, static_cast<const decltype(desc)*>(&desc));
+  if (result != CUDA_SUCCESS) close(fd);  // else it is the driver's
+  return result;
+}
+
+CUresult Special::MapBuffer(CUdeviceptr* pointer, CUexternalMemory external, size_t offset,
+                            size_t bytes) {
+  CUDA_EXTERNAL_MEMORY_BUFFER_DESC desc = {};
+  desc.offset = offset;
+  desc.size = bytes;
+  return Cu("cuExternalMemoryGetMappedBuffer", pointer, external,
+            static_cast<const decltype(desc)*>(&desc));
+}
+
+bool Special::DoExternal(const std::string& verb, std::istringstream& words) {
+  std::string name;
+  std::string other;
+  size_t offset = 0;
+  size_t bytes = 0;
+  if (verb == "import") {
+    words >> name >> bytes;
+    Answer(Import(&externals_[name], bytes));
+  } else if (verb == "buffer") {
+    words >> name >> other >> offset >> bytes;
+    Answer(MapBuffer(&pointers_[name], externals_.at(other), offset, bytes));
+  } else if (verb == "unimport") {
+    words >> name;
+    Answer(Cu("cuDestroyExternalMemory", externals_.at(name)));
+  } else {
+    return false;
+  }
+  return true;
+}
+
 bool Special::Do(const std::string& line) {
   std::istringstream words(line);
   std::string verb;
   words >> verb;
   return DoContexts(verb, words) || DoGreen(verb, words) || DoPhysical(verb, words) ||
-         DoMulticast(verb, words);
+         DoMulticast(verb, words) || DoExternal(verb, words);
 }
 
 }  // namespace
