@@ -119,6 +119,18 @@ typedef struct CUgraphEdgeData_st {
   unsigned char reserved[5];
 } CUgraphEdgeData;
 
+typedef struct CUstreamCigCaptureParams_st CUstreamCigCaptureParams;
+typedef struct CUgraphNodeParams_st CUgraphNodeParams;
+typedef enum CUgraphRecaptureStatus_enum {
+  CU_GRAPH_RECAPTURE_ELIGIBLE_FOR_UPDATE = 0,
+} CUgraphRecaptureStatus;
+typedef CUresult (*CUgraphRecaptureCallback)(void* data, CUgraphNode node,
+                                             const CUgraphNodeParams* original,
+                                             const CUgraphNodeParams* recaptured,
+                                             CUgraphRecaptureStatus status);
+
+typedef struct CUcheckpointRestoreArgs_st CUcheckpointRestoreArgs;
+
 typedef enum CUdriverProcAddressQueryResult_enum {
   CU_GET_PROC_ADDRESS_SUCCESS = 0,
   CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND = 1,
