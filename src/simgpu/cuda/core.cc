@@ -139,6 +139,7 @@ Entry::Entry(Need need) {
   }
   LockProcess();
   locked_ = true;
+  if (process.checkpoint_state != 0 && need != Need::kCheckpoint) WaitForUnlock(*this);
   context = Current();
   if (context == nullptr) {
     if (need == Need::kContext) error = CUDA_ERROR_INVALID_CONTEXT;

@@ -93,6 +93,7 @@ struct Process {
   Primary primaries[kMaxDevices];
   Object* contexts;
   uint64_t next_id;
+  int checkpoint_state;  // CUprocessState; calls wait unless it is 0
 };
 extern Process process;
 
@@ -103,7 +104,7 @@ inline const MachineConfig& MachineOf() { return process.machine.state->config; 
 
 // The driver's entry: checks that cuInit was called, in this process, takes the lock, finds the
 // current context of the thread.
-enum class Need : uint8_t { kInit, kContext };
+enum class Need : uint8_t { kInit, kContext, kCheckpoint };
 class Entry {
  public:
   explicit Entry(Need need);
@@ -122,6 +123,9 @@ class Entry {
  private:
   bool locked_ = false;
 };
+// Calls of a process that is locked for a checkpoint wait (checkpoint.cc).
+void WaitForUnlock(Entry& entry);
+
 #define HAMI_ENTER(need) \
   Entry entry(need);     \
   if (entry.error != CUDA_SUCCESS) return entry.error

@@ -10,6 +10,7 @@
 //   create NAME BYTES | release NAME | map NAME HANDLE | unmap NAME
 //   multicast NAME BYTES | bind MULTICAST OFFSET HANDLE | bindat MULTICAST OFFSET MAP
 //   unbind MULTICAST OFFSET BYTES
+//   checkpoint lock|save|restore|unlock|move          (of itself; move: a restore to another GPU)
 //   import NAME BYTES | buffer NAME IMPORT OFFSET BYTES | unimport NAME   (a buffer goes by free)
 
 #include <dlfcn.h>
@@ -76,6 +77,7 @@ class Special {
   CUresult Import(CUexternalMemory* external, size_t bytes);
   CUresult MapBuffer(CUdeviceptr* pointer, CUexternalMemory external, size_t offset, size_t bytes);
   bool DoExternal(const std::string& verb, std::istringstream& words);
+  CUresult Checkpoint(const std::string& step);
 
   struct Memory {
     CUmemGenericAllocationHandle handle = 0;
@@ -278,6 +280,22 @@ CUresult Special::MapBuffer(CUdeviceptr* pointer, CUexternalMemory external, siz
             static_cast<const decltype(desc)*>(&desc));
 }
 
+CUresult Special::Checkpoint(const std::string& step) {
+  void* const none = nullptr;
+  if (step == "lock") return Cu("cuCheckpointProcessLock", getpid(), none);
+  if (step == "save") return Cu("cuCheckpointProcessCheckpoint", getpid(), none);
+  if (step == "restore") return Cu("cuCheckpointProcessRestore", getpid(), none);
+  if (step == "unlock") return Cu("cuCheckpointProcessUnlock", getpid(), none);
+  // The beginning of CUcheckpointRestoreArgs: pairs of GPUs and their number.
+  CUuuid pair[2] = {{"one"}, {"other"}};
+  struct {
+    CUuuid* pairs;
+    unsigned count;
+    char reserved[52];
+  } args = {pair, 1, {}};
+  return Cu("cuCheckpointProcessRestore", getpid(), static_cast<void*>(&args));
+}
+
 bool Special::DoExternal(const std::string& verb, std::istringstream& words) {
   std::string name;
   std::string other;
@@ -289,6 +307,9 @@ bool Special::DoExternal(const std::string& verb, std::istringstream& words) {
   } else if (verb == "buffer") {
     words >> name >> other >> offset >> bytes;
     Answer(MapBuffer(&pointers_[name], externals_.at(other), offset, bytes));
+  } else if (verb == "checkpoint") {
+    words >> name;
+    Answer(Checkpoint(name));
   } else if (verb == "unimport") {
     words >> name;
     Answer(Cu("cuDestroyExternalMemory", externals_.at(name)));
