@@ -3,6 +3,7 @@
 #include "preload/capture.h"
 
 #include "preload/driver.h"
+#include "preload/sampler.h"
 
 namespace hami::preload {
 
@@ -36,6 +37,14 @@ CUresult CountEnd(CUresult result) {
     while (seen > 0 && !active_captures.compare_exchange_weak(seen, seen - 1)) {
     }
   }
+  return result;
+}
+
+// What a stream is given while it is captured for graphics (CIG) is run once by the graphics
+// interface, where nobody charges it: it is charged as the launches that it looks like. Nothing can
+// be measured there.
+CUresult ChargeUnmeasured(CUresult result) {
+  if (result == CUDA_SUCCESS) StopSampling();
   return result;
 }
 
@@ -82,6 +91,32 @@ HAMI_EXPORT CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph g
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   return CountBegin(
       cuda.cuStreamBeginCaptureToGraph_ptsz(stream, graph, dependencies, edges, count, mode));
+}
+
+HAMI_EXPORT CUresult cuStreamBeginRecaptureToGraph(CUstream stream, CUstreamCaptureMode mode,
+                                                   CUgraph graph, CUgraphRecaptureCallback callback,
+                                                   void* data) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  return CountBegin(cuda.cuStreamBeginRecaptureToGraph(stream, mode, graph, callback, data));
+}
+
+HAMI_EXPORT CUresult cuStreamBeginRecaptureToGraph_ptsz(CUstream stream, CUstreamCaptureMode mode,
+                                                        CUgraph graph,
+                                                        CUgraphRecaptureCallback callback,
+                                                        void* data) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  return CountBegin(cuda.cuStreamBeginRecaptureToGraph_ptsz(stream, mode, graph, callback, data));
+}
+
+HAMI_EXPORT CUresult cuStreamBeginCaptureToCig(CUstream stream, CUstreamCigCaptureParams* params) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  return ChargeUnmeasured(cuda.cuStreamBeginCaptureToCig(stream, params));
+}
+
+HAMI_EXPORT CUresult cuStreamBeginCaptureToCig_ptsz(CUstream stream,
+                                                    CUstreamCigCaptureParams* params) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  return ChargeUnmeasured(cuda.cuStreamBeginCaptureToCig_ptsz(stream, params));
 }
 
 HAMI_EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {

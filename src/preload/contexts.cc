@@ -7,8 +7,12 @@
 
 #include "preload/contexts.h"
 
+#include <atomic>
+
+#include "preload/context_limits.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
+#include "preload/external_memory.h"
 #include "preload/graph_memory.h"
 #include "preload/lock.h"
 #include "preload/memory_arrays.h"
@@ -32,6 +36,14 @@ constinit PrimaryContext primaries[kMaxOrdinals] = {};
 // Explicit contexts -> what they are charged.
 constinit Table<CountEntry> contexts;
 
+struct GreenContext {
+  uint64_t key;         // the green context
+  CUcontext converted;  // cuCtxFromGreenCtx; nullptr: not asked for
+  int32_t ordinal;
+};
+constinit Table<GreenContext> green_contexts;
+constinit std::atomic<bool> any_green = false;  // was there ever one
+
 uint64_t KeyOf(CUcontext context) { return reinterpret_cast<uint64_t>(context); }
 
 uint64_t ContextBytes(const Device& device) {
@@ -48,20 +60,22 @@ bool IsPrimaryActive(CUdevice ordinal) {
 void ForgetContextMemory(int ordinal, CUcontext context) {
   PurgeDeadMemory(ordinal);
   ForgetArraysOf(context);
+  ForgetExternalsOf(context);
   if (Device* device = DeviceOfOrdinal(ordinal)) {
     ReconcilePools(*device);
     ReconcileGraphMemory(*device);
   }
 }
 
-CUresult RetainPrimary(CUcontext* context, CUdevice ordinal, Device& device) {
+// Retains the primary context by the call, charged if nothing has retained it before.
+template <typename Call>
+CUresult RetainPrimary(CUdevice ordinal, Device& device, const Call& call) {
   PrimaryContext& primary = primaries[ordinal];
   const SpinLock::Holder holder(primary.lock);
   const bool charge = primary.charged_bytes == 0;
   const uint64_t bytes = ContextBytes(device);
   if (charge && !Charge(device, bytes, ChargeKind::kContext)) return CUDA_ERROR_OUT_OF_MEMORY;
-  const CUresult result = cuda.cuDevicePrimaryCtxRetain(context, ordinal);
-  if (result == CUDA_SUCCESS) primary.context = *context;
+  const CUresult result = call(&primary);
   if (!charge) return result;
   if (result == CUDA_SUCCESS) {
     primary.charged_bytes = bytes;
@@ -79,6 +93,7 @@ CUresult LeavePrimary(CUdevice ordinal, const Call& call) {
   if (device == nullptr) return call();
   uint64_t refund_bytes = 0;
   CUcontext context = nullptr;
+  ContextLimits limits = {};
   CUresult result;
   {
     PrimaryContext& primary = primaries[ordinal];
@@ -89,9 +104,11 @@ CUresult LeavePrimary(CUdevice ordinal, const Call& call) {
       context = primary.context;
       primary.charged_bytes = 0;
       primary.context = nullptr;
+      if (context != nullptr) limits = TakeContextLimits(context);
     }
   }
   if (refund_bytes != 0) Refund(*device, refund_bytes, ChargeKind::kContext);
+  RefundContextLimits(limits);
   if (context != nullptr) ForgetContextMemory(ordinal, context);
   return result;
 }
@@ -122,18 +139,51 @@ CUresult DestroyContext(CUcontext context, const Destroy& destroy) {
   if (EnterCuda() != Mode::kLimit) return destroy();
   CountEntry entry;
   const bool known = contexts.Take(KeyOf(context), &entry);
+  if (!known) return destroy();
+  const ContextLimits limits = TakeContextLimits(context);
   const CUresult result = destroy();
-  if (!known) return result;
   if (result != CUDA_SUCCESS) {
     contexts.Insert(entry);
+    RestoreContextLimits(limits);
     return result;
   }
+  RefundContextLimits(limits);
   Refund(*DeviceOfOrdinal(entry.ordinal), entry.count, ChargeKind::kContext);
   ForgetContextMemory(entry.ordinal, context);
   return result;
 }
 
+CUresult CreateGreen(CUgreenCtx* green, CUdevResourceDesc desc, CUdevice ordinal,
+                     unsigned int flags, Device& device) {
+  const CUresult result = RetainPrimary(ordinal, device, [=](PrimaryContext* primary) {
+    const CUresult created = cuda.cuGreenCtxCreate(green, desc, ordinal, flags);
+    // It retains the primary context and does not say which one that is.
+    if (created == CUDA_SUCCESS && primary->context == nullptr &&
+        cuda.cuDevicePrimaryCtxRetain(&primary->context, ordinal) == CUDA_SUCCESS) {
+      cuda.cuDevicePrimaryCtxRelease_v2(ordinal);
+    }
+    return created;
+  });
+  if (result != CUDA_SUCCESS) return result;
+  // Without room for the entry the primary context stays charged until another call releases it.
+  green_contexts.Insert({reinterpret_cast<uint64_t>(*green), nullptr, ordinal});
+  any_green.store(true, std::memory_order_release);
+  return result;
+}
+
 }  // namespace
+
+CUcontext PrimaryIfGreen(CUcontext context, int ordinal) {
+  if (!any_green.load(std::memory_order_acquire)) return context;
+  bool is_green = false;
+  green_contexts.VisitAll([&](const GreenContext& green) {
+    if (green.converted == context) is_green = true;
+  });
+  if (!is_green) return context;
+  PrimaryContext& primary = primaries[ordinal];
+  const SpinLock::Holder holder(primary.lock);
+  return primary.context != nullptr ? primary.context : context;
+}
 
 void ResetContextsAfterFork() {
   for (PrimaryContext& primary : primaries) {
@@ -141,6 +191,10 @@ void ResetContextsAfterFork() {
     primary.context = nullptr;
     primary.charged_bytes = 0;
   }
+  green_contexts.ResetAfterFork();
+  any_green.store(false, std::memory_order_relaxed);
+  ResetContextLimitsAfterFork();
+  ResetExternalAfterFork();
   contexts.ResetAfterFork();
 }
 
@@ -159,7 +213,11 @@ HAMI_EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice ordin
     return cuda.cuDevicePrimaryCtxRetain(context, ordinal);
   }
   FollowLimits();
-  return RetainPrimary(context, ordinal, *device);
+  return RetainPrimary(ordinal, *device, [=](PrimaryContext* primary) {
+    const CUresult result = cuda.cuDevicePrimaryCtxRetain(context, ordinal);
+    if (result == CUDA_SUCCESS) primary->context = *context;
+    return result;
+  });
 }
 
 HAMI_EXPORT CUresult cuDevicePrimaryCtxRelease(CUdevice ordinal) {
@@ -209,6 +267,44 @@ HAMI_EXPORT CUresult cuCtxDestroy_v2(CUcontext context) {
 
 HAMI_EXPORT CUresult cuCtxDetach(CUcontext context) {
   return DestroyContext(context, [=] { return cuda.cuCtxDetach(context); });
+}
+
+HAMI_EXPORT CUresult cuGreenCtxCreate(CUgreenCtx* green, CUdevResourceDesc desc, CUdevice ordinal,
+                                      unsigned int flags) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  const Mode mode = EnterCuda();
+  if (mode == Mode::kRefuse) return CUDA_ERROR_OUT_OF_MEMORY;
+  Device* device = mode == Mode::kLimit ? DeviceOfOrdinal(ordinal) : nullptr;
+  if (device == nullptr || green == nullptr) {
+    return cuda.cuGreenCtxCreate(green, desc, ordinal, flags);
+  }
+  FollowLimits();
+  return CreateGreen(green, desc, ordinal, flags, *device);
+}
+
+// The last one to leave takes the primary context along.
+HAMI_EXPORT CUresult cuGreenCtxDestroy(CUgreenCtx green) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  if (EnterCuda() != Mode::kLimit) return cuda.cuGreenCtxDestroy(green);
+  GreenContext entry;
+  if (!green_contexts.Take(reinterpret_cast<uint64_t>(green), &entry)) {
+    return cuda.cuGreenCtxDestroy(green);
+  }
+  const CUresult result =
+      LeavePrimary(entry.ordinal, [=] { return cuda.cuGreenCtxDestroy(green); });
+  if (result != CUDA_SUCCESS) green_contexts.Insert(entry);
+  return result;
+}
+
+HAMI_EXPORT CUresult cuCtxFromGreenCtx(CUcontext* context, CUgreenCtx green) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  const CUresult result = cuda.cuCtxFromGreenCtx(context, green);
+  if (result != CUDA_SUCCESS || context == nullptr || EnterCuda() != Mode::kLimit) return result;
+  green_contexts.Edit(reinterpret_cast<uint64_t>(green), [=](GreenContext& entry) {
+    entry.converted = *context;
+    return Table<GreenContext>::Verdict::kKeep;
+  });
+  return result;
 }
 
 }  // extern "C"

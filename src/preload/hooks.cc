@@ -22,7 +22,7 @@ constexpr uint32_t Hash(std::string_view name) {
 }
 
 // Open addressing, at most a quarter full; kCount marks an empty place.
-constexpr size_t kPlaces = 512;
+constexpr size_t kPlaces = 1024;
 static_assert(kHookCount * 4 <= static_cast<int>(kPlaces));
 
 constexpr std::array<HookId, kPlaces> MakePlaces() {

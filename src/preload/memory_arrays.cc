@@ -11,8 +11,10 @@
 #include <bit>
 
 #include "api/cuda/array_format.h"
+#include "preload/contexts.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
+#include "preload/external_memory.h"
 #include "preload/lock.h"
 #include "preload/process.h"
 #include "preload/table.h"
@@ -155,6 +157,7 @@ CUresult MakeArray(Handle* handle, const CUDA_ARRAY3D_DESCRIPTOR* shape, unsigne
   const uint64_t estimate = EstimateBytes(*shape, levels);
   CUcontext context = nullptr;
   if (estimate == 0 || cuda.cuCtxGetCurrent(&context) != CUDA_SUCCESS) return create();
+  context = PrimaryIfGreen(context, current.ordinal);
   Device& device = *current.device;
   ArrayEntry entry = {0, reinterpret_cast<uint64_t>(context), 0, 0};
   const uint64_t bytes = CountedBytes(device, estimate);
@@ -177,9 +180,9 @@ CUresult DestroyArray(Handle handle, const Destroy& destroy) {
   if (EnterCuda() != Mode::kLimit) return destroy(handle);
   // The driver may give the handle out again the moment it is free.
   ArrayEntry entry;
-  const bool known = arrays.Take(reinterpret_cast<uint64_t>(handle), &entry);
+  const auto key = reinterpret_cast<uint64_t>(handle);
+  if (!arrays.Take(key, &entry)) return FreeExternal(key, [&] { return destroy(handle); });
   const CUresult result = destroy(handle);
-  if (!known) return result;
   if (result == CUDA_SUCCESS) {
     RefundArray(entry);
   } else {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "api/cuda/types.h"
+#include "preload/external_memory.h"
 #include "preload/table.h"
 
 namespace hami::preload {
@@ -29,7 +30,7 @@ void RefundFreed(const Freed& freed);
 template <typename Free>
 CUresult FreeTracked(CUdeviceptr pointer, const Free& free) {
   Freed freed;
-  if (!TakeForFree(pointer, &freed)) return free();
+  if (!TakeForFree(pointer, &freed)) return FreeExternal(pointer, free);
   const CUresult result = free();
   if (result == CUDA_SUCCESS) {
     RefundFreed(freed);

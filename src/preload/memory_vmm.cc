@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Virtual memory management. Physical memory is charged when it is created and refunded when
-// nothing keeps it any more: every handle to it released and every mapping of it removed. Reserving
-// and granting access to addresses costs no device memory.
+// nothing keeps it any more: every handle to it released, every mapping of it removed, and nothing
+// bound to a multicast object. Reserving and granting access to addresses costs no device memory.
 
 #include "preload/memory_vmm.h"
 
@@ -16,12 +16,6 @@ namespace {
 
 using region::ChargeKind;
 
-struct Physical {
-  uint64_t key;  // the handle
-  uint64_t bytes;
-  uint32_t references;  // handles and mappings
-  int32_t ordinal;
-};
 constinit Table<Physical> physicals;
 
 struct MappedRange {
@@ -30,47 +24,6 @@ struct MappedRange {
   uint64_t handle;
 };
 constinit Table<MappedRange> mappings;
-
-// A reference to physical memory that is about to go. Handle values are reused by the driver as
-// soon as the memory is gone, so the reference leaves the table before the driver is called and the
-// refund follows when it has succeeded.
-struct Dropped {
-  CUmemGenericAllocationHandle handle;
-  bool known;  // memory that we charged
-  bool last;   // nothing refers to it any more; `physical` is what it was
-  Physical physical;
-};
-
-Dropped Drop(CUmemGenericAllocationHandle handle) {
-  Dropped dropped = {handle, false, false, {}};
-  dropped.known = physicals.Edit(handle, [&](Physical& physical) {
-    dropped.physical = physical;
-    dropped.last = --physical.references == 0;
-    return dropped.last ? Table<Physical>::Verdict::kRemove : Table<Physical>::Verdict::kKeep;
-  });
-  return dropped;
-}
-
-bool AddReference(CUmemGenericAllocationHandle handle) {
-  return physicals.Edit(handle, [](Physical& physical) {
-    ++physical.references;
-    return Table<Physical>::Verdict::kKeep;
-  });
-}
-
-void Finish(const Dropped& dropped) {
-  if (!dropped.last) return;
-  Refund(*DeviceOfOrdinal(dropped.physical.ordinal), dropped.physical.bytes, ChargeKind::kData);
-}
-
-void Restore(const Dropped& dropped) {
-  if (!dropped.known) return;
-  if (dropped.last) {
-    physicals.Insert(dropped.physical);
-  } else {
-    AddReference(dropped.handle);
-  }
-}
 
 // The mapping at or behind `*pointer` within the range; moves past it. False: none left.
 bool NextMapping(CUdeviceptr* pointer, CUdeviceptr end, MappedRange* mapping) {
@@ -97,9 +50,50 @@ CUresult CreateCharged(Device& device, int ordinal, CUmemGenericAllocationHandle
 
 }  // namespace
 
+Dropped Drop(CUmemGenericAllocationHandle handle) {
+  Dropped dropped = {handle, false, false, {}};
+  dropped.known = physicals.Edit(handle, [&](Physical& physical) {
+    dropped.physical = physical;
+    dropped.last = --physical.references == 0;
+    return dropped.last ? Table<Physical>::Verdict::kRemove : Table<Physical>::Verdict::kKeep;
+  });
+  return dropped;
+}
+
+bool AddReference(CUmemGenericAllocationHandle handle) {
+  return physicals.Edit(handle, [](Physical& physical) {
+    ++physical.references;
+    return Table<Physical>::Verdict::kKeep;
+  });
+}
+
+void Finish(const Dropped& dropped) {
+  if (!dropped.last) return;
+  if (dropped.physical.bytes == 0) return ForgetBindings(dropped.handle);
+  Refund(*DeviceOfOrdinal(dropped.physical.ordinal), dropped.physical.bytes, ChargeKind::kData);
+}
+
+void Restore(const Dropped& dropped) {
+  if (!dropped.known) return;
+  if (dropped.last) {
+    physicals.Insert(dropped.physical);
+  } else {
+    AddReference(dropped.handle);
+  }
+}
+
+bool FindPhysical(CUmemGenericAllocationHandle handle, Physical* physical) {
+  return physicals.Find(handle, physical);
+}
+
+bool AddMulticast(CUmemGenericAllocationHandle handle, int ordinal) {
+  return physicals.Insert({handle, 0, 1, ordinal});
+}
+
 void ResetVmmAfterFork() {
   physicals.ResetAfterFork();
   mappings.ResetAfterFork();
+  ResetMulticastAfterFork();
 }
 
 }  // namespace hami::preload

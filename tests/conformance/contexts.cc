@@ -83,5 +83,35 @@ CASE(contexts_limits, "Driver API, Context Management, cuCtxGetLimit, cuCtxSetLi
   GIVES(CUDA_ERROR_UNSUPPORTED_LIMIT, "cuCtxGetLimit", &bytes, 77);
 }
 
+CASE(contexts_stack_memory,
+     "Driver API, cuCtxSetLimit: the stack takes effect immediately; for all resident threads") {
+  Start();
+  const size_t threads = static_cast<size_t>(Attribute(16)) * static_cast<size_t>(Attribute(39));
+  size_t bytes = 0;
+  OK("cuCtxGetLimit", &bytes, 0);
+  const size_t before = FreeBytes();
+  OK("cuCtxSetLimit", 0, bytes + 4096);
+  CHECK(before - FreeBytes() >= threads * 4096);
+  OK("cuCtxSetLimit", 0, bytes);
+  GIVES(CUDA_ERROR_UNSUPPORTED_LIMIT, "cuCtxSetLimit", 77, size_t{1});
+}
+
+CASE(contexts_limits_of_each, "Driver API, cuCtxSetLimit: a limit is the current context's") {
+  Start();
+  CUcontext made = nullptr;
+  size_t first = 0;
+  size_t second = 0;
+  const size_t before = FreeBytes();
+  OK("cuCtxGetLimit", &first, 2);
+  OK("cuCtxCreate_v2", &made, 0U, CUdevice{0});
+  OK("cuCtxSetLimit", 2, first + 64 * kMib);
+  OK("cuCtxGetLimit", &second, 2);
+  CHECK(second >= first + 64 * kMib);
+  OK("cuCtxDestroy_v2", made);
+  OK("cuCtxGetLimit", &second, 2);
+  CHECK(second == first);
+  CHECK(FreeBytes() == before);  // what it took went with the context
+}
+
 }  // namespace
 }  // namespace hami::conformance

@@ -116,5 +116,41 @@ CASE(graphs_clone_and_empty, "Driver API, Graph Management, cuGraphCreate, AddEm
   OK("cuCtxSynchronize");
 }
 
+CASE(capture_again,
+     "Driver API, cuStreamBeginRecaptureToGraph: the same topology, new parameters") {
+  Start();
+  const Spinner spinner;
+  CUstream stream = NewStream(1);
+  CUgraph graph = nullptr;
+  CUgraph again = nullptr;
+  size_t nodes = 0;
+  Symbol("cuStreamBeginRecaptureToGraph");
+  OK("cuStreamBeginCapture_v2", stream, 2);
+  spinner.Launch(stream, 5);
+  spinner.Launch(stream, 5);
+  OK("cuStreamEndCapture", stream, &graph);
+  OK("cuStreamBeginRecaptureToGraph", stream, 2, graph, CUgraphRecaptureCallback{nullptr},
+     static_cast<void*>(nullptr));
+  spinner.Launch(stream, 40);
+  spinner.Launch(stream, 40);
+  OK("cuStreamEndCapture", stream, &again);
+  CHECK(again == graph);
+  OK("cuGraphGetNodes", graph, static_cast<CUgraphNode*>(nullptr), &nodes);
+  CHECK(nodes == 2);
+  CUevent start = NewEvent();
+  CUevent end = NewEvent();
+  CUgraphExec exec = Instantiate(graph);
+  OK("cuEventRecord", start, stream);
+  OK("cuGraphLaunch", exec, stream);
+  OK("cuEventRecord", end, stream);
+  OK("cuStreamSynchronize", stream);
+  CHECK(Milliseconds(start, end) > 40);
+  // Fewer nodes than the graph has.
+  OK("cuStreamBeginRecaptureToGraph", stream, 2, graph, CUgraphRecaptureCallback{nullptr},
+     static_cast<void*>(nullptr));
+  spinner.Launch(stream, 5);
+  CHECK(Cu("cuStreamEndCapture", stream, &again) != CUDA_SUCCESS);
+}
+
 }  // namespace
 }  // namespace hami::conformance

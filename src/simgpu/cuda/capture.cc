@@ -143,6 +143,12 @@ CUresult BeginCapture(Stream* stream, Graph* graph, const NodeList& leaves,
   return CUDA_SUCCESS;
 }
 
+CUresult BeginRecapture(Stream* stream, Graph* graph, CUstreamCaptureMode mode) {
+  const CUresult result = BeginCapture(stream, graph, {}, mode);
+  if (result == CUDA_SUCCESS) stream->capture->again = true;
+  return result;
+}
+
 CUresult EndCapture(Stream* stream, Graph** graph) {
   *graph = nullptr;
   Capture* capture = stream->capture;
@@ -151,6 +157,7 @@ CUresult EndCapture(Stream* stream, Graph** graph) {
   if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && capture->thread != ThreadId()) {
     return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
   }
+  if (capture->again && capture->matched != capture->graph->nodes.count) Invalidate(capture);
   const CUresult result = capture->invalidated ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
                           : !IsJoined(capture) ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED
                                                : CUDA_SUCCESS;
@@ -163,13 +170,31 @@ CUresult EndCapture(Stream* stream, Graph** graph) {
   return CUDA_SUCCESS;
 }
 
+// The next node of a graph that is captured again; nullptr: it was another one.
+Node* MatchNode(Capture& capture, NodeType type, const NodeList& leaves) {
+  const NodeList& nodes = capture.graph->nodes;
+  if (capture.matched == nodes.count) return nullptr;
+  Node* node = nodes.items[capture.matched];
+  if (node->type != type || node->dependencies.count != leaves.count) return nullptr;
+  for (uint32_t i = 0; i < leaves.count; ++i) {
+    if (!Contains(node->dependencies, leaves.items[i])) return nullptr;
+  }
+  ++capture.matched;
+  return node;
+}
+
 void Invalidate(Capture* capture) { capture->invalidated = true; }
 
 CUresult CaptureNode(Stream& stream, NodeType type, Node** node) {
   Capture* capture = stream.capture;
   if (capture->invalidated) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
   Participant* participant = ParticipantOf(stream);
-  *node = NewNode(capture->graph, type);
+  *node = capture->again ? MatchNode(*capture, type, participant->leaves)
+                         : NewNode(capture->graph, type);
+  if (*node == nullptr) {
+    Invalidate(capture);
+    return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  }
   CopyList((*node)->dependencies, participant->leaves);
   participant->leaves.count = 0;
   Append(participant->leaves, *node);

@@ -29,6 +29,8 @@ struct Capture {
   Graph* graph;
   bool own_graph;  // made by the capture
   bool invalidated;
+  bool again;        // nodes are those that the graph has, in their order
+  uint32_t matched;  // how many came again
   CUstreamCaptureMode mode;
   uint64_t id;
   uint64_t thread;
@@ -42,6 +44,8 @@ Capture* FirstCapture();
 
 CUresult BeginCapture(Stream* stream, Graph* graph, const NodeList& leaves,
                       CUstreamCaptureMode mode);
+// Captures what the graph has once more.
+CUresult BeginRecapture(Stream* stream, Graph* graph, CUstreamCaptureMode mode);
 CUresult EndCapture(Stream* stream, Graph** graph);
 Participant* ParticipantOf(const Stream& stream);
 void Invalidate(Capture* capture);

@@ -42,6 +42,21 @@ CUresult BeginToGraph(CUstream handle, CUgraph graph_handle, const CUgraphNode* 
   return result;
 }
 
+// What the nodes are to do may change; a program that wants to be asked about that is not served.
+CUresult BeginAgain(CUstream handle, CUstreamCaptureMode mode, CUgraph graph_handle,
+                    CUgraphRecaptureCallback callback, bool per_thread) {
+  HAMI_ENTER(Need::kContext);
+  Stream* stream = ResolveStream(entry.context, handle, per_thread);
+  if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  auto* graph = Find<Graph>(graph_handle);
+  if (graph == nullptr || mode < CU_STREAM_CAPTURE_MODE_GLOBAL ||
+      mode > CU_STREAM_CAPTURE_MODE_RELAXED) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (callback != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
+  return BeginRecapture(stream, graph, mode);
+}
+
 CUresult End(CUstream handle, CUgraph* out, bool per_thread) {
   HAMI_ENTER(Need::kContext);
   Stream* stream = ResolveStream(entry.context, handle, per_thread);
@@ -133,6 +148,10 @@ BOTH(cuStreamBeginCaptureToGraph,
       size_t count, CUstreamCaptureMode mode),
      BeginToGraph(s, graph, dependencies, data, count, mode, false),
      BeginToGraph(s, graph, dependencies, data, count, mode, true))
+BOTH(cuStreamBeginRecaptureToGraph,
+     (CUstream s, CUstreamCaptureMode mode, CUgraph graph, CUgraphRecaptureCallback callback,
+      void*),
+     BeginAgain(s, mode, graph, callback, false), BeginAgain(s, mode, graph, callback, true))
 BOTH(cuStreamEndCapture, (CUstream s, CUgraph* graph), End(s, graph, false), End(s, graph, true))
 BOTH(cuStreamIsCapturing, (CUstream s, CUstreamCaptureStatus* status), GetInfo(s, {status}, false),
      GetInfo(s, {status}, true))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/context_limits.h"
 #include "simgpu/cuda/core.h"
 
 namespace hami::simgpu::cuda {
@@ -52,6 +53,8 @@ void DestroyObject(Object* object) {
       return DestroyArray(reinterpret_cast<Array*>(object));
     case Kind::kMipmap:
       return DestroyMipmap(reinterpret_cast<Mipmap*>(object));
+    case Kind::kExternal:
+      return DestroyExternal(reinterpret_cast<External*>(object));
     default:
       DeleteObject(object);
   }
@@ -88,14 +91,7 @@ CUresult Destroy(CUcontext handle) {
 
 CUresult ReleasePrimary(CUdevice ordinal) {
   HAMI_ENTER(Need::kInit);
-  uint32_t device = 0;
-  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
-  Primary& primary = process.primaries[device];
-  if (primary.references == 0) return CUDA_ERROR_INVALID_CONTEXT;
-  if (--primary.references == 0 && IsLive(primary.context, Kind::kContext)) {
-    DestroyContext(primary.context);
-  }
-  return CUDA_SUCCESS;
+  return ReleasePrimaryContext(ordinal);
 }
 
 CUresult ResetPrimary(CUdevice ordinal) {
@@ -149,13 +145,7 @@ CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context**
   made->primary = primary;
   made->flags = flags;
   made->id = ++process.next_id;
-  made->limits[0] = 1024;     // stack of a thread
-  made->limits[1] = 1 << 20;  // printf buffer
-  made->limits[2] = 8 << 20;  // device malloc heap
-  made->limits[3] = 2;        // depth of device-side synchronisation
-  made->limits[4] = 2048;     // pending device-side launches
-  made->limits[5] = 128;      // fetch granularity of the L2 cache
-  made->limits[6] = 0;        // persisting L2
+  SetDefaultLimits(made);
   Register(made, Kind::kContext, nullptr);
   *out = made;
   return CUDA_SUCCESS;
@@ -164,6 +154,7 @@ CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context**
 void DestroyContext(Context* context) {
   while (context->objects != nullptr) DestroyObject(context->objects);
   ReleaseContextMemory(context);
+  ReleaseLimitMemory(context);
   {
     State& state = *process.machine.state;
     LockGuard guard(process.machine);
@@ -171,6 +162,30 @@ void DestroyContext(Context* context) {
     ReleaseMemory(process.machine, state, context->device, ContextBytes(context->device));
   }
   Unregister(context);
+}
+
+CUresult RetainPrimaryContext(CUdevice ordinal, Context** context) {
+  uint32_t device = 0;
+  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
+  Primary& primary = process.primaries[device];
+  if (!IsLive(primary.context, Kind::kContext)) {
+    const CUresult result = CreateContext(ordinal, primary.flags, true, &primary.context);
+    if (result != CUDA_SUCCESS) return result;
+  }
+  ++primary.references;
+  *context = primary.context;
+  return CUDA_SUCCESS;
+}
+
+CUresult ReleasePrimaryContext(CUdevice ordinal) {
+  uint32_t device = 0;
+  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
+  Primary& primary = process.primaries[device];
+  if (primary.references == 0) return CUDA_ERROR_INVALID_CONTEXT;
+  if (--primary.references == 0 && IsLive(primary.context, Kind::kContext)) {
+    DestroyContext(primary.context);
+  }
+  return CUDA_SUCCESS;
 }
 
 }  // namespace hami::simgpu::cuda
@@ -200,17 +215,11 @@ HAMI_SIM_API CUresult cuCtxDetach(CUcontext context) { return Destroy(context); 
 
 HAMI_SIM_API CUresult cuDevicePrimaryCtxRetain(CUcontext* out, CUdevice ordinal) {
   HAMI_ENTER(Need::kInit);
-  uint32_t device = 0;
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
-  Primary& primary = process.primaries[device];
-  if (!IsLive(primary.context, Kind::kContext)) {
-    const CUresult result = CreateContext(ordinal, primary.flags, true, &primary.context);
-    if (result != CUDA_SUCCESS) return result;
-  }
-  ++primary.references;
-  *out = reinterpret_cast<CUcontext>(primary.context);
-  return CUDA_SUCCESS;
+  Context* context = nullptr;
+  const CUresult result = RetainPrimaryContext(ordinal, &context);
+  if (result == CUDA_SUCCESS) *out = reinterpret_cast<CUcontext>(context);
+  return result;
 }
 HAMI_SIM_API CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return ReleasePrimary(device); }
 HAMI_SIM_API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
@@ -250,7 +259,7 @@ HAMI_SIM_API CUresult cuCtxSetCurrent(CUcontext handle) {
 HAMI_SIM_API CUresult cuCtxGetCurrent(CUcontext* out) {
   HAMI_ENTER(Need::kInit);
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *out = reinterpret_cast<CUcontext>(entry.context);
+  *out = reinterpret_cast<CUcontext>(Current());
   return CUDA_SUCCESS;
 }
 
@@ -297,20 +306,6 @@ HAMI_SIM_API CUresult cuCtxGetApiVersion(CUcontext handle, unsigned* version) {
   if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (found == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   *version = 3020;  // of the context interface, not of the driver
-  return CUDA_SUCCESS;
-}
-
-HAMI_SIM_API CUresult cuCtxSetLimit(int limit, size_t value) {
-  HAMI_ENTER(Need::kContext);
-  if (limit < 0 || limit > 6) return CUDA_ERROR_UNSUPPORTED_LIMIT;
-  entry.context->limits[limit] = value;
-  return CUDA_SUCCESS;
-}
-HAMI_SIM_API CUresult cuCtxGetLimit(size_t* value, int limit) {
-  HAMI_ENTER(Need::kContext);
-  if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (limit < 0 || limit > 6) return CUDA_ERROR_UNSUPPORTED_LIMIT;
-  *value = entry.context->limits[limit];
   return CUDA_SUCCESS;
 }
 

@@ -55,7 +55,7 @@ CUresult Copy(uint64_t to, uint64_t from, uint64_t bytes, Way way, const CopyCal
   const bool from_ok = way == Way::kToDevice ? from != 0 : IsUsable(from, bytes);
   if (!to_ok || !from_ok) return CUDA_ERROR_INVALID_VALUE;
   Stream* stream = ResolveStream(entry.context, call.stream, call.per_thread);
-  if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (stream == nullptr) return NoStream(call.stream);
   if (stream->capture == nullptr) Move(to, from, bytes);
   const bool captured = stream->capture != nullptr;
   const CUresult result = FinishCopy(entry, *stream, CopyOp(*entry.context, bytes, way), call.wait);
@@ -76,7 +76,7 @@ CUresult Fill(uint64_t to, uint32_t pattern, uint32_t width, uint64_t count, con
   if (count == 0) return CUDA_SUCCESS;
   if (to % width != 0 || !IsUsable(to, count * width)) return CUDA_ERROR_INVALID_VALUE;
   Stream* stream = ResolveStream(entry.context, call.stream, call.per_thread);
-  if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (stream == nullptr) return NoStream(call.stream);
   if (stream->capture == nullptr) {
     if (IsDeviceAddress(to)) {
       FillContent(to, pattern, width, count);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "simgpu/cuda/green.h"
 #include "simgpu/state/os.h"
 
 namespace hami::simgpu::cuda {
@@ -138,13 +139,17 @@ Entry::Entry(Need need) {
   }
   LockProcess();
   locked_ = true;
+  if (process.checkpoint_state != 0 && need != Need::kCheckpoint) WaitForUnlock(*this);
   context = Current();
-  if (need == Need::kInit) return;
   if (context == nullptr) {
-    error = CUDA_ERROR_INVALID_CONTEXT;
-  } else if (!IsLive(context, Kind::kContext)) {
-    error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    if (need == Need::kContext) error = CUDA_ERROR_INVALID_CONTEXT;
+    return;
   }
+  const bool live = IsLive(context, Kind::kContext);
+  if (live && context->green == nullptr) return;
+  Context* primary = live ? PrimaryBehind(*context) : nullptr;
+  if (primary != nullptr) context = primary;
+  if (primary == nullptr && need == Need::kContext) error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 Entry::~Entry() {

@@ -37,6 +37,9 @@ enum class Kind : uint32_t {
   kExec,
   kArray,
   kMipmap,
+  kGreen,
+  kDescriptor,
+  kExternal,
 };
 
 struct Context;
@@ -59,7 +62,8 @@ struct Context : Object {
   bool primary;
   unsigned flags;
   uint64_t id;
-  uint64_t limits[16];  // by CUlimit
+  uint64_t limits[16];       // by CUlimit
+  uint64_t limit_bytes[16];  // what each takes beyond the context's own memory
   int cache_config;
   int shared_config;
   uint32_t next_blocking_lane;
@@ -69,6 +73,7 @@ struct Context : Object {
   struct SmallChunk* chunks;  // with room, memory.cc
   struct SmallChunk* array_chunks;
   uint64_t module_bytes_left;  // of the 2 MiB that small modules share
+  struct Green* green;         // that this stands for (green.h); then nothing else is in it
 };
 
 struct Primary {
@@ -88,6 +93,7 @@ struct Process {
   Primary primaries[kMaxDevices];
   Object* contexts;
   uint64_t next_id;
+  int checkpoint_state;  // CUprocessState; calls wait unless it is 0
 };
 extern Process process;
 
@@ -98,7 +104,7 @@ inline const MachineConfig& MachineOf() { return process.machine.state->config; 
 
 // The driver's entry: checks that cuInit was called, in this process, takes the lock, finds the
 // current context of the thread.
-enum class Need : uint8_t { kInit, kContext };
+enum class Need : uint8_t { kInit, kContext, kCheckpoint };
 class Entry {
  public:
   explicit Entry(Need need);
@@ -112,11 +118,14 @@ class Entry {
   void Relock();
 
   CUresult error = CUDA_SUCCESS;
-  Context* context = nullptr;
+  Context* context = nullptr;  // of a current green context: the primary one
 
  private:
   bool locked_ = false;
 };
+// Calls of a process that is locked for a checkpoint wait (checkpoint.cc).
+void WaitForUnlock(Entry& entry);
+
 #define HAMI_ENTER(need) \
   Entry entry(need);     \
   if (entry.error != CUDA_SUCCESS) return entry.error
@@ -166,12 +175,15 @@ const Glance& GlanceAtMachine();
 // Contexts (contexts.cc). Creating costs memory of the device.
 CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context** context);
 void DestroyContext(Context* context);
+CUresult RetainPrimaryContext(CUdevice ordinal, Context** context);
+CUresult ReleasePrimaryContext(CUdevice ordinal);
 
 // What one kind of object does when its context goes; each in the file of the kind.
 void DestroyStream(Stream* stream);
 void DestroyEvent(struct Event* event);
 void DestroyModule(struct Module* module);
 void DestroyFunction(struct Function* function);
+void DestroyExternal(struct External* external);
 void DestroyPool(struct Pool* pool);
 void DestroyGraphObject(Object* object);
 void DestroyArray(struct Array* array);

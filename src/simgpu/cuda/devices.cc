@@ -113,6 +113,9 @@ bool LookUpAttribute(const DeviceConfig& d, int attribute, int64_t* value) {
     case 120:
       *value = Major(d) >= 9 ? 1 : 0;
       return true;  // clusters
+    case 132:
+      *value = Major(d) >= 9 ? 1 : 0;
+      return true;  // multicast objects (multicast.cc)
     default:
       // Sizes of textures and surfaces, which the simulation does not have, and capabilities of
       // other hardware.
@@ -222,7 +225,8 @@ HAMI_SIM_API CUresult cuDeviceTotalMem(unsigned int* bytes, CUdevice ordinal) {
        static_cast<unsigned>(UsableBytes(config) > UINT32_MAX ? UINT32_MAX : UsableBytes(config)));
 }
 
-HAMI_SIM_API CUresult cuDeviceGetAttribute(int* value, int attribute, CUdevice ordinal) {
+HAMI_SIM_API CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute,
+                                           CUdevice ordinal) {
   HAMI_ENTER(Need::kInit);
   uint32_t device = 0;
   int64_t found = 0;

@@ -62,7 +62,8 @@ CUresult Record(CUevent handle, CUstream stream_handle, unsigned flags, bool per
   HAMI_ENTER(Need::kContext);
   auto* event = Find<Event>(handle);
   Stream* stream = ResolveStream(entry.context, stream_handle, per_thread);
-  if (event == nullptr || stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (stream == nullptr) return NoStream(stream_handle);
+  if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
   if (flags == 1 && stream->capture != nullptr)
     return CUDA_ERROR_NOT_SUPPORTED;  // an external node
@@ -73,7 +74,8 @@ CUresult Wait(CUstream stream_handle, CUevent handle, unsigned flags, bool per_t
   HAMI_ENTER(Need::kContext);
   auto* event = Find<Event>(handle);
   Stream* stream = ResolveStream(entry.context, stream_handle, per_thread);
-  if (event == nullptr || stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (stream == nullptr) return NoStream(stream_handle);
+  if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
   if (flags == 1 && stream->capture != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
   return WaitEvent(entry, *stream, *event);

@@ -10,6 +10,7 @@
 
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/capture.h"
+#include "simgpu/cuda/green.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -169,7 +170,8 @@ CUresult Launch(CUfunction function, const Shape& shape, CUstream stream_handle,
                 void** extra, bool per_thread, bool cooperative) {
   HAMI_ENTER(Need::kContext);
   Stream* stream = ResolveStream(entry.context, stream_handle, per_thread);
-  if (stream == nullptr || stream->owner != entry.context) return CUDA_ERROR_INVALID_HANDLE;
+  if (stream == nullptr) return NoStream(stream_handle);
+  if (stream->owner != entry.context) return CUDA_ERROR_INVALID_HANDLE;
   Op op;
   const CUresult result = MakeKernelOp(entry.context, function, shape.grid, shape.block,
                                        shape.shared_bytes, params, extra, &op);
@@ -178,7 +180,7 @@ CUresult Launch(CUfunction function, const Shape& shape, CUstream stream_handle,
   const uint64_t blocks = uint64_t{shape.grid[0]} * shape.grid[1] * shape.grid[2];
   const auto& device = ConfigOf(entry.context->device);
   if (cooperative &&
-      blocks > uint64_t{device.multiprocessors} *
+      blocks > uint64_t{MultiprocessorsOf(*stream)} *
                    BlocksPerMultiprocessor(device, *op.launch.function,
                                            shape.block[0] * shape.block[1] * shape.block[2],
                                            shape.shared_bytes)) {

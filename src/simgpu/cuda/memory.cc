@@ -254,7 +254,7 @@ CUresult Free(uint64_t address) {
   // Allocator"); what came from a pool only with its own past, in FreePooledNow.
   Allocation found;
   if (FindAllocation(address, &found) && found.kind != MemoryKind::kPool) WaitForAllStreams(entry);
-  if (FreeManaged(address) || FreePooledNow(entry, address, &result) ||
+  if (FreeManaged(address) || FreeExternal(address) || FreePooledNow(entry, address, &result) ||
       FreeGraphMemory(address, &result)) {
     return result;
   }

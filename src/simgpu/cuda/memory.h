@@ -20,6 +20,7 @@ enum class MemoryKind : uint8_t {
   kPlain,
   kPool,
   kMapped,
+  kExternal,
   kManaged,
   kHost,
   kModule,
@@ -83,6 +84,8 @@ Allocation* FindHost(uint64_t address);
 
 // True if the address was managed memory, which is freed then.
 bool FreeManaged(uint64_t address);
+// The same of a buffer on imported memory (external_memory.cc).
+bool FreeExternal(uint64_t address);
 void ReleaseHostMemory(Context* context);
 
 // Memory that only its owner frees: of a module (modules.cc), of an array (arrays.cc).

@@ -4,6 +4,7 @@
 
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/capture.h"
+#include "simgpu/cuda/green.h"
 #include "simgpu/cuda/memory.h"
 #include "simgpu/state/os.h"
 
@@ -22,15 +23,6 @@ uint32_t NextLane(Context* context, unsigned flags) {
          context->next_blocking_lane++ % (kFirstNonBlockingLane - kFirstBlockingLane);
 }
 
-Stream* MakeStream(Context* context, unsigned flags, int priority) {
-  auto* stream = NewObject<Stream>(context);
-  stream->flags = flags;
-  stream->priority = priority;
-  stream->lane = NextLane(context, flags);
-  stream->id = ++process.next_id;
-  return stream;
-}
-
 Stream* LegacyStream(Context* context) {
   if (context->legacy == nullptr) {
     context->legacy = NewObject<Stream>(context);
@@ -47,7 +39,7 @@ Stream* ThreadStream(Context* context) {
     auto* stream = reinterpret_cast<Stream*>(at);
     if (stream->thread == thread) return stream;
   }
-  Stream* stream = MakeStream(context, 0, 0);
+  Stream* stream = NewStream(context, nullptr, 0, 0);
   stream->thread = thread;
   return stream;
 }
@@ -95,11 +87,29 @@ CUresult Synchronise(Entry& entry, Stream* stream) {
 
 }  // namespace
 
+Stream* NewStream(Context* context, Green* green, unsigned flags, int priority) {
+  auto* stream = NewObject<Stream>(context);
+  stream->flags = flags;
+  stream->priority = priority > 0 ? 0 : priority < kGreatestPriority ? kGreatestPriority : priority;
+  stream->lane = NextLane(context, flags);
+  stream->id = ++process.next_id;
+  stream->green = green;
+  return stream;
+}
+
 Stream* ResolveStream(Context* context, CUstream handle, bool per_thread) {
-  if (handle == nullptr) return per_thread ? ThreadStream(context) : LegacyStream(context);
-  if (handle == HAMI_CU_STREAM_LEGACY) return LegacyStream(context);
-  if (handle == HAMI_CU_STREAM_PER_THREAD) return ThreadStream(context);
-  return Find<Stream>(handle);
+  const bool of_thread = handle == HAMI_CU_STREAM_PER_THREAD || (handle == nullptr && per_thread);
+  if (of_thread || handle == nullptr || handle == HAMI_CU_STREAM_LEGACY) {
+    Green* green = CurrentGreen();
+    if (green == nullptr) return of_thread ? ThreadStream(context) : LegacyStream(context);
+    return of_thread ? nullptr : DefaultStreamOf(green);
+  }
+  auto* stream = Find<Stream>(handle);
+  return stream != nullptr && !stream->detached ? stream : nullptr;
+}
+
+CUresult NoStream(CUstream handle) {
+  return Find<Stream>(handle) != nullptr ? CUDA_ERROR_STREAM_DETACHED : CUDA_ERROR_INVALID_HANDLE;
 }
 
 void Queue(Entry& entry, Stream& stream, const Op& op) {
@@ -114,7 +124,8 @@ void Queue(Entry& entry, Stream& stream, const Op& op) {
       Advance(state, context.device, now_ns);
       const Lane& lane = state.contexts[context.queue].lanes[stream.lane];
       if (lane.submitted - lane.completed < kLaneItems) {
-        Submit(state, context.queue, stream.lane, ItemFor(context, op, now_ns), now_ns);
+        const Op fitted = FitIntoGreen(stream, op);
+        Submit(state, context.queue, stream.lane, ItemFor(context, fitted, now_ns), now_ns);
         if (op.kind == OpKind::kRecord) {
           op.event->place = EndOfLane(state, context.queue, stream.lane);
           op.event->recorded = true;
@@ -186,15 +197,12 @@ namespace {
 #define HAMI_ENTER_STREAM(handle, per_thread)                        \
   HAMI_ENTER(Need::kContext);                                        \
   Stream* stream = ResolveStream(entry.context, handle, per_thread); \
-  if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE
+  if (stream == nullptr) return NoStream(handle)
 
 CUresult Create(CUstream* out, unsigned flags, int priority) {
   HAMI_ENTER(Need::kContext);
   if (out == nullptr || flags > kNonBlocking) return CUDA_ERROR_INVALID_VALUE;
-  const int clamped = priority > 0                   ? 0
-                      : priority < kGreatestPriority ? kGreatestPriority
-                                                     : priority;
-  *out = reinterpret_cast<CUstream>(MakeStream(entry.context, flags, clamped));
+  *out = reinterpret_cast<CUstream>(NewStream(entry.context, CurrentGreen(), flags, priority));
   return CUDA_SUCCESS;
 }
 
@@ -232,7 +240,10 @@ CUresult Give(CUstream handle, bool per_thread, T* out, Value value) {
   return CUDA_SUCCESS;
 }
 
-CUcontext ContextOf(const Stream& stream) { return reinterpret_cast<CUcontext>(stream.owner); }
+CUcontext ContextOf(const Stream& stream) {
+  return reinterpret_cast<CUcontext>(stream.green != nullptr ? stream.green->stand_in
+                                                             : stream.owner);
+}
 unsigned FlagsOf(const Stream& stream) { return stream.flags; }
 int PriorityOf(const Stream& stream) { return stream.priority; }
 unsigned long long IdOf(const Stream& stream) { return stream.id; }

@@ -22,6 +22,8 @@ struct Stream : Object {
   uint64_t id;
   uint64_t thread;  // of a per-thread default stream
   Capture* capture;
+  struct Green* green;  // that it belongs to; nullptr: to the context as a whole
+  bool detached;        // its green context is gone
 };
 
 struct Event : Object {
@@ -65,6 +67,9 @@ struct Op {
 // The stream that a handle means. nullptr: invalid handle. `per_thread`: a null handle is the
 // per-thread default stream (functions whose names end in _ptsz or _ptds).
 Stream* ResolveStream(Context* context, CUstream handle, bool per_thread);
+// What is wrong with a handle for which there is no stream.
+CUresult NoStream(CUstream handle);
+Stream* NewStream(Context* context, struct Green* green, unsigned flags, int priority);
 
 // Queues the operation or adds it to the capture. Waits, with the lock released, while the queue is
 // full.

@@ -7,6 +7,7 @@
 #include "simgpu/cuda/vmm.h"
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/multicast.h"
 #include "simgpu/cuda/shared.h"
 #include "simgpu/cuda/small_chunk.h"
 
@@ -54,13 +55,12 @@ CUresult CheckProperties(const CUmemAllocationProp* props, uint32_t* device) {
 
 void DropIfUnused(Physical* physical) {
   if (physical->handles != 0 || physical->mappings != 0) return;
-  GivePhysical(physical->device, physical->bytes, physical->shared_plus_1);
+  if (physical->multicast != nullptr) {
+    DropBindings(physical->multicast);
+  } else {
+    GivePhysical(physical->device, physical->bytes, physical->shared_plus_1);
+  }
   DeleteObject(physical);
-}
-
-Physical* FindPhysical(CUmemGenericAllocationHandle handle) {
-  auto* physical = Find<Physical>(handle);
-  return physical != nullptr && physical->handles != 0 ? physical : nullptr;
 }
 
 Reservation** FindSlot(uint64_t address) {
@@ -152,8 +152,7 @@ void Unmap(Mapping* mapping) {
   auto* physical = static_cast<Physical*>(mapping->allocation.extra);
   RemoveAllocation(&mapping->allocation);
   Deallocate(mapping);
-  --physical->mappings;
-  DropIfUnused(physical);
+  LetPhysicalGo(physical);
 }
 
 CUresult CheckAccess(const CUmemAccessDesc& access) {
@@ -167,6 +166,18 @@ CUresult CheckAccess(const CUmemAccessDesc& access) {
 }
 
 }  // namespace
+
+Physical* FindPhysical(CUmemGenericAllocationHandle handle) {
+  auto* physical = Find<Physical>(handle);
+  return physical != nullptr && physical->handles != 0 ? physical : nullptr;
+}
+
+void HoldPhysical(Physical* physical) { ++physical->mappings; }
+
+void LetPhysicalGo(Physical* physical) {
+  --physical->mappings;
+  DropIfUnused(physical);
+}
 
 Mapping* FindMapping(uint64_t address) {
   Allocation* entered = FindEntered(address);
@@ -249,6 +260,9 @@ HAMI_SIM_API CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset,
   // The manual: the offset must be zero for now.
   if (physical == nullptr || reservation == nullptr || bytes == 0 || offset != 0 || flags != 0) {
     return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (physical->multicast != nullptr && !IsComplete(*physical->multicast)) {
+    return CUDA_ERROR_ILLEGAL_STATE;
   }
   const uint64_t granularity = GranularityOf(physical->device);
   const uint64_t room = reservation->bytes - (address - reservation->base);

@@ -9,6 +9,8 @@
 
 namespace hami::simgpu::cuda {
 
+struct Multicast;
+
 // Lives until all its handles are released and all its mappings are gone.
 struct Physical : Object {
   static constexpr Kind kKind = Kind::kPhysical;
@@ -18,7 +20,14 @@ struct Physical : Object {
   uint64_t bytes;
   uint32_t shared_plus_1;  // its SharedMemory; 0: this process' own
   CUmemAllocationProp props;
+  Multicast* multicast;  // a multicast object (multicast.h), which has no memory; else nullptr
 };
+
+// nullptr: no handle of physical memory or of a multicast object.
+Physical* FindPhysical(CUmemGenericAllocationHandle handle);
+// A reference beside handles and mappings.
+void HoldPhysical(Physical* physical);
+void LetPhysicalGo(Physical* physical);
 
 // The entry of a mapped range; its `extra` is the Physical.
 struct Mapping {

@@ -94,8 +94,9 @@ uint64_t Observer::UsedBytes() const {
   return bytes;
 }
 
-Tenant::Tenant(const std::string& memory)
-    : share(simulation, {.memory = memory, .context_bytes = kContextBytes}),
+Tenant::Tenant(const std::string& memory, const std::string& profile, uint64_t context_bytes)
+    : simulation(profile),
+      share(simulation, {.memory = memory, .context_bytes = context_bytes}),
       observer(simulation),
       limit_bytes(Bytes(memory)) {}
 

@@ -45,7 +45,8 @@ inline constexpr uint64_t kPageBytes = 2 * kMiB;
 
 // A share that knows what a context costs, alone on its simulated GPU.
 struct Tenant {
-  explicit Tenant(const std::string& memory = "4Gi");
+  explicit Tenant(const std::string& memory = "4Gi", const std::string& profile = "a10-550",
+                  uint64_t context_bytes = kContextBytes);
 
   Running StartScript() const;
   uint64_t Charged() const { return ChargedBytes(share); }
