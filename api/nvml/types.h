@@ -17,6 +17,8 @@
 HAMI_VENDOR_API_BEGIN
 
 typedef struct nvmlDevice_st* nvmlDevice_t;
+typedef struct nvmlUnit_st* nvmlUnit_t;
+typedef unsigned int nvmlVgpuInstance_t;
 
 typedef enum nvmlReturn_enum {
   NVML_SUCCESS = 0,
@@ -70,6 +72,8 @@ typedef enum nvmlReturn_enum {
 #define NVML_DEVICE_SERIAL_BUFFER_SIZE 30
 #define NVML_DEVICE_VBIOS_VERSION_BUFFER_SIZE 32
 #define NVML_GPU_FABRIC_UUID_LEN 16
+#define NVML_DEVICE_UUID_ASCII_LEN 41
+#define NVML_DEVICE_UUID_BINARY_LEN 16
 #define NVML_MAX_GPU_UTILIZATIONS 8
 
 #define NVML_INIT_FLAG_NO_GPUS 1
@@ -398,5 +402,94 @@ typedef struct nvmlGpuFabricInfo_st {
   unsigned int cliqueId;
   unsigned char state;
 } nvmlGpuFabricInfo_t;
+
+typedef enum nvmlUUIDType_enum {
+  NVML_UUID_TYPE_NONE = 0,
+  NVML_UUID_TYPE_ASCII = 1,
+  NVML_UUID_TYPE_BINARY = 2,
+} nvmlUUIDType_t;
+
+typedef union nvmlUUIDValue_st {
+  char str[NVML_DEVICE_UUID_ASCII_LEN];
+  unsigned char bytes[NVML_DEVICE_UUID_BINARY_LEN];
+} nvmlUUIDValue_t;
+
+// type: nvmlUUIDType_t.
+typedef struct nvmlUUID_v1_st {
+  unsigned int version;
+  unsigned int type;
+  nvmlUUIDValue_t value;
+} nvmlUUID_v1_t, nvmlUUID_t;
+
+typedef struct nvmlConfComputeMemSizeInfo_st {
+  unsigned long long protectedMemSizeKib;
+  unsigned long long unprotectedMemSizeKib;
+} nvmlConfComputeMemSizeInfo_t;
+
+// The limits of a cgroup, whose file the caller names.
+typedef struct nvmlGetMemoryLimits_v1_st {
+  const char* nameSpace;
+  unsigned long long softLimit;
+  unsigned long long hardLimit;
+  unsigned long long currentUsed;
+} nvmlGetMemoryLimits_v1_t;
+
+typedef struct nvmlAccountingStats_st {
+  unsigned int gpuUtilization;
+  unsigned int memoryUtilization;
+  unsigned long long maxMemoryUsage;
+  unsigned long long time;
+  unsigned long long startTime;
+  unsigned int isRunning;
+  unsigned int reserved[5];
+} nvmlAccountingStats_t;
+
+typedef struct nvmlAccountingStats_v2_st {
+  unsigned int pid;
+  unsigned int isRunning;
+  unsigned int gpuUtilization;
+  unsigned int memoryUtilization;
+  unsigned long long maxMemoryUsage;
+  unsigned int sampleCount;
+  unsigned long long sumGpuUtil;
+  unsigned long long sumFbUtil;
+  unsigned long long time;
+  unsigned long long startTime;
+} nvmlAccountingStats_v2_t;
+
+typedef enum nvmlEncoderQueryType_enum {
+  NVML_ENCODER_QUERY_H264 = 0,
+  NVML_ENCODER_QUERY_HEVC = 1,
+} nvmlEncoderType_t;
+
+typedef struct nvmlEncoderSessionInfo_st {
+  unsigned int sessionId;
+  unsigned int pid;
+  nvmlVgpuInstance_t vgpuInstance;
+  nvmlEncoderType_t codecType;
+  unsigned int hResolution;
+  unsigned int vResolution;
+  unsigned int averageFps;
+  unsigned int averageLatency;
+} nvmlEncoderSessionInfo_t;
+
+typedef enum nvmlFBCSessionType_enum {
+  NVML_FBC_SESSION_TYPE_UNKNOWN = 0,
+} nvmlFBCSessionType_t;
+
+typedef struct nvmlFBCSessionInfo_st {
+  unsigned int sessionId;
+  unsigned int pid;
+  nvmlVgpuInstance_t vgpuInstance;
+  unsigned int displayOrdinal;
+  nvmlFBCSessionType_t sessionType;
+  unsigned int sessionFlags;
+  unsigned int hMaxResolution;
+  unsigned int vMaxResolution;
+  unsigned int hResolution;
+  unsigned int vResolution;
+  unsigned int averageFPS;
+  unsigned int averageLatency;
+} nvmlFBCSessionInfo_t;
 
 HAMI_VENDOR_API_END

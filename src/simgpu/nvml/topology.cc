@@ -24,18 +24,19 @@ nvmlReturn_t FindTwo(nvmlDevice_t first_handle, nvmlDevice_t second_handle, cons
   return found != NVML_SUCCESS ? found : FindDevice(second_handle, second);
 }
 
-// Fills in what fits; the number of all in *count.
+// By the manual: *count 0 asks for the number, otherwise so many handles are filled in.
 template <typename Predicate>
 nvmlReturn_t GiveDevices(unsigned int* count, nvmlDevice_t* out, Predicate wanted) {
   const unsigned int capacity = *count;
+  if (capacity > 0 && out == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   unsigned int found = 0;
   for (uint32_t i = 0; i < DeviceCount(); ++i) {
     if (!wanted(DeviceAt(i))) continue;
-    if (out != nullptr && found < capacity) out[found] = HandleOf(DeviceAt(i));
+    if (found < capacity) out[found] = HandleOf(DeviceAt(i));
     ++found;
   }
-  *count = found;
-  return out != nullptr && found > capacity ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+  *count = capacity > 0 && found > capacity ? capacity : found;
+  return NVML_SUCCESS;
 }
 
 // The simulation does not know which CPUs are near which node: all are.
