@@ -18,6 +18,7 @@ HAMI_VENDOR_API_BEGIN
 
 typedef struct nvmlDevice_st* nvmlDevice_t;
 typedef struct nvmlUnit_st* nvmlUnit_t;
+typedef struct nvmlEventSet_st* nvmlEventSet_t;
 typedef unsigned int nvmlVgpuInstance_t;
 
 typedef enum nvmlReturn_enum {
@@ -101,9 +102,25 @@ typedef enum nvmlReturn_enum {
 #define nvmlClocksEventReasonApplicationsClocksSetting 0x2ULL
 #define nvmlClocksEventReasonSwPowerCap 0x4ULL
 
+// Types of events.
+#define nvmlEventTypeNone 0x0LL
+#define nvmlEventTypeSingleBitEccError 0x1LL
+#define nvmlEventTypeDoubleBitEccError 0x2LL
+#define nvmlEventTypePState 0x4LL
+#define nvmlEventTypeXidCriticalError 0x8LL
+#define nvmlEventTypeClock 0x10LL
+
 // Fields of nvmlDeviceGetFieldValues.
 #define NVML_FI_DEV_ECC_CURRENT 1
 #define NVML_FI_DEV_ECC_PENDING 2
+#define NVML_FI_DEV_ECC_SBE_VOL_TOTAL 3
+#define NVML_FI_DEV_ECC_DBE_VOL_TOTAL 4
+#define NVML_FI_DEV_ECC_SBE_AGG_TOTAL 5
+#define NVML_FI_DEV_ECC_DBE_AGG_TOTAL 6
+#define NVML_FI_DEV_ECC_SBE_VOL_DEV 11
+#define NVML_FI_DEV_ECC_DBE_VOL_DEV 12
+#define NVML_FI_DEV_ECC_SBE_AGG_DEV 22
+#define NVML_FI_DEV_ECC_DBE_AGG_DEV 23
 #define NVML_FI_DEV_RETIRED_PENDING 31
 #define NVML_FI_DEV_MEMORY_TEMP 82
 #define NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION 83
@@ -191,6 +208,17 @@ typedef enum nvmlEccCounterType_enum {
   NVML_VOLATILE_ECC = 0,
   NVML_AGGREGATE_ECC = 1,
 } nvmlEccCounterType_t;
+
+typedef enum nvmlMemoryLocation_enum {
+  NVML_MEMORY_LOCATION_L1_CACHE = 0,
+  NVML_MEMORY_LOCATION_L2_CACHE = 1,
+  NVML_MEMORY_LOCATION_DEVICE_MEMORY = 2,
+  NVML_MEMORY_LOCATION_REGISTER_FILE = 3,
+  NVML_MEMORY_LOCATION_TEXTURE_MEMORY = 4,
+  NVML_MEMORY_LOCATION_TEXTURE_SHM = 5,
+  NVML_MEMORY_LOCATION_CBU = 6,
+  NVML_MEMORY_LOCATION_SRAM = 7,
+} nvmlMemoryLocation_t;
 
 typedef enum nvmlGpuLevel_enum {
   NVML_TOPOLOGY_INTERNAL = 0,
@@ -491,5 +519,14 @@ typedef struct nvmlFBCSessionInfo_st {
   unsigned int averageFPS;
   unsigned int averageLatency;
 } nvmlFBCSessionInfo_t;
+
+// nvmlEventSetWait (without _v2) fills only the first three.
+typedef struct nvmlEventData_st {
+  nvmlDevice_t device;
+  unsigned long long eventType;
+  unsigned long long eventData;
+  unsigned int gpuInstanceId;
+  unsigned int computeInstanceId;
+} nvmlEventData_t;
 
 HAMI_VENDOR_API_END

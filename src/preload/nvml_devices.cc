@@ -46,7 +46,9 @@ unsigned int CountPresent(const char** uuid_at, unsigned int wanted) {
     const char* uuid = GrantedUuid(CurrentShares(), i);
     if (uuid == nullptr) return present;
     nvmlDevice_t handle = nullptr;
-    if (nvml.nvmlDeviceGetHandleByUUID(uuid, &handle) != NVML_SUCCESS) continue;
+    // One that is lost meanwhile is still counted, as the driver does.
+    const nvmlReturn_t result = nvml.nvmlDeviceGetHandleByUUID(uuid, &handle);
+    if (result != NVML_SUCCESS && result != NVML_ERROR_GPU_IS_LOST) continue;
     if (present == wanted && uuid_at != nullptr) *uuid_at = uuid;
     ++present;
   }

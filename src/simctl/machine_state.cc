@@ -10,6 +10,7 @@
 
 #include "simgpu/profile/expand.h"
 #include "simgpu/state/create.h"
+#include "simgpu/state/faults.h"
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
 #include "simgpu/state/pids.h"
@@ -121,6 +122,18 @@ class Observer {
   Machine machine_;
 };
 
+constexpr uint64_t kMsNs = 1'000'000;
+
+// What lasts is cleared before something new begins.
+void MakeDeviceFaults(simgpu::State& state, uint32_t device, const FaultWish& wish) {
+  if (wish.clear) simgpu::ClearDeviceFaults(state, device);
+  if (wish.slow_ms) simgpu::SlowDown(state, device, *wish.slow_ms * kMsNs);
+  if (wish.fail_requests) simgpu::FailRequests(state, device, Narrow(*wish.fail_requests));
+  simgpu::AddEccErrors(state, device, wish.ecc_corrected, wish.ecc_uncorrected);
+  if (wish.xid) simgpu::RaiseEvent(state, device, simgpu::kEventXid, *wish.xid);
+  if (wish.lose) simgpu::LoseDevice(state, device);
+}
+
 }  // namespace
 
 Status CreateMachineState(const simgpu::Profile& profile, const std::string& simulation_name,
@@ -163,6 +176,28 @@ Result<std::vector<MachineDevice>> ReadMachineState(const std::string& path) {
     }
   }
   return devices;
+}
+
+Result<Faults> MakeFaults(const std::string& path, const FaultWish& wish) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Observer> observer, Observer::Open(path));
+  simgpu::State& state = observer->state();
+  const uint32_t count = state.config.device_count;
+  if (wish.gpu && *wish.gpu >= count) {
+    return Fail(Code::kOutOfRange, fmt::format("no GPU {}: there are {}", *wish.gpu, count));
+  }
+  const simgpu::LockGuard guard(observer->machine());
+  for (uint32_t d = 0; d < count; ++d) {
+    if (!wish.gpu || *wish.gpu == d) MakeDeviceFaults(state, d, wish);
+  }
+  if (wish.clear && !wish.gpu) simgpu::TurnDriverOn(state);
+  if (wish.driver_off) simgpu::TurnDriverOff(state);
+  Faults faults = {.driver_off = state.driver_off != 0, .devices = {}};
+  for (uint32_t d = 0; d < count; ++d) {
+    const simgpu::DeviceFaults& on = state.devices[d].faults;
+    faults.devices.push_back({on.lost != 0, on.slow_ns / kMsNs, on.failing_requests,
+                              on.ecc_corrected, on.ecc_uncorrected});
+  }
+  return faults;
 }
 
 Result<std::vector<uint32_t>> ListClients(const std::string& path) {

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "simgpu/state/faults.h"
 #include "simgpu/state/os.h"
 
 namespace hami::simgpu::cuda {
@@ -140,11 +141,27 @@ Entry::Entry(Need need) {
   locked_ = true;
   context = Current();
   if (need == Need::kInit) return;
+  FindContext();
+  if (error == CUDA_SUCCESS) MeetFaults();
+}
+
+void Entry::FindContext() {
   if (context == nullptr) {
     error = CUDA_ERROR_INVALID_CONTEXT;
   } else if (!IsLive(context, Kind::kContext)) {
     error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
   }
+}
+
+void Entry::MeetFaults() {
+  const MetFaults met = simgpu::MeetFaults(process.machine, context->device);
+  if (met.slow_ns != 0) {
+    Unlock();
+    os::SleepUntil(os::NowNs() + met.slow_ns);
+    Relock();
+    FindContext();
+  }
+  if (met.lost) error = CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
 
 Entry::~Entry() {

@@ -112,6 +112,9 @@ class Entry {
   Context* context = nullptr;
 
  private:
+  void FindContext();
+  void MeetFaults();  // of the context's device
+
   bool locked_ = false;
 };
 #define HAMI_ENTER(need) \

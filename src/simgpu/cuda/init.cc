@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "simgpu/cuda/core.h"
+#include "simgpu/state/faults.h"
 #include "simgpu/state/os.h"
 
 namespace hami::simgpu::cuda {
@@ -97,6 +98,10 @@ CUresult Initialise() {
       return CUDA_ERROR_OUT_OF_MEMORY;
     default:
       return CUDA_ERROR_SYSTEM_NOT_READY;
+  }
+  if (IsDriverOff(process.machine)) {
+    Detach(&process.machine);
+    return CUDA_ERROR_NO_DEVICE;
   }
   FindVisibleDevices();
   if (process.device_count == 0) return CUDA_ERROR_NO_DEVICE;

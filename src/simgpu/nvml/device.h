@@ -64,7 +64,8 @@ struct Device {
   Traits traits;
 };
 
-// NVML_SUCCESS and the device, NVML_ERROR_UNINITIALIZED or NVML_ERROR_INVALID_ARGUMENT.
+// NVML_SUCCESS and the device, NVML_ERROR_UNINITIALIZED, NVML_ERROR_INVALID_ARGUMENT or, for faults
+// on request, NVML_ERROR_GPU_IS_LOST.
 nvmlReturn_t FindDevice(nvmlDevice_t handle, const Device** device);
 
 uint32_t DeviceCount();  // of an initialised library

@@ -9,6 +9,7 @@
 
 #include "simgpu/nvml/device.h"
 #include "simgpu/nvml/exports.h"
+#include "simgpu/nvml/machine.h"
 
 namespace hami::simgpu::nvml {
 namespace {
@@ -55,7 +56,7 @@ nvmlReturn_t FindBy(nvmlDevice_t* out, Predicate matches) {
   for (uint32_t i = 0; i < DeviceCount(); ++i) {
     if (!matches(DeviceAt(i).traits)) continue;
     *out = HandleOf(DeviceAt(i));
-    return NVML_SUCCESS;
+    return MeetFaults(i);
   }
   return NVML_ERROR_NOT_FOUND;
 }
@@ -99,7 +100,7 @@ nvmlReturn_t HandleByIndex(unsigned int index, nvmlDevice_t* out) {
   if (!IsInitialised()) return NVML_ERROR_UNINITIALIZED;
   if (out == nullptr || index >= DeviceCount()) return NVML_ERROR_INVALID_ARGUMENT;
   *out = HandleOf(DeviceAt(index));
-  return NVML_SUCCESS;
+  return MeetFaults(index);
 }
 
 nvmlReturn_t FillAttributes(nvmlDevice_t handle, nvmlDeviceAttributes_t* out) {

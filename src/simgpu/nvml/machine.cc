@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "simgpu/state/faults.h"
 #include "simgpu/state/lock.h"
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
@@ -126,6 +127,8 @@ nvmlReturn_t AttachMachine() {
   }
 }
 
+bool IsDriverUp() { return !IsDriverOff(g_machine); }
+
 uint32_t MachineDeviceCount() { return Config().device_count; }
 
 void MachineTraits(uint32_t index, Traits* traits) {
@@ -213,6 +216,43 @@ uint32_t ListProcessLoads(uint32_t device, uint64_t last_seen_us, ProcessLoad* o
   return count;
 }
 
+nvmlReturn_t MeetFaults(uint32_t device) {
+  const MetFaults met = simgpu::MeetFaults(g_machine, device);
+  if (met.slow_ns != 0) os::SleepUntil(os::NowNs() + met.slow_ns);
+  return met.lost ? NVML_ERROR_GPU_IS_LOST : NVML_SUCCESS;
+}
+
+bool IsDeviceLost(uint32_t device) { return simgpu::MeetFaults(g_machine, device).lost; }
+
+EccErrors CountEccErrors(uint32_t device) {
+  const LockGuard guard(g_machine);
+  const DeviceFaults& faults = g_machine.state->devices[device].faults;
+  return {faults.ecc_corrected, faults.ecc_uncorrected};
+}
+
+uint64_t EventsRaised() {
+  const LockGuard guard(g_machine);
+  return g_machine.state->events_raised;
+}
+
+bool WaitForEvent(uint64_t* from, uint32_t timeout_ms, WantsEvent* wanted, const void* context,
+                  Event* event) {
+  const uint64_t end_ns = os::NowNs() + uint64_t{timeout_ms} * 1'000'000;
+  while (true) {
+    DeviceEvent found = {};
+    uint32_t bell = 0;
+    const bool any =
+        FindEvent(g_machine, from, &found, &bell, [&](uint64_t number, const DeviceEvent& seen) {
+          *event = {number, seen.type, seen.data, seen.device};
+          return wanted(context, *event);
+        });
+    if (any) return true;
+    const uint64_t now_ns = os::NowNs();
+    if (now_ns >= end_ns) return false;
+    os::FutexWait(&g_machine.state->event_bell, bell, end_ns - now_ns);
+  }
+}
+
 uint64_t BusyNs(uint32_t device) {
   const View view;
   return view.state().devices[device].busy_ns;
@@ -220,5 +260,6 @@ uint64_t BusyNs(uint32_t device) {
 
 uint64_t AgeNs() { return os::NowNs() - g_machine.state->created_ns; }
 uint64_t WallUs() { return os::WallUs(); }
+uint64_t NowMs() { return os::NowNs() / 1'000'000; }
 
 }  // namespace hami::simgpu::nvml

@@ -11,6 +11,9 @@
 //   processes ROOM | details MODE ROOM -> pid:bytes...
 //   samples ROOM | infos ROOM | encoder ROOM | fbc ROOM -> pid:percent...
 //   pids ROOM -> pid... | account PID | account2 PID -> percent | name PID LENGTH -> name
+//   count -> devices | ecc -> corrected uncorrected
+//   wait MS | wait1 MS          for events of the device, of all types; the device, type:data and
+//                               the GPU instance; wait1 by the old function, instance 7 before
 //   null                                                the results of all with NULL for the answer
 
 #include <dlfcn.h>
@@ -221,6 +224,55 @@ bool LookAtProcesses(const std::string& verb, std::istream& words) {
   return true;
 }
 
+// All ways to the errors must agree.
+void CountErrors() {
+  unsigned long long corrected = 0;
+  unsigned long long uncorrected = 0;
+  Say(CALL(nvmlDeviceGetTotalEccErrors, device, NVML_MEMORY_ERROR_TYPE_CORRECTED, NVML_VOLATILE_ECC,
+           &corrected));
+  CALL(nvmlDeviceGetMemoryErrorCounter, device, NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
+       NVML_AGGREGATE_ECC, NVML_MEMORY_LOCATION_DEVICE_MEMORY, &uncorrected);
+  nvmlFieldValue_t fields[2] = {};
+  fields[0].fieldId = NVML_FI_DEV_ECC_SBE_VOL_TOTAL;
+  fields[1].fieldId = NVML_FI_DEV_ECC_DBE_AGG_TOTAL;
+  CALL(nvmlDeviceGetFieldValues, device, 2, fields + 0);
+  if (fields[0].value.ullVal == corrected && fields[1].value.ullVal == uncorrected) {
+    answer << ' ' << corrected << ' ' << uncorrected;
+  } else {
+    answer << " fields differ";
+  }
+}
+
+bool LookAtErrors(const std::string& verb, std::istream& words) {
+  static nvmlEventSet_t set = nullptr;
+  if (verb == "count") {
+    unsigned count = 0;
+    if (Say(CALL(nvmlDeviceGetCount_v2, &count))) answer << ' ' << count;
+  } else if (verb == "ecc") {
+    CountErrors();
+  } else if (verb == "wait" || verb == "wait1") {
+    unsigned timeout_ms = 0;
+    words >> timeout_ms;
+    unsigned long long types = 0;
+    if (set == nullptr && (CALL(nvmlEventSetCreate, &set) != NVML_SUCCESS ||
+                           CALL(nvmlDeviceGetSupportedEventTypes, device, &types) != NVML_SUCCESS ||
+                           CALL(nvmlDeviceRegisterEvents, device, types, set) != NVML_SUCCESS)) {
+      answer << "not registered";
+      return true;
+    }
+    nvmlEventData_t data = {};
+    data.gpuInstanceId = 7;
+    if (Say(verb == "wait" ? CALL(nvmlEventSetWait_v2, set, &data, timeout_ms)
+                           : CALL(nvmlEventSetWait, set, &data, timeout_ms))) {
+      SayUuid(data.device);
+      answer << ' ' << data.eventType << ':' << data.eventData << ' ' << data.gpuInstanceId;
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
 // What a program that passes NULL is told; a crash would end this one.
 void PassNull() {
   unsigned count = 4;
@@ -271,7 +323,7 @@ int main() {
     std::cerr << "nvml_ask: " << dlerror() << '\n';
     return 1;
   }
-  if (CALL(nvmlInit_v2) != NVML_SUCCESS) return 1;
+  if (const nvmlReturn_t result = CALL(nvmlInit_v2); result != NVML_SUCCESS) return result;
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
     std::string verb;
@@ -279,7 +331,8 @@ int main() {
     answer.str("");
     if (verb == "null") {
       PassNull();
-    } else if (!FindDevices(verb, words) && !LookAtMemory(verb) && !LookAtProcesses(verb, words)) {
+    } else if (!FindDevices(verb, words) && !LookAtMemory(verb) && !LookAtProcesses(verb, words) &&
+               !LookAtErrors(verb, words)) {
       answer << "unknown";
     }
     std::cout << answer.str() << std::endl;
