@@ -68,6 +68,17 @@ void WriteSimulation(const Simulation& simulation, const std::vector<MachineDevi
       }
       json->EndArray();
     }
+    if (!device.instances.empty()) {
+      json->Key("mig_devices").BeginArray();
+      for (const simgpu::ExpandedInstance& instance : device.instances) {
+        json->BeginObject()
+            .Member("uuid", instance.uuid)
+            .Member("profile", instance.profile.name)
+            .Member("gpu_instance", instance.gpu_instance)
+            .EndObject();
+      }
+      json->EndArray();
+    }
     json->EndObject();
   }
   json->EndArray().EndObject();
@@ -146,6 +157,9 @@ Status Show(const Arguments& arguments, const Store& store) {
         Print(fmt::format("\n           process {}: {} MiB", process.pid,
                           process.memory_bytes / kMib));
       }
+    }
+    for (const simgpu::ExpandedInstance& instance : device.instances) {
+      Print(fmt::format("\n           MIG {}: {}", instance.profile.name, instance.uuid));
     }
     Print("\n");
   }

@@ -36,7 +36,7 @@ void SortByBus(uint32_t* devices, uint32_t count) {
 
 // One entry of the list: the index in `order`, or -1.
 int FindEntry(const char* text, size_t length, const uint32_t* order, uint32_t count) {
-  if (length >= 4 && strncmp(text, "GPU-", 4) == 0) {
+  if (length >= 4 && (strncmp(text, "GPU-", 4) == 0 || strncmp(text, "MIG-", 4) == 0)) {
     int found = -1;
     for (uint32_t i = 0; i < count; ++i) {
       if (strncmp(ConfigOf(order[i]).uuid, text, length) != 0) continue;
@@ -54,16 +54,26 @@ int FindEntry(const char* text, size_t length, const uint32_t* order, uint32_t c
   return number < count ? static_cast<int>(number) : -1;
 }
 
+// Without MIG all GPUs. Where MIG is on anywhere, MIG devices only, of which CUDA uses one (NVIDIA
+// Multi-Instance GPU User Guide, "Device enumeration").
+uint32_t ListDevices(uint32_t* order) {
+  const uint32_t gpus = GpuCount(MachineOf());
+  const uint32_t first = MachineOf().device_count > gpus ? gpus : 0;
+  const uint32_t count = MachineOf().device_count - first;
+  for (uint32_t i = 0; i < count; ++i) order[i] = first + i;
+  return count;
+}
+
 void FindVisibleDevices() {
   uint32_t order[kMaxDevices];
-  const uint32_t count = MachineOf().device_count;
-  for (uint32_t i = 0; i < count; ++i) order[i] = i;
+  const uint32_t count = ListDevices(order);
+  const bool mig = ConfigOf(order[0]).parent_plus_1 != 0;
   const char* wish = getenv("CUDA_DEVICE_ORDER");
   if (wish != nullptr && TextEquals(wish, "PCI_BUS_ID")) SortByBus(order, count);
   const char* list = getenv("CUDA_VISIBLE_DEVICES");
   if (list == nullptr) {
     memcpy(process.devices, order, sizeof(order));
-    process.device_count = count;
+    process.device_count = mig ? 1 : count;
     return;
   }
   uint64_t seen = 0;
@@ -81,6 +91,7 @@ void FindVisibleDevices() {
     }
     seen |= uint64_t{1} << found;
     process.devices[process.device_count++] = order[found];
+    if (mig) return;
     list += length + (list[length] == ',' ? 1 : 0);
   }
 }

@@ -17,6 +17,7 @@ namespace {
 
 constinit Device g_devices[kMaxDevices] = {};
 constinit uint32_t g_device_count = 0;
+constinit uint32_t g_gpu_count = 0;
 // How many nvmlInit are not yet shut down. Devices are filled before it first leaves 0.
 constinit std::atomic<int> g_users = 0;
 // Held while the count changes.
@@ -32,9 +33,11 @@ nvmlReturn_t Start() {
     if (count > kMaxDevices) count = kMaxDevices;
     for (uint32_t i = 0; i < count; ++i) {
       g_devices[i].index = i;
+      g_devices[i].parent_plus_1 = MachineParent(i);
       MachineTraits(i, &g_devices[i].traits);
     }
     g_device_count = count;
+    g_gpu_count = MachineGpuCount();
   }
   g_users.fetch_add(1, std::memory_order_release);
   return NVML_SUCCESS;
@@ -81,7 +84,8 @@ constexpr ErrorText kErrorTexts[] = {
 }  // namespace
 
 bool IsInitialised() { return g_users.load(std::memory_order_acquire) > 0; }
-uint32_t DeviceCount() { return g_device_count; }
+uint32_t DeviceCount() { return g_gpu_count; }
+uint32_t DeviceCountWithMig() { return g_device_count; }
 const Device& DeviceAt(uint32_t index) { return g_devices[index]; }
 
 nvmlDevice_t HandleOf(const Device& device) {

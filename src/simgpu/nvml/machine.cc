@@ -105,6 +105,11 @@ uint32_t Percent(uint64_t busy_ns) {
   return pct > 100 ? 100 : static_cast<uint32_t>(pct);
 }
 
+// The device itself, or a MIG device on it.
+bool IsPartOf(uint32_t device, uint32_t whole) {
+  return device == whole || Config().devices[device].parent_plus_1 == whole + 1;
+}
+
 // What a busy device does with its memory is not simulated: assumed to be half as busy.
 uint32_t MemoryPercent(uint32_t sm_pct) { return sm_pct / 2; }
 
@@ -130,6 +135,8 @@ nvmlReturn_t AttachMachine() {
 bool IsDriverUp() { return !IsDriverOff(g_machine); }
 
 uint32_t MachineDeviceCount() { return Config().device_count; }
+uint32_t MachineGpuCount() { return GpuCount(Config()); }
+uint32_t MachineParent(uint32_t device) { return Config().devices[device].parent_plus_1; }
 
 void MachineTraits(uint32_t index, Traits* traits) {
   const DeviceConfig& config = Config().devices[index];
@@ -169,6 +176,12 @@ void MachineTraits(uint32_t index, Traits* traits) {
   traits->pcie_lanes = config.pcie_lanes;
   traits->ecc = config.ecc != 0;
   traits->mig_capable = config.mig_capable != 0;
+  traits->mig_on = config.mig_on != 0;
+  traits->gpu_instance = config.gpu_instance;
+  traits->mig_slices = config.mig_slices;
+  for (uint32_t i = 0; i < index; ++i) {
+    if (config.parent_plus_1 != 0 && MachineParent(i) == config.parent_plus_1) ++traits->mig_index;
+  }
 }
 
 const char* MachineDriverVersion() { return Config().driver_version; }
@@ -178,19 +191,30 @@ const char* MachineDescription() {
   return AttachMachine() == NVML_SUCCESS ? Config().description : "simulated GPUs";
 }
 
+// A GPU's is that of its MIG devices too.
 uint64_t UsedBytes(uint32_t device) {
   const View view;
-  return view.state().devices[device].used_bytes;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < Config().device_count; ++i) {
+    if (IsPartOf(i, device)) bytes += view.state().devices[i].used_bytes;
+  }
+  return bytes;
 }
 
 uint32_t ListProcesses(uint32_t device, ProcessUse* out, uint32_t capacity) {
   const View view;
   uint32_t count = 0;
-  view.ForEachUser(device, [&](const Client& client, const ClientDevice& share) {
-    if (count < capacity)
-      out[count] = {static_cast<uint32_t>(VisiblePid(client)), share.used_bytes};
-    ++count;
-  });
+  for (uint32_t i = 0; i < Config().device_count; ++i) {
+    if (!IsPartOf(i, device)) continue;
+    const bool mig = MachineParent(i) != 0;
+    view.ForEachUser(i, [&](const Client& client, const ClientDevice& share) {
+      if (count < capacity) {
+        out[count] = {static_cast<uint32_t>(VisiblePid(client)), share.used_bytes,
+                      mig ? Config().devices[i].gpu_instance : UINT32_MAX, mig ? 0 : UINT32_MAX};
+      }
+      ++count;
+    });
+  }
   return count;
 }
 

@@ -12,6 +12,8 @@ namespace hami::simgpu::nvml {
 struct ProcessUse {
   uint32_t pid;  // of the host's namespace
   uint64_t memory_bytes;
+  uint32_t gpu_instance;  // UINT32_MAX: not on a MIG device
+  uint32_t compute_instance;
 };
 
 // One process' work on one device in a period that ended at `end_us`.
@@ -32,7 +34,9 @@ struct Load {
 nvmlReturn_t AttachMachine();
 bool IsDriverUp();
 
-uint32_t MachineDeviceCount();
+uint32_t MachineDeviceCount();  // with MIG devices, which come last
+uint32_t MachineGpuCount();
+uint32_t MachineParent(uint32_t device);  // index + 1 of a MIG device's GPU; 0 of a GPU
 void MachineTraits(uint32_t device, Traits* traits);
 const char* MachineDriverVersion();  // "550.144.03"
 int MachineCudaVersion();            // 12040

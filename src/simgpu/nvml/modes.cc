@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Modes. Nothing can be switched: the setters are stubs (stubs.cc). MIG comes with a later version
-// of the simulation; until then it is off where the product has it and absent where it has not.
+// Modes. Nothing can be switched: the setters are stubs (stubs.cc).
 
 #include "simgpu/nvml/device.h"
 #include "simgpu/nvml/exports.h"
@@ -72,31 +71,6 @@ nvmlReturn_t nvmlDeviceGetMemoryErrorCounter(nvmlDevice_t device, nvmlMemoryErro
   return result;
 }
 
-nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int* current,
-                                  unsigned int* pending) {
-  const Device* found = nullptr;
-  const nvmlReturn_t result = FindDevice(device, &found);
-  if (result != NVML_SUCCESS) return result;
-  if (current == nullptr || pending == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  if (!found->traits.mig_capable) return NVML_ERROR_NOT_SUPPORTED;
-  *current = NVML_DEVICE_MIG_DISABLE;
-  *pending = NVML_DEVICE_MIG_DISABLE;
-  return NVML_SUCCESS;
-}
-nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int* count) {
-  return Give(device, count, [](const Device& d) { return d.traits.mig_capable ? 7U : 0U; });
-}
-nvmlReturn_t nvmlDeviceIsMigDeviceHandle(nvmlDevice_t device, unsigned int* is_mig) {
-  return Give(device, is_mig, [](const Device&) { return 0U; });
-}
-nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int,
-                                                 nvmlDevice_t* mig) {
-  const Device* found = nullptr;
-  const nvmlReturn_t result = FindDevice(device, &found);
-  if (result != NVML_SUCCESS) return result;
-  if (mig == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  return found->traits.mig_capable ? NVML_ERROR_NOT_FOUND : NVML_ERROR_NOT_SUPPORTED;
-}
 nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, nvmlGpuFabricInfo_t* info) {
   return Give(device, info, [](const Device&) {
     return nvmlGpuFabricInfo_t{{}, NVML_SUCCESS, 0, NVML_GPU_FABRIC_STATE_NOT_SUPPORTED};

@@ -158,6 +158,13 @@ Status CheckDevice(const DeviceProfile& device) {
       device.granularity_bytes > device.memory_bytes) {
     return wrong("memory.granularity is larger than memory.total");
   }
+  uint64_t mig_bytes = 0;
+  const auto instances = ParseMigInstances(device.mig_instances);
+  for (const MigProfile& instance : *instances) mig_bytes += instance.memory_gib << 30;
+  if (mig_bytes > device.memory_bytes - device.reserved_bytes) {
+    return wrong("mig_instances need more memory than the device has");
+  }
+  if (!instances->empty() && !device.mig) return wrong("mig_instances need mig: true");
   if ((device.granularity_bytes & (device.granularity_bytes - 1)) != 0) {
     return wrong("memory.granularity is not a power of two");
   }
@@ -279,7 +286,8 @@ void WriteKeys(std::span<const Key<Owner>> keys, const Owner& owner, const std::
     }
     // Texts and versions in quotes: 8.6 without them would be a number to other readers.
     const bool quoted = key.kind == Kind::kText || key.kind == Kind::kCapability ||
-                        key.kind == Kind::kCudaVersion || key.kind == Kind::kPciAddress;
+                        key.kind == Kind::kCudaVersion || key.kind == Kind::kPciAddress ||
+                        key.kind == Kind::kMigInstances;
     std::string escaped;
     for (const char c : value) {
       if (c == '"' || c == '\\') escaped += '\\';

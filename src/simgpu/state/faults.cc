@@ -72,6 +72,8 @@ void ClearDeviceFaults(State& state, uint32_t device) {
 }
 
 bool IsLost(const State& state, uint32_t device) {
+  const uint32_t parent_plus_1 = state.config.devices[device].parent_plus_1;
+  if (parent_plus_1 != 0 && state.devices[parent_plus_1 - 1].faults.lost != 0) return true;
   return state.driver_off != 0 || state.devices[device].faults.lost != 0;
 }
 
