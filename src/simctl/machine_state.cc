@@ -54,6 +54,8 @@ void SetDevice(const simgpu::ExpandedDevice& device, DeviceConfig* config) {
   config->pcie_generation = Narrow(profile.pcie_generation);
   config->pcie_lanes = Narrow(profile.pcie_lanes);
   config->numa_node = Narrow(profile.numa_node);
+  config->nvlink_links = Narrow(profile.nvlink_links);
+  config->nvlink_generation = Narrow(profile.nvlink_generation);
   config->memory_bytes = profile.memory_bytes;
   config->reserved_bytes = profile.reserved_bytes;
   config->bar1_bytes = profile.bar1_bytes;
@@ -113,6 +115,7 @@ void SetInstance(const simgpu::ExpandedInstance& instance, uint32_t parent,
   config->reserved_bytes = 0;
   config->multiprocessors = Narrow(MigMultiprocessors(device.profile, instance.profile.slices));
   config->copy_engines = 1;
+  config->nvlink_links = 0;
 }
 
 // An attached observer, until the end of the scope.

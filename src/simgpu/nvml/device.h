@@ -55,6 +55,8 @@ struct Traits {
   uint32_t temperature_shutdown_c;
   uint32_t pcie_generation;
   uint32_t pcie_lanes;
+  uint32_t nvlink_links;
+  uint32_t nvlink_generation;
   bool ecc;  // enabled
   bool mig_capable;
   bool mig_on;

@@ -48,6 +48,7 @@ void Fill(const Device& device, nvmlFieldValue_t* field) {
     case NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION:
       return SetLong(field, EnergyMj(device));
     case NVML_FI_DEV_NVLINK_LINK_COUNT:
+      return SetUnsigned(field, traits.nvlink_links);
     case NVML_FI_DEV_PCIE_REPLAY_COUNTER:
       return SetUnsigned(field, 0);
     case NVML_FI_DEV_POWER_AVERAGE:

@@ -174,6 +174,8 @@ void MachineTraits(uint32_t index, Traits* traits) {
   traits->temperature_shutdown_c = config.temperature_shutdown_c;
   traits->pcie_generation = config.pcie_generation;
   traits->pcie_lanes = config.pcie_lanes;
+  traits->nvlink_links = config.nvlink_links;
+  traits->nvlink_generation = config.nvlink_generation;
   traits->ecc = config.ecc != 0;
   traits->mig_capable = config.mig_capable != 0;
   traits->mig_on = config.mig_on != 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where devices are relative to each other and to CPUs: every device has a root port of its own,
-// and those on one NUMA node are joined there. No NVLink; peers copy over PCIe.
+// and those on one NUMA node are joined there. NVLink (nvlink.cc) is beside that.
 
 #include <string.h>
 
@@ -91,7 +91,9 @@ nvmlReturn_t nvmlDeviceGetP2PStatus(nvmlDevice_t first, nvmlDevice_t second,
   if (status == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   const bool copies = index == NVML_P2P_CAPS_INDEX_READ || index == NVML_P2P_CAPS_INDEX_WRITE ||
                       index == NVML_P2P_CAPS_INDEX_PCI;
-  *status = copies ? NVML_P2P_STATUS_OK : NVML_P2P_STATUS_NOT_SUPPORTED;
+  const bool linked = index == NVML_P2P_CAPS_INDEX_NVLINK && a != b && a->traits.nvlink_links > 0 &&
+                      b->traits.nvlink_links > 0;
+  *status = copies || linked ? NVML_P2P_STATUS_OK : NVML_P2P_STATUS_NOT_SUPPORTED;
   return NVML_SUCCESS;
 }
 

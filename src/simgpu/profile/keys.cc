@@ -82,6 +82,8 @@ constexpr std::array kDeviceKeys = {
     Key<D>{"pci.generation", Kind::kCount, false, 1, 6, &D::pcie_generation},
     Key<D>{"pci.lanes", Kind::kCount, false, 1, 32, &D::pcie_lanes},
     Key<D>{"pci.numa_node", Kind::kCount, false, 0, 63, &D::numa_node},
+    Key<D>{"nvlink.links", Kind::kCount, false, 0, 18, &D::nvlink_links},
+    Key<D>{"nvlink.generation", Kind::kCount, false, 1, 5, &D::nvlink_generation},
 
     Key<D>{"timing.time_slice", Kind::kNanoseconds, false, 1000, kSecondNs, &D::time_slice_ns},
     Key<D>{"timing.launch", Kind::kNanoseconds, false, 0, kSecondNs, &D::launch_ns},

@@ -136,6 +136,7 @@ DeviceProfile Defaults() {
   device.pci_address = "0000:65:01.0";
   device.pcie_generation = 4;
   device.pcie_lanes = 16;
+  device.nvlink_generation = 4;
   device.time_slice_ns = 2'000'000;
   device.launch_ns = 2'000;
   device.kernel_ns = 2'000;

@@ -74,6 +74,8 @@ struct DeviceProfile {
   uint64_t pcie_generation = 0;
   uint64_t pcie_lanes = 0;
   uint64_t numa_node = 0;
+  uint64_t nvlink_links = 0;
+  uint64_t nvlink_generation = 0;
 
   uint64_t time_slice_ns = 0;
   uint64_t launch_ns = 0;

@@ -37,6 +37,8 @@ struct DeviceConfig {
   uint32_t pcie_generation;
   uint32_t pcie_lanes;
   uint32_t numa_node;
+  uint32_t nvlink_links;
+  uint32_t nvlink_generation;
 
   uint64_t memory_bytes;    // the product's; CUDA shows it without reserved_bytes
   uint64_t reserved_bytes;  // what the driver keeps
