@@ -100,6 +100,8 @@ class View {
   uint64_t now_ns_ = 0;
 };
 
+constexpr uint64_t kLookNs = 100'000'000;
+
 uint32_t Percent(uint64_t busy_ns) {
   const uint64_t pct = (busy_ns * 100 + kLoadPeriodNs / 2) / kLoadPeriodNs;
   return pct > 100 ? 100 : static_cast<uint32_t>(pct);
@@ -275,7 +277,9 @@ bool WaitForEvent(uint64_t* from, uint32_t timeout_ms, WantsEvent* wanted, const
     if (any) return true;
     const uint64_t now_ns = os::NowNs();
     if (now_ns >= end_ns) return false;
-    os::FutexWait(&g_machine.state->event_bell, bell, end_ns - now_ns);
+    // In parts: whoever raised an event may have died before it rang the bell.
+    const uint64_t rest_ns = end_ns - now_ns;
+    os::FutexWait(&g_machine.state->event_bell, bell, rest_ns < kLookNs ? rest_ns : kLookNs);
   }
 }
 

@@ -104,4 +104,3 @@ def test_gpustat_with_a_neighbour(simulated: Hami, gpu: Gpu) -> None:
     assert shown["utilization.gpu"] == 0
     neighbour.say("end")
     assert neighbour.end()[0] == 0
-

@@ -132,6 +132,17 @@ TEST_P(Faults, ALostDevice) {
   EXPECT_EQ(Ask(ask, "device 0"), "0 " + simulation_.uuids()[0]);
 }
 
+TEST_P(Faults, AComputingProgramEndsWithItsDevice) {
+  const Share share(simulation_,
+                    {.memory = "4Gi", .cores_pct = 50, .context_bytes = kContextBytes});
+  const Command command = {ProductProgram("tenant"), {"alloc", "64Mi", "spin", "5", "1000000"}, {}};
+  Running tenant = GetParam() ? share.Start(command) : Running(simulation_.With(command));
+  EXPECT_THAT(tenant.ReadUntil("alloc"), HasSubstr("CUDA_SUCCESS"));
+  Fault({"--gpu", "0", "--lost"});
+  EXPECT_THAT(tenant.ReadUntil("tenant:"), HasSubstr("CUDA_ERROR_DEVICE_UNAVAILABLE"));
+  EXPECT_NE(tenant.Wait(), 0);
+}
+
 TEST_P(Faults, ARefusedAllocationIsNotCharged) {
   Running script = StartWithContext();
   const uint64_t charged = ChargedBytes(share_);

@@ -298,6 +298,23 @@ TEST_F(OddNvml, AMigDeviceBelongsToTheDeviceThatItIsAPartOf) {
   EXPECT_EQ(Ask(ask, "uuidv " + mine_), "0 " + mine_);
 }
 
+TEST_F(OddNvml, AMigDeviceHasTheLimitThatTheEnvironmentGivesItsDevice) {
+  Tell({others_, mine_}, {});
+  Running ask({TestProgram("nvml_ask"),
+               {},
+               {{"LD_LIBRARY_PATH", TestLibraryFolder() + "/odd"},
+                {"ODD_NVML", file_},
+                {"LD_PRELOAD", PreloadLibrary()},
+                {"CUDA_DEVICE_MEMORY_LIMIT_1", "2g"},
+                {"CUDA_DEVICE_MEMORY_SHARED_CACHE", share_.folder() + "/cache"}}});
+  ASSERT_EQ(Ask(ask, "device 1"), "0 " + mine_);
+  EXPECT_EQ(Ask(ask, "memory"), Line(0, 2 * kGib, 2 * kGib, 0));
+  ASSERT_EQ(Ask(ask, "mig 0"), "0 MIG-" + mine_.substr(4));
+  EXPECT_EQ(Ask(ask, "memory"), Line(0, 2 * kGib, kGib, 0));
+  ASSERT_EQ(Ask(ask, "device 0"), "0 " + others_) << "the container has what it was given";
+  EXPECT_EQ(Ask(ask, "memory"), Line(0, 24 * kGib, 15 * kGib, 9 * kGib)) << "without a limit";
+}
+
 TEST_F(OddNvml, AGrantedMigDeviceIsTheOnlyOneShown) {
   const std::string my_mig = "MIG-" + mine_.substr(4);
   const Share share(simulation_,
