@@ -9,7 +9,9 @@
 
 #include "preload/devices.h"
 #include "preload/driver.h"
+#include "preload/graph_memory.h"
 #include "preload/lock.h"
+#include "preload/memory_arrays.h"
 #include "preload/memory_plain.h"
 #include "preload/pools.h"
 #include "preload/process.h"
@@ -22,6 +24,7 @@ using region::ChargeKind;
 
 struct PrimaryContext {
   SpinLock lock;
+  CUcontext context = nullptr;
   uint64_t charged_bytes = 0;
 };
 constinit PrimaryContext primaries[kMaxOrdinals] = {};
@@ -42,9 +45,13 @@ bool IsPrimaryActive(CUdevice ordinal) {
 }
 
 // After a context is gone: what it owned is gone too.
-void ForgetContextMemory(int ordinal) {
+void ForgetContextMemory(int ordinal, CUcontext context) {
   PurgeDeadMemory(ordinal);
-  if (Device* device = DeviceOfOrdinal(ordinal)) ReconcilePools(*device);
+  ForgetArraysOf(context);
+  if (Device* device = DeviceOfOrdinal(ordinal)) {
+    ReconcilePools(*device);
+    ReconcileGraphMemory(*device);
+  }
 }
 
 CUresult RetainPrimary(CUcontext* context, CUdevice ordinal, Device& device) {
@@ -54,6 +61,7 @@ CUresult RetainPrimary(CUcontext* context, CUdevice ordinal, Device& device) {
   const uint64_t bytes = ContextBytes(device);
   if (charge && !Charge(device, bytes, ChargeKind::kContext)) return CUDA_ERROR_OUT_OF_MEMORY;
   const CUresult result = cuda.cuDevicePrimaryCtxRetain(context, ordinal);
+  if (result == CUDA_SUCCESS) primary.context = *context;
   if (!charge) return result;
   if (result == CUDA_SUCCESS) {
     primary.charged_bytes = bytes;
@@ -70,6 +78,7 @@ CUresult LeavePrimary(CUdevice ordinal, const Call& call) {
   Device* device = EnterCuda() == Mode::kLimit ? DeviceOfOrdinal(ordinal) : nullptr;
   if (device == nullptr) return call();
   uint64_t refund_bytes = 0;
+  CUcontext context = nullptr;
   CUresult result;
   {
     PrimaryContext& primary = primaries[ordinal];
@@ -77,13 +86,13 @@ CUresult LeavePrimary(CUdevice ordinal, const Call& call) {
     result = call();
     if (result == CUDA_SUCCESS && !IsPrimaryActive(ordinal)) {
       refund_bytes = primary.charged_bytes;
+      context = primary.context;
       primary.charged_bytes = 0;
+      primary.context = nullptr;
     }
   }
-  if (refund_bytes != 0) {
-    Refund(*device, refund_bytes, ChargeKind::kContext);
-    ForgetContextMemory(ordinal);
-  }
+  if (refund_bytes != 0) Refund(*device, refund_bytes, ChargeKind::kContext);
+  if (context != nullptr) ForgetContextMemory(ordinal, context);
   return result;
 }
 
@@ -120,7 +129,7 @@ CUresult DestroyContext(CUcontext context, const Destroy& destroy) {
     return result;
   }
   Refund(*DeviceOfOrdinal(entry.ordinal), entry.count, ChargeKind::kContext);
-  ForgetContextMemory(entry.ordinal);
+  ForgetContextMemory(entry.ordinal, context);
   return result;
 }
 
@@ -129,6 +138,7 @@ CUresult DestroyContext(CUcontext context, const Destroy& destroy) {
 void ResetContextsAfterFork() {
   for (PrimaryContext& primary : primaries) {
     primary.lock.ResetAfterFork();
+    primary.context = nullptr;
     primary.charged_bytes = 0;
   }
   contexts.ResetAfterFork();

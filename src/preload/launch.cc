@@ -5,6 +5,7 @@
 
 #include "preload/compute.h"
 #include "preload/driver.h"
+#include "preload/graph_memory.h"
 #include "preload/sampler.h"
 
 namespace hami::preload {
@@ -184,18 +185,22 @@ HAMI_EXPORT CUresult cuLaunchGridAsync(CUfunction function, int grid_x, int grid
 }
 
 HAMI_EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
-  return Launch(GraphShape(exec), stream, StreamForm::kLegacy, Sampling::kAllowed,
-                [=] { return cuda.cuGraphLaunch(exec, stream); });
+  return Launch(GraphShape(exec), stream, StreamForm::kLegacy, Sampling::kAllowed, [=] {
+    return WithGraphMemory(exec, [=] { return cuda.cuGraphLaunch(exec, stream); });
+  });
 }
 
 HAMI_EXPORT CUresult cuGraphLaunch_ptsz(CUgraphExec exec, CUstream stream) {
-  return Launch(GraphShape(exec), stream, StreamForm::kPerThread, Sampling::kAllowed,
-                [=] { return cuda.cuGraphLaunch_ptsz(exec, stream); });
+  return Launch(GraphShape(exec), stream, StreamForm::kPerThread, Sampling::kAllowed, [=] {
+    return WithGraphMemory(exec, [=] { return cuda.cuGraphLaunch_ptsz(exec, stream); });
+  });
 }
 
 HAMI_EXPORT CUresult cuGraphExecDestroy(CUgraphExec exec) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  const GraphEnd end = BeginGraphEnd(exec);
   const CUresult result = cuda.cuGraphExecDestroy(exec);
+  FinishGraphEnd(exec, end, result == CUDA_SUCCESS);
   // The handle may come back for another graph.
   if (result == CUDA_SUCCESS) ForgetCost(CostKey(GraphShape(exec)));
   return result;

@@ -23,9 +23,11 @@ constexpr uint64_t kGrowthBytes = uint64_t{32} << 20;
 
 struct Pool {
   CUmemoryPool handle = nullptr;
-  int ordinal = -1;
+  int ordinal = -1;  // where its memory lies; kOnHost
   uint64_t charged_bytes = 0;
 };
+
+constexpr int kOnHost = -2;
 
 constinit SpinLock pools_lock;
 constinit Pool pools[kMaxPools] = {};
@@ -46,6 +48,38 @@ Pool* FindOrAddPool(CUmemoryPool handle, int ordinal) {
   }
   *vacant = {handle, ordinal, 0};
   return vacant;
+}
+
+// Where the memory of a pool lies that the driver made by itself; -1: it is none of these.
+int OrdinalOfDefaultPool(CUmemoryPool handle) {
+  CUmemoryPool found = nullptr;
+  for (int ordinal = 0; ordinal < kMaxOrdinals && DeviceOfOrdinal(ordinal) != nullptr; ++ordinal) {
+    if (cuda.cuDeviceGetDefaultMemPool(&found, ordinal) == CUDA_SUCCESS && found == handle) {
+      return ordinal;
+    }
+  }
+  CUmemLocation host = {CU_MEM_LOCATION_TYPE_HOST, 0};
+  const bool is_host =
+      cuda.cuMemGetDefaultMemPool(&found, &host, CU_MEM_ALLOCATION_TYPE_PINNED) == CUDA_SUCCESS &&
+      found == handle;
+  return is_host ? kOnHost : -1;
+}
+
+int OrdinalOfKnownPool(CUmemoryPool handle) {
+  const SpinLock::Holder holder(pools_lock);
+  const int count = pool_count.load(std::memory_order_relaxed);
+  for (int i = 0; i < count; ++i) {
+    if (pools[i].handle == handle) return pools[i].ordinal;
+  }
+  return -1;
+}
+
+// What a pool takes it takes where it lies, whatever context is current. `fallback` for pools that
+// nobody has seen made.
+int OrdinalOf(CUmemoryPool handle, int fallback) {
+  int ordinal = OrdinalOfKnownPool(handle);
+  if (ordinal == -1) ordinal = OrdinalOfDefaultPool(handle);
+  return ordinal == -1 ? fallback : ordinal;
 }
 
 uint64_t ReadAttribute(CUmemoryPool handle, CUmemPool_attribute attribute) {
@@ -74,7 +108,9 @@ uint64_t ReconcileLocked(Device& device) {
   const int count = pool_count.load(std::memory_order_relaxed);
   for (int i = 0; i < count; ++i) {
     Pool& pool = pools[i];
-    if (pool.handle == nullptr || DeviceOfOrdinal(pool.ordinal) != &device) continue;
+    if (pool.handle == nullptr || pool.ordinal < 0 || DeviceOfOrdinal(pool.ordinal) != &device) {
+      continue;
+    }
     const uint64_t before = pool.charged_bytes;
     SettlePool(device, pool, 0);
     if (pool.charged_bytes < before) freed_bytes += before - pool.charged_bytes;
@@ -144,6 +180,9 @@ CUresult AllocateAsync(CUdeviceptr* pointer, size_t bytes, CUmemoryPool pool, CU
   if (pool == nullptr && cuda.cuDeviceGetMemPool(&pool, current.ordinal) != CUDA_SUCCESS) {
     return allocate();  // no pools on this device: the driver is to say so
   }
+  current.ordinal = OrdinalOf(pool, current.ordinal);
+  if (current.ordinal == kOnHost) return allocate();
+  current.device = DeviceOfOrdinal(current.ordinal);
   return AllocatePooled(current, pool, bytes, allocate, [&] {
     free_async(*pointer, stream);
     cuda.cuMemPoolTrimTo(pool, 0);
@@ -172,7 +211,8 @@ void ReconcilePoolsAfterFree() {
   if (count == 0) return;
   const SpinLock::Holder holder(pools_lock);
   for (int i = 0; i < count; ++i) {
-    if (pools[i].handle != nullptr) SettlePool(*DeviceOfOrdinal(pools[i].ordinal), pools[i], 0);
+    if (pools[i].handle != nullptr && pools[i].ordinal >= 0)
+      SettlePool(*DeviceOfOrdinal(pools[i].ordinal), pools[i], 0);
   }
 }
 
@@ -223,6 +263,19 @@ HAMI_EXPORT CUresult cuMemFreeAsync_ptsz(CUdeviceptr pointer, CUstream stream) {
   return FreeInOrder(pointer, [=] { return cuda.cuMemFreeAsync_ptsz(pointer, stream); });
 }
 
+// Nothing is taken yet; where it will be is told only here.
+HAMI_EXPORT CUresult cuMemPoolCreate(CUmemoryPool* pool, const CUmemPoolProps* props) {
+  if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
+  const CUresult result = cuda.cuMemPoolCreate(pool, props);
+  if (result != CUDA_SUCCESS || EnterCuda() != Mode::kLimit) return result;
+  const bool on_device = props->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
+  const SpinLock::Holder holder(pools_lock);
+  if (FindOrAddPool(*pool, on_device ? props->location.id : kOnHost) == nullptr) {
+    Log(LogLevel::kWarning, "more than %d memory pools", kMaxPools);
+  }
+  return result;
+}
+
 HAMI_EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep_bytes) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
   const CUresult result = cuda.cuMemPoolTrimTo(pool, keep_bytes);
@@ -245,6 +298,10 @@ HAMI_EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool) {
   const SpinLock::Holder holder(pools_lock);
   for (Pool& known : pools) {
     if (known.handle != pool) continue;
+    if (known.ordinal == kOnHost) {
+      known = Pool{};
+      continue;
+    }
     Device& device = *DeviceOfOrdinal(known.ordinal);
     if (kept_bytes < known.charged_bytes) {
       Refund(device, known.charged_bytes - kept_bytes, ChargeKind::kData);

@@ -9,7 +9,9 @@
 #include "preload/contexts.h"
 #include "preload/driver.h"
 #include "preload/environment.h"
+#include "preload/graph_memory.h"
 #include "preload/log.h"
+#include "preload/memory_arrays.h"
 #include "preload/memory_plain.h"
 #include "preload/memory_vmm.h"
 #include "preload/modules.h"
@@ -67,9 +69,11 @@ Mode FindSharesOnce(ForkGate& gate) {
     ResetDevicesAfterFork();
     ResetPlainMemoryAfterFork();
     ResetVmmAfterFork();
+    ResetArraysAfterFork();
     ResetModulesAfterFork();
     ResetContextsAfterFork();
     ResetPoolsAfterFork();
+    ResetGraphMemoryAfterFork();
     ResetComputeAfterFork();
   }
   attached_before = true;
@@ -150,7 +154,8 @@ Device* FindNvmlDevice(const char* uuid, int position) {
 bool Reclaim(Device& device) {
   const bool reaped = ReapShares(&shares) > 0;
   const bool emptied = ReconcilePools(device);
-  return reaped || emptied;
+  const bool trimmed = ReconcileGraphMemory(device);
+  return reaped || emptied || trimmed;
 }
 
 void FollowLimits() {

@@ -50,6 +50,35 @@ CASE(pools_threshold, "Driver API, cuMemPoolSetAttribute RELEASE_THRESHOLD, cuMe
   CHECK(reserved == 0);
 }
 
+CASE(pools_by_location, "Driver API, cuMemGetDefaultMemPool: the device's own; pools of the host") {
+  Start();
+  if (Attribute(kPoolsSupported) == 0) Skip("no memory pools");
+  if (dlsym(RTLD_DEFAULT, "cuMemGetDefaultMemPool") == nullptr &&
+      dlsym(dlopen("libcuda.so.1", RTLD_NOW), "cuMemGetDefaultMemPool") == nullptr) {
+    Skip("a driver before CUDA 13.0");
+  }
+  CUmemoryPool by_device = nullptr;
+  CUmemoryPool by_location = nullptr;
+  CUmemLocation here = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
+  OK("cuDeviceGetDefaultMemPool", &by_device, CUdevice{0});
+  OK("cuMemGetDefaultMemPool", &by_location, &here, CU_MEM_ALLOCATION_TYPE_PINNED);
+  CHECK(by_device == by_location);
+  const size_t before = FreeBytes();
+  CUmemoryPool on_host = nullptr;
+  CUmemPoolProps props = {};
+  props.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
+  props.location = {CU_MEM_LOCATION_TYPE_HOST, 0};
+  OK("cuMemPoolCreate", &on_host, static_cast<const CUmemPoolProps*>(&props));
+  CUdeviceptr memory = 0;
+  CUstream stream = NewStream(1);
+  OK("cuMemAllocFromPoolAsync", &memory, 64 * kMib, on_host, stream);
+  OK("cuStreamSynchronize", stream);
+  CHECK(FreeBytes() == before);
+  OK("cuMemFreeAsync", memory, stream);
+  OK("cuStreamSynchronize", stream);
+  OK("cuMemPoolDestroy", on_host);
+}
+
 CASE(vmm_counts_when_created, "Driver API, Virtual Memory Management: cuMemCreate takes memory") {
   Start();
   if (Attribute(kVmmSupported) == 0) Skip("no virtual memory management");

@@ -51,6 +51,7 @@ CUresult CaptureOp(Stream& stream, const Op& op);
 CUresult CaptureNode(Stream& stream, NodeType type, Node** node);
 // Says more of the node that CaptureOp has just made: what each launch does to memory, or what the
 // parameters of the kernel are. Nothing happens where the stream is not captured.
+void KeepBlock(Stream& stream, const CopyParams& params);
 void KeepCopy(Stream& stream, uint64_t to, uint64_t from, uint64_t bytes);
 void KeepSet(Stream& stream, uint64_t to, uint32_t pattern, uint32_t width, uint64_t count);
 void KeepArgs(Stream& stream, void** params, void** extra);

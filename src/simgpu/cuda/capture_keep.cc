@@ -29,11 +29,15 @@ CopySide SideAt(uint64_t address) {
 
 }  // namespace
 
-void KeepCopy(Stream& stream, uint64_t to, uint64_t from, uint64_t bytes) {
+void KeepBlock(Stream& stream, const CopyParams& params) {
   Node* node = NewestOf(stream, NodeType::kCopy);
   if (node == nullptr) return;
-  node->copy = {SideAt(from), SideAt(to), bytes, 1, 1};
+  node->copy = params;
   node->has_params = true;
+}
+
+void KeepCopy(Stream& stream, uint64_t to, uint64_t from, uint64_t bytes) {
+  KeepBlock(stream, {SideAt(from), SideAt(to), bytes, 1, 1});
 }
 
 void KeepSet(Stream& stream, uint64_t to, uint32_t pattern, uint32_t width, uint64_t count) {

@@ -49,6 +49,10 @@ void DestroyObject(Object* object) {
     case Kind::kNode:
     case Kind::kExec:
       return DestroyGraphObject(object);
+    case Kind::kArray:
+      return DestroyArray(reinterpret_cast<Array*>(object));
+    case Kind::kMipmap:
+      return DestroyMipmap(reinterpret_cast<Mipmap*>(object));
     default:
       DeleteObject(object);
   }

@@ -3,12 +3,13 @@
 // Copies and sets. The content changes at the call, the time passes on the device: a program that
 // waits for its copies, as it must, cannot tell. A synchronous form waits for the device.
 
+#include "simgpu/cuda/copies.h"
+
 #include <string.h>
 
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/capture.h"
 #include "simgpu/cuda/memory.h"
-#include "simgpu/cuda/streams.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -47,24 +48,7 @@ Op CopyOp(const Context& context, uint64_t bytes, Way way) {
   return op;
 }
 
-CUresult Finish(Entry& entry, Stream& stream, const Op& op, bool wait) {
-  if (wait) {
-    const CUresult captured = CheckNotCaptured(entry.context, &stream);
-    if (captured != CUDA_SUCCESS) return captured;
-  }
-  const CUresult result = Perform(entry, stream, op);
-  if (result != CUDA_SUCCESS || !wait) return result;
-  entry.WaitFor(EndOf(stream));
-  return CUDA_SUCCESS;
-}
-
-struct Call {
-  CUstream stream = nullptr;
-  bool wait = true;
-  bool per_thread = false;
-};
-
-CUresult Copy(uint64_t to, uint64_t from, uint64_t bytes, Way way, const Call& call) {
+CUresult Copy(uint64_t to, uint64_t from, uint64_t bytes, Way way, const CopyCall& call) {
   HAMI_ENTER(Need::kContext);
   if (bytes == 0) return CUDA_SUCCESS;
   const bool to_ok = way == Way::kToHost ? to != 0 : IsUsable(to, bytes);
@@ -74,20 +58,20 @@ CUresult Copy(uint64_t to, uint64_t from, uint64_t bytes, Way way, const Call& c
   if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (stream->capture == nullptr) Move(to, from, bytes);
   const bool captured = stream->capture != nullptr;
-  const CUresult result = Finish(entry, *stream, CopyOp(*entry.context, bytes, way), call.wait);
+  const CUresult result = FinishCopy(entry, *stream, CopyOp(*entry.context, bytes, way), call.wait);
   if (captured && result == CUDA_SUCCESS) KeepCopy(*stream, to, from, bytes);
   return result;
 }
 
 // Which way a copy between any two addresses goes: unified addressing.
-CUresult CopyAny(uint64_t to, uint64_t from, uint64_t bytes, const Call& call) {
+CUresult CopyAny(uint64_t to, uint64_t from, uint64_t bytes, const CopyCall& call) {
   const Way way = !IsDeviceAddress(to)     ? Way::kToHost
                   : !IsDeviceAddress(from) ? Way::kToDevice
                                            : Way::kOnDevice;
   return Copy(to, from, bytes, way, call);
 }
 
-CUresult Fill(uint64_t to, uint32_t pattern, uint32_t width, uint64_t count, const Call& call) {
+CUresult Fill(uint64_t to, uint32_t pattern, uint32_t width, uint64_t count, const CopyCall& call) {
   HAMI_ENTER(Need::kContext);
   if (count == 0) return CUDA_SUCCESS;
   if (to % width != 0 || !IsUsable(to, count * width)) return CUDA_ERROR_INVALID_VALUE;
@@ -107,13 +91,13 @@ CUresult Fill(uint64_t to, uint32_t pattern, uint32_t width, uint64_t count, con
   // A set does not wait, also where its name has no Async (CUDA manual, "API synchronization
   // behavior").
   const bool captured = stream->capture != nullptr;
-  const CUresult result = Finish(entry, *stream, op, false);
+  const CUresult result = FinishCopy(entry, *stream, op, false);
   if (captured && result == CUDA_SUCCESS) KeepSet(*stream, to, pattern, width, count);
   return result;
 }
 
 CUresult Fill2D(uint64_t to, size_t pitch, uint32_t pattern, uint32_t width, size_t columns,
-                size_t rows, const Call& call) {
+                size_t rows, const CopyCall& call) {
   if (columns * width > pitch && rows > 1) return CUDA_ERROR_INVALID_VALUE;
   for (size_t row = 0; row < rows; ++row) {
     const CUresult result = Fill(to + row * pitch, pattern, width, columns, call);
@@ -122,74 +106,24 @@ CUresult Fill2D(uint64_t to, size_t pitch, uint32_t pattern, uint32_t width, siz
   return CUDA_SUCCESS;
 }
 
-// cuda.h: CUDA_MEMCPY2D_v2.
-struct Copy2D {
-  size_t src_x_bytes;
-  size_t src_y;
-  unsigned src_type;  // 1 host, 2 device, 3 array, 4 unified
-  const void* src_host;
-  CUdeviceptr src_device;
-  CUarray src_array;
-  size_t src_pitch;
-  size_t dst_x_bytes;
-  size_t dst_y;
-  unsigned dst_type;
-  void* dst_host;
-  CUdeviceptr dst_device;
-  CUarray dst_array;
-  size_t dst_pitch;
-  size_t width_bytes;
-  size_t height;
-};
-
-CUresult CopyRows(const Copy2D* copy, const Call& call) {
-  if (copy == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (copy->src_type == 3 || copy->dst_type == 3) return CUDA_ERROR_NOT_SUPPORTED;
-  const uint64_t from =
-      copy->src_type == 1 ? reinterpret_cast<uint64_t>(copy->src_host) : copy->src_device;
-  const uint64_t to =
-      copy->dst_type == 1 ? reinterpret_cast<uint64_t>(copy->dst_host) : copy->dst_device;
-  const size_t from_pitch = copy->src_pitch != 0 ? copy->src_pitch : copy->width_bytes;
-  const size_t to_pitch = copy->dst_pitch != 0 ? copy->dst_pitch : copy->width_bytes;
-  if (from_pitch < copy->width_bytes + copy->src_x_bytes ||
-      to_pitch < copy->width_bytes + copy->dst_x_bytes) {
-    return CUDA_ERROR_INVALID_VALUE;
-  }
-  for (size_t row = 0; row < copy->height; ++row) {
-    const CUresult result = CopyAny(to + (copy->dst_y + row) * to_pitch + copy->dst_x_bytes,
-                                    from + (copy->src_y + row) * from_pitch + copy->src_x_bytes,
-                                    copy->width_bytes, call);
-    if (result != CUDA_SUCCESS) return result;
-  }
-  return CUDA_SUCCESS;
-}
-
 uint64_t Number(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
 
 }  // namespace
+
+CUresult FinishCopy(Entry& entry, Stream& stream, const Op& op, bool wait) {
+  if (wait) {
+    const CUresult captured = CheckNotCaptured(entry.context, &stream);
+    if (captured != CUDA_SUCCESS) return captured;
+  }
+  const CUresult result = Perform(entry, stream, op);
+  if (result != CUDA_SUCCESS || !wait) return result;
+  entry.WaitFor(EndOf(stream));
+  return CUDA_SUCCESS;
+}
+
 }  // namespace hami::simgpu::cuda
 
 using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
-
-// The synchronous function and its per-thread form, and the asynchronous one and its form.
-#define SYNCHRONOUS(name, suffix, parameters, operation) \
-  HAMI_SIM_API CUresult name parameters {                \
-    const Call call = {};                                \
-    return operation;                                    \
-  }                                                      \
-  HAMI_SIM_API CUresult name##suffix parameters {        \
-    const Call call = {nullptr, true, true};             \
-    return operation;                                    \
-  }
-#define STREAM_ORDERED(name, parameters, operation) \
-  HAMI_SIM_API CUresult name parameters {           \
-    const Call call = {stream, false, false};       \
-    return operation;                               \
-  }                                                 \
-  HAMI_SIM_API CUresult name##_ptsz parameters {    \
-    const Call call = {stream, false, true};        \
-    return operation;                               \
-  }
 
 SYNCHRONOUS(cuMemcpy, _ptds, (CUdeviceptr to, CUdeviceptr from, size_t n),
             CopyAny(to, from, n, call))
@@ -201,8 +135,6 @@ SYNCHRONOUS(cuMemcpyDtoD_v2, _ptds, (CUdeviceptr to, CUdeviceptr from, size_t n)
             Copy(to, from, n, Way::kOnDevice, call))
 SYNCHRONOUS(cuMemcpyPeer, _ptds, (CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, size_t n),
             Copy(to, from, n, Way::kOnDevice, call))
-SYNCHRONOUS(cuMemcpy2D_v2, _ptds, (const Copy2D* copy), CopyRows(copy, call))
-SYNCHRONOUS(cuMemcpy2DUnaligned_v2, _ptds, (const Copy2D* copy), CopyRows(copy, call))
 SYNCHRONOUS(cuMemsetD8_v2, _ptds, (CUdeviceptr to, unsigned char v, size_t n),
             Fill(to, v, 1, n, call))
 SYNCHRONOUS(cuMemsetD16_v2, _ptds, (CUdeviceptr to, unsigned short v, size_t n),
@@ -228,7 +160,6 @@ STREAM_ORDERED(cuMemcpyDtoHAsync_v2, (void* to, CUdeviceptr from, size_t n, CUst
 STREAM_ORDERED(cuMemcpyPeerAsync,
                (CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, size_t n, CUstream stream),
                Copy(to, from, n, Way::kOnDevice, call))
-STREAM_ORDERED(cuMemcpy2DAsync_v2, (const Copy2D* copy, CUstream stream), CopyRows(copy, call))
 STREAM_ORDERED(cuMemsetD8Async, (CUdeviceptr to, unsigned char v, size_t n, CUstream stream),
                Fill(to, v, 1, n, call))
 STREAM_ORDERED(cuMemsetD16Async, (CUdeviceptr to, unsigned short v, size_t n, CUstream stream),

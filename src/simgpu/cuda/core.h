@@ -35,6 +35,8 @@ enum class Kind : uint32_t {
   kGraph,
   kNode,
   kExec,
+  kArray,
+  kMipmap,
 };
 
 struct Context;
@@ -64,7 +66,8 @@ struct Context : Object {
   uint32_t next_free_lane;
   Object* objects;  // first of the list
   Stream* legacy;
-  struct SmallChunk* chunks;   // with room, memory.cc
+  struct SmallChunk* chunks;  // with room, memory.cc
+  struct SmallChunk* array_chunks;
   uint64_t module_bytes_left;  // of the 2 MiB that small modules share
 };
 
@@ -174,6 +177,8 @@ void DestroyModule(struct Module* module);
 void DestroyFunction(struct Function* function);
 void DestroyPool(struct Pool* pool);
 void DestroyGraphObject(Object* object);
+void DestroyArray(struct Array* array);
+void DestroyMipmap(struct Mipmap* mipmap);
 void ReleaseContextMemory(Context* context);
 
 uint64_t RoundUp(uint64_t value, uint64_t step);

@@ -20,30 +20,34 @@ struct Constant {
   int value;
 };
 constexpr Constant kConstants[] = {
-    {1, 1024},                                      // threads of a block
-    {2, 1024},                                      // block x, y, z
-    {3, 1024},        {4, 64},    {5, 2147483647},  // grid x, y, z
-    {6, 65535},       {7, 65535}, {9, 65536},       // constant memory
-    {10, 32},                                       // warp
-    {11, 2147483647},                               // pitch
-    {12, 65536},                                    // registers of a block
-    {14, 512},                                      // texture alignment
-    {19, 1},                                        // host memory can be mapped
-    {31, 1},                                        // concurrent kernels
-    {41, 1},                                        // unified addressing
-    {51, 32},                                       // texture pitch alignment
-    {78, 1},                                        // stream priorities
-    {79, 1},                                        // L1 caches
-    {80, 1},          {83, 1},                      // managed memory
-    {90, 1},                                        // preemption
-    {95, 1},                                        // cooperative launch
-    {99, 1},                                        // cuMemHostRegister
-    {102, 1},                                       // virtual memory management
-    {109, 134213632},                               // access policy window
-    {111, 1024},                                    // shared memory that the system keeps per block
-    {115, 1},                                       // memory pools
-    {126, 1},                                       // memory synchronisation domains
-    {131, -1},                                      // NUMA id
+    {1, 1024},                                        // threads of a block
+    {2, 1024},                                        // block x, y, z
+    {3, 1024},        {4, 64},      {5, 2147483647},  // grid x, y, z
+    {6, 65535},       {7, 65535},   {9, 65536},       // constant memory
+    {10, 32},                                         // warp
+    {11, 2147483647},                                 // pitch
+    {12, 65536},                                      // registers of a block
+    {14, 512},                                        // texture alignment
+    {21, 131072},     {22, 131072}, {23, 65536},      // arrays: 1D, 2D
+    {24, 16384},      {25, 16384},  {26, 16384},      // 3D
+    {27, 32768},      {28, 32768},  {29, 2048},       // layered 2D
+    {19, 1},                                          // host memory can be mapped
+    {31, 1},                                          // concurrent kernels
+    {41, 1},                                          // unified addressing
+    {42, 32768},      {43, 2048},                     // layered 1D arrays
+    {51, 32},                                         // texture pitch alignment
+    {78, 1},                                          // stream priorities
+    {79, 1},                                          // L1 caches
+    {80, 1},          {83, 1},                        // managed memory
+    {90, 1},                                          // preemption
+    {95, 1},                                          // cooperative launch
+    {99, 1},                                          // cuMemHostRegister
+    {102, 1},                                         // virtual memory management
+    {109, 134213632},                                 // access policy window
+    {111, 1024},  // shared memory that the system keeps per block
+    {115, 1},     // memory pools
+    {126, 1},     // memory synchronisation domains
+    {131, -1},    // NUMA id
 };
 
 // and what its profile says.

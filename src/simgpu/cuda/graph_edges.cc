@@ -4,7 +4,7 @@
 // instantiated.
 
 #include "api/cuda/functions.h"
-#include "simgpu/cuda/graphs.h"
+#include "simgpu/cuda/graph_allocations.h"
 
 using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
 
@@ -215,11 +215,11 @@ HAMI_SIM_API CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode node, CUgraphN
   return ListDependents(node, nodes, data, count);
 }
 
-HAMI_SIM_API CUresult cuGraphNodeGetType(CUgraphNode handle, NodeType* type) {
+HAMI_SIM_API CUresult cuGraphNodeGetType(CUgraphNode handle, CUgraphNodeType* type) {
   HAMI_ENTER(Need::kInit);
   auto* node = Find<Node>(handle);
   if (node == nullptr || type == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *type = node->type;
+  *type = static_cast<CUgraphNodeType>(node->type);
   return CUDA_SUCCESS;
 }
 
@@ -228,6 +228,7 @@ HAMI_SIM_API CUresult cuGraphDestroyNode(CUgraphNode handle) {
   auto* node = Find<Node>(handle);
   // A capture may yet make other nodes depend on it.
   if (node == nullptr || node->graph->captures > 0) return CUDA_ERROR_INVALID_VALUE;
+  if (HasMemoryNodes(*node->graph)) return CUDA_ERROR_NOT_SUPPORTED;
   DestroyNode(node);
   return CUDA_SUCCESS;
 }

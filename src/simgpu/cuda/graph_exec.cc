@@ -4,7 +4,7 @@
 
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/capture.h"
-#include "simgpu/cuda/graphs.h"
+#include "simgpu/cuda/graph_allocations.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -77,6 +77,8 @@ CUresult LaunchExec(Entry& entry, Exec* exec, Stream* stream) {
     const CUresult implicit = CheckLegacyUse(stream->owner);
     if (implicit != CUDA_SUCCESS) return implicit;
   }
+  const CUresult memory = TakeGraphMemory(*exec);
+  if (memory != CUDA_SUCCESS) return memory;
   ++exec->launches;
   QueueBehindLast(entry, exec, *stream);
   bool live = IsLive(stream, Kind::kStream);
@@ -103,18 +105,6 @@ constexpr uint64_t kUpload = 2;
 constexpr uint64_t kDeviceLaunch = 4;
 constexpr uint64_t kAllFlags = 15;
 
-// CUgraphInstantiateResult.
-enum class Verdict : uint32_t { kSuccess = 0, kError = 1, kBadStructure = 2, kNotSupported = 3 };
-
-// CUDA_GRAPH_INSTANTIATE_PARAMS.
-struct InstantiateParams {
-  uint64_t flags;
-  CUstream upload_stream;
-  CUgraphNode error_node;
-  Verdict verdict;
-};
-static_assert(sizeof(InstantiateParams) == 32);
-
 // A node of the private copy stands for the node that it was made from.
 Node* OriginalOf(const Node* copy) {
   for (Object* at = process.contexts; at != nullptr; at = at->next) {
@@ -125,26 +115,28 @@ Node* OriginalOf(const Node* copy) {
   return nullptr;
 }
 
-CUresult Instantiate(CUgraphExec* out, CUgraph handle, InstantiateParams* params) {
+CUresult Instantiate(CUgraphExec* out, CUgraph handle, CUDA_GRAPH_INSTANTIATE_PARAMS* params) {
   HAMI_ENTER(Need::kInit);
-  params->verdict = Verdict::kError;
-  params->error_node = nullptr;
+  params->result_out = CUDA_GRAPH_INSTANTIATE_ERROR;
+  params->hErrNode_out = nullptr;
   auto* graph = Find<Graph>(handle);
   if (out == nullptr || graph == nullptr || params->flags > kAllFlags) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   if ((params->flags & kDeviceLaunch) != 0) {
     if ((params->flags & kAutoFree) != 0) return CUDA_ERROR_INVALID_VALUE;
-    params->verdict = Verdict::kNotSupported;
+    params->result_out = CUDA_GRAPH_INSTANTIATE_NODE_OPERATION_NOT_SUPPORTED;
     return CUDA_ERROR_NOT_SUPPORTED;  // no device code runs
   }
+  const bool with_memory = HasMemoryNodes(*graph);
+  if (with_memory && IsInstantiated(*graph)) return CUDA_ERROR_NOT_SUPPORTED;
   Graph* copy = CloneGraph(*graph);
   copy->owned = true;
   NodeList order = {};
   Node* bad = nullptr;
   if (!AppendInOrder(copy, &order, &bad)) {
-    params->verdict = Verdict::kBadStructure;
-    params->error_node = reinterpret_cast<CUgraphNode>(OriginalOf(bad));
+    params->result_out = CUDA_GRAPH_INSTANTIATE_INVALID_STRUCTURE;
+    params->hErrNode_out = reinterpret_cast<CUgraphNode>(OriginalOf(bad));
     Free(order);
     DestroyGraph(copy);
     return CUDA_ERROR_INVALID_VALUE;
@@ -153,28 +145,28 @@ CUresult Instantiate(CUgraphExec* out, CUgraph handle, InstantiateParams* params
   exec->graph = copy;
   exec->order = order;
   exec->flags = params->flags;
-  params->verdict = Verdict::kSuccess;
+  params->result_out = CUDA_GRAPH_INSTANTIATE_SUCCESS;
   *out = reinterpret_cast<CUgraphExec>(exec);
   return CUDA_SUCCESS;
 }
 
 CUresult InstantiateOld(CUgraphExec* out, CUgraph graph, CUgraphNode* error_node, char* log,
                         size_t log_bytes) {
-  InstantiateParams params = {};
+  CUDA_GRAPH_INSTANTIATE_PARAMS params = {};
   const CUresult result = Instantiate(out, graph, &params);
-  if (error_node != nullptr) *error_node = params.error_node;
+  if (error_node != nullptr) *error_node = params.hErrNode_out;
   if (log != nullptr && log_bytes > 0) *log = 0;
   return result;
 }
 
-CUresult InstantiateWithParams(CUgraphExec* out, CUgraph graph, InstantiateParams* params,
-                               bool per_thread) {
+CUresult InstantiateWithParams(CUgraphExec* out, CUgraph graph,
+                               CUDA_GRAPH_INSTANTIATE_PARAMS* params, bool per_thread) {
   if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if ((params->flags & kUpload) != 0) {
     HAMI_ENTER(Need::kContext);
-    if (ResolveStream(entry.context, params->upload_stream, per_thread) == nullptr) {
-      params->verdict = Verdict::kError;
-      params->error_node = nullptr;
+    if (ResolveStream(entry.context, params->hUploadStream, per_thread) == nullptr) {
+      params->result_out = CUDA_GRAPH_INSTANTIATE_ERROR;
+      params->hErrNode_out = nullptr;
       return CUDA_ERROR_INVALID_HANDLE;
     }
   }
@@ -190,13 +182,15 @@ CUresult Launch(CUgraphExec handle, CUstream stream_handle, bool per_thread) {
   return LaunchExec(entry, exec, stream);
 }
 
-// There is nothing to prepare on a simulated device.
+// What there is to prepare on a simulated device is memory.
 CUresult Upload(CUgraphExec handle, CUstream stream_handle, bool per_thread) {
   HAMI_ENTER(Need::kContext);
-  if (Find<Exec>(handle) == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const auto* exec = Find<Exec>(handle);
+  if (exec == nullptr) return CUDA_ERROR_INVALID_VALUE;
   Stream* stream = ResolveStream(entry.context, stream_handle, per_thread);
   if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  return CheckNotCaptured(entry.context, stream);
+  const CUresult captured = CheckNotCaptured(entry.context, stream);
+  return captured != CUDA_SUCCESS ? captured : PrepareGraphMemory(*exec);
 }
 
 }  // namespace
@@ -213,16 +207,16 @@ HAMI_SIM_API CUresult cuGraphInstantiateWithFlags(CUgraphExec* out, CUgraph grap
                                                   unsigned long long flags) {
   // An upload needs a stream, which only the form with parameters has.
   if ((flags & kUpload) != 0) return CUDA_ERROR_INVALID_VALUE;
-  InstantiateParams params = {};
+  CUDA_GRAPH_INSTANTIATE_PARAMS params = {};
   params.flags = flags;
   return Instantiate(out, graph, &params);
 }
 HAMI_SIM_API CUresult cuGraphInstantiateWithParams(CUgraphExec* out, CUgraph graph,
-                                                   InstantiateParams* params) {
+                                                   CUDA_GRAPH_INSTANTIATE_PARAMS* params) {
   return InstantiateWithParams(out, graph, params, false);
 }
 HAMI_SIM_API CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec* out, CUgraph graph,
-                                                        InstantiateParams* params) {
+                                                        CUDA_GRAPH_INSTANTIATE_PARAMS* params) {
   return InstantiateWithParams(out, graph, params, true);
 }
 

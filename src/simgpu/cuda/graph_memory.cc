@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Copies and sets as nodes of graphs: how long they take, and what they do to memory at a launch.
+// Copies of blocks and sets, as calls and as nodes of graphs: how long they take, and what they do
+// to memory.
 
 #include <string.h>
 
+#include "simgpu/cuda/arrays.h"
 #include "simgpu/cuda/graphs.h"
 #include "simgpu/cuda/memory.h"
 
@@ -33,11 +35,13 @@ bool IsUsable(uint64_t address, uint64_t bytes, bool any_host) {
   return any_host ? address != 0 : FindHost(address) != nullptr;
 }
 
-CUresult CheckSide(const CopySide& side, const CopyParams& params) {
+CUresult CheckSide(const CopySide& given, const CopyParams& params) {
+  CopySide side = {};
+  const CUresult placed = PlaceSide(given, params, &side);
+  if (placed != CUDA_SUCCESS) return placed;
   if (side.type < MemoryType::kHost || side.type > MemoryType::kUnified) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  if (side.type == MemoryType::kArray) return CUDA_ERROR_NOT_SUPPORTED;
   const bool several = params.height > 1 || params.depth > 1;
   if (several && PitchOf(side, params) < side.x_bytes + params.width_bytes) {
     return CUDA_ERROR_INVALID_VALUE;
@@ -69,16 +73,6 @@ void MoveBytes(uint64_t to, uint64_t from, uint64_t bytes) {
   }
 }
 
-void MoveRows(const CopyParams& params) {
-  if (params.width_bytes == 0) return;
-  for (size_t z = 0; z < params.depth; ++z) {
-    for (size_t y = 0; y < params.height; ++y) {
-      MoveBytes(RowOf(params.to, params, y, z), RowOf(params.from, params, y, z),
-                params.width_bytes);
-    }
-  }
-}
-
 void FillRows(const SetParams& params) {
   const uint64_t bytes = params.width * params.element_bytes;
   for (size_t y = 0; y < params.height && bytes > 0; ++y) {
@@ -104,16 +98,34 @@ void SetWork(const Context& context, OpKind kind, WorkKind work, uint64_t bytes,
   op->ns = CopyNs(context, bytes, work);
 }
 
+bool IsOnDevice(const CopySide& side) {
+  return side.type == MemoryType::kArray || IsDeviceAddress(BaseOf(side));
+}
+
 }  // namespace
+
+void MoveRows(const CopyParams& params) {
+  CopySide to = {};
+  CopySide from = {};
+  if (params.width_bytes == 0 || PlaceSide(params.to, params, &to) != CUDA_SUCCESS ||
+      PlaceSide(params.from, params, &from) != CUDA_SUCCESS) {
+    return;
+  }
+  for (size_t z = 0; z < params.depth; ++z) {
+    for (size_t y = 0; y < params.height; ++y) {
+      MoveBytes(RowOf(to, params, y, z), RowOf(from, params, y, z), params.width_bytes);
+    }
+  }
+}
 
 CUresult MakeCopyOp(const Context& context, const CopyParams& params, Op* op) {
   const CUresult to = CheckSide(params.to, params);
   if (to != CUDA_SUCCESS) return to;
   const CUresult from = CheckSide(params.from, params);
   if (from != CUDA_SUCCESS) return from;
-  const WorkKind work = !IsDeviceAddress(BaseOf(params.to))     ? WorkKind::kCopyToHost
-                        : !IsDeviceAddress(BaseOf(params.from)) ? WorkKind::kCopyToDevice
-                                                                : WorkKind::kKernel;
+  const WorkKind work = !IsOnDevice(params.to)     ? WorkKind::kCopyToHost
+                        : !IsOnDevice(params.from) ? WorkKind::kCopyToDevice
+                                                   : WorkKind::kKernel;
   SetWork(context, OpKind::kCopy, work, params.width_bytes * params.height * params.depth, op);
   return CUDA_SUCCESS;
 }

@@ -2,10 +2,12 @@
 //
 // Nodes of graphs: adding them, their parameters.
 
+#include "simgpu/cuda/graph_nodes.h"
+
 #include <string.h>
 
 #include "api/cuda/functions.h"
-#include "simgpu/cuda/graphs.h"
+#include "simgpu/cuda/graph_allocations.h"
 #include "simgpu/cuda/launch.h"
 
 namespace hami::simgpu::cuda {
@@ -117,51 +119,13 @@ using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
 
 namespace {
 
-// Where a new node goes, as every function that adds one is told.
-struct Place {
-  CUgraphNode* out;
-  CUgraph graph;
-  const CUgraphNode* dependencies;
-  size_t count;
-};
-
-// Adds a node that `fill` completes; without it if that fails.
-template <typename Fill>
-CUresult Add(const Place& place, NodeType type, Fill fill) {
-  HAMI_ENTER(Need::kInit);
-  auto* graph = Find<Graph>(place.graph);
-  if (graph == nullptr || place.out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  NodeList dependencies;
-  const CUresult read = ReadNodes(graph, place.dependencies, place.count, &dependencies);
-  if (read != CUDA_SUCCESS) return read;
-  Node* node = NewNode(graph, type);
-  CopyList(node->dependencies, dependencies);
-  Free(dependencies);
-  const CUresult result = fill(entry, node);
-  if (result != CUDA_SUCCESS) {
-    DestroyNode(node);
-    return result;
-  }
-  *place.out = reinterpret_cast<CUgraphNode>(node);
-  return CUDA_SUCCESS;
-}
-
-CUresult AddKernel(const Place& place, const KernelNodeParamsV1* params, bool second) {
+CUresult AddKernel(const NodePlace& place, const KernelNodeParamsV1* params, bool second) {
   return Add(place, NodeType::kKernel,
              [&](Entry& entry, Node* node) { return SetKernel(entry, node, params, second); });
 }
 
-CUresult AddEvent(const Place& place, NodeType type, CUevent event) {
+CUresult AddEvent(const NodePlace& place, NodeType type, CUevent event) {
   return Add(place, type, [&](Entry&, Node* node) { return SetEvent(node, event); });
-}
-
-// Calls `act` for the node if it is of the type.
-template <typename Act>
-CUresult With(CUgraphNode handle, NodeType type, Act act) {
-  HAMI_ENTER(Need::kInit);
-  auto* node = Find<Node>(handle);
-  if (node == nullptr || node->type != type) return CUDA_ERROR_INVALID_VALUE;
-  return act(entry, node);
 }
 
 void GiveKernel(const Node& node, KernelNodeParamsV1* params) {
@@ -207,11 +171,6 @@ CUresult ChangeEvent(CUgraphNode handle, NodeType type, CUevent event) {
 }
 
 }  // namespace
-
-#define PLACE_PARAMETERS \
-  CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t count
-#define PLACE \
-  Place { out, graph, dependencies, count }
 
 HAMI_SIM_API CUresult cuGraphAddKernelNode(PLACE_PARAMETERS, const KernelNodeParamsV1* params) {
   return AddKernel(PLACE, params, false);
@@ -297,6 +256,7 @@ HAMI_SIM_API CUresult cuGraphAddChildGraphNode(PLACE_PARAMETERS, CUgraph child_h
   return Add(PLACE, NodeType::kGraph, [&](Entry&, Node* node) {
     auto* child = Find<Graph>(child_handle);
     if (child == nullptr || child == node->graph) return CUDA_ERROR_INVALID_VALUE;
+    if (HasMemoryNodes(*child)) return CUDA_ERROR_NOT_SUPPORTED;
     node->child = CloneGraph(*child);
     node->child->owned = true;
     node->op.kind = OpKind::kChild;

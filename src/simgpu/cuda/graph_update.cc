@@ -48,6 +48,10 @@ UpdateInfo CompareNodes(const Node& old, Node* now) {
     return {Verdict::kTopologyChanged, HandleOf(now), HandleOf(from)};
   }
   if (old.child != nullptr) return CompareGraphs(*old.child, *now->child);
+  if (old.memory != now->memory) {
+    info.verdict = Verdict::kParametersChanged;
+    return info;
+  }
   if (now->type == NodeType::kKernel && old.context != now->context) {
     info.verdict = Verdict::kFunctionChanged;
   } else if (old.op.work != now->op.work || (now->has_params && old.context != now->context)) {

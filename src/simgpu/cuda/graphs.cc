@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/graph_allocations.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -13,6 +14,7 @@ uint64_t newest_mark;
 
 void FreeNode(Node* node) {
   if (node->child != nullptr) DestroyGraph(node->child);
+  if (node->memory != nullptr) Drop(node->memory);
   FreeArgs(&node->args);
   Free(node->dependencies);
   DeleteObject(node);
@@ -119,6 +121,9 @@ void CopyPayload(Node* to, const Node& from) {
   to->copy = from.copy;
   to->set = from.set;
   CopyArgs(&to->args, from.args);
+  GraphAllocation* before = to->memory;
+  to->memory = from.memory != nullptr ? Keep(from.memory) : nullptr;
+  if (before != nullptr) Drop(before);
 }
 
 Graph* CloneGraph(const Graph& graph) {
@@ -248,6 +253,7 @@ HAMI_SIM_API CUresult cuGraphClone(CUgraph* out, CUgraph handle) {
   HAMI_ENTER(Need::kInit);
   auto* graph = Find<Graph>(handle);
   if (out == nullptr || graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (HasMemoryNodes(*graph)) return CUDA_ERROR_NOT_SUPPORTED;
   *out = reinterpret_cast<CUgraph>(CloneGraph(*graph));
   return CUDA_SUCCESS;
 }

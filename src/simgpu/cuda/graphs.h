@@ -16,6 +16,7 @@ namespace hami::simgpu::cuda {
 
 struct Function;
 struct Graph;
+struct GraphAllocation;
 
 // The vendor's CUgraphNodeType.
 enum class NodeType : uint32_t {
@@ -26,6 +27,8 @@ enum class NodeType : uint32_t {
   kEmpty = 5,
   kWait = 6,
   kRecord = 7,
+  kAllocate = 10,
+  kFree = 11,
 };
 
 // CUDA_KERNEL_NODE_PARAMS: the first version ends before `kernel`.
@@ -116,7 +119,8 @@ struct Node : Object {
   KernelArgs args;
   CopyParams copy;
   SetParams set;
-  Graph* child;  // owned
+  Graph* child;             // owned
+  GraphAllocation* memory;  // that the node takes or gives back; a reference
 };
 
 struct Graph : Object {
@@ -174,6 +178,7 @@ CUresult LaunchExec(Entry& entry, Exec* exec, Stream* stream);
 // What a copy or set node does to memory (graph_memory.cc). Moving leaves out what is gone by then.
 CUresult MakeCopyOp(const Context& context, const CopyParams& params, Op* op);
 CUresult MakeSetOp(const Context& context, const SetParams& params, Op* op);
+void MoveRows(const CopyParams& params);
 void MoveContent(const Node& node);
 
 }  // namespace hami::simgpu::cuda

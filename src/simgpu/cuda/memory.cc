@@ -16,13 +16,19 @@ bool TestBit(const uint64_t* bits, uint32_t at) { return (bits[at / 64] >> at % 
 void SetBit(uint64_t* bits, uint32_t at) { bits[at / 64] |= uint64_t{1} << at % 64; }
 void ClearBit(uint64_t* bits, uint32_t at) { bits[at / 64] &= ~(uint64_t{1} << at % 64); }
 
+// The chunks with room for allocations of this kind. Arrays are kept apart from what has an
+// address (assumed).
+SmallChunk*& ListOf(Context* context, MemoryKind kind) {
+  return kind == MemoryKind::kArray ? context->array_chunks : context->chunks;
+}
+
 void List(SmallChunk* chunk) {
-  Context* context = chunk->context;
+  SmallChunk*& first = ListOf(chunk->context, chunk->kind);
   chunk->listed = true;
   chunk->previous = nullptr;
-  chunk->next = context->chunks;
-  if (chunk->next != nullptr) chunk->next->previous = chunk;
-  context->chunks = chunk;
+  chunk->next = first;
+  if (first != nullptr) first->previous = chunk;
+  first = chunk;
 }
 
 void Unlist(SmallChunk* chunk) {
@@ -30,7 +36,7 @@ void Unlist(SmallChunk* chunk) {
   if (chunk->previous != nullptr)
     chunk->previous->next = chunk->next;
   else
-    chunk->context->chunks = chunk->next;
+    ListOf(chunk->context, chunk->kind) = chunk->next;
   if (chunk->next != nullptr) chunk->next->previous = chunk->previous;
 }
 
@@ -59,9 +65,9 @@ uint64_t TakeRoom(SmallChunk* chunk, uint32_t at, uint32_t granules, uint64_t by
   return chunk->base + at * kAlignment;
 }
 
-uint64_t AllocateSmall(Context* context, uint64_t bytes) {
+uint64_t AllocateSmall(Context* context, uint64_t bytes, MemoryKind kind) {
   const auto granules = static_cast<uint32_t>(RoundUp(bytes, kAlignment) / kAlignment);
-  for (SmallChunk* chunk = context->chunks; chunk != nullptr;) {
+  for (SmallChunk* chunk = ListOf(context, kind); chunk != nullptr;) {
     SmallChunk* next = chunk->next;
     if (chunk->largest_room >= granules) {
       const int at = FindRoom(chunk, granules);
@@ -80,6 +86,7 @@ uint64_t AllocateSmall(Context* context, uint64_t bytes) {
   auto* chunk = static_cast<SmallChunk*>(AllocateZeroed(sizeof(SmallChunk)));
   chunk->base = base;
   chunk->context = context;
+  chunk->kind = kind;
   chunk->largest_room = kGranules;
   EnterSmallChunk(chunk);
   List(chunk);
@@ -153,13 +160,15 @@ void FreeLarge(Allocation* allocation) {
 
 CUresult AllocatePlain(Context* context, uint64_t bytes, MemoryKind kind, uint64_t* address) {
   if (bytes > UsableBytes(ConfigOf(context->device))) return CUDA_ERROR_OUT_OF_MEMORY;
-  const bool small = bytes < kChunkBytes && kind == MemoryKind::kPlain;
-  *address = small ? AllocateSmall(context, bytes) : AllocateLarge(context, bytes, kind);
+  const bool small = bytes < kChunkBytes && kind != MemoryKind::kModule;
+  *address = small ? AllocateSmall(context, bytes, kind) : AllocateLarge(context, bytes, kind);
   return *address != 0 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult FreePlain(uint64_t address) {
-  if (SmallChunk* chunk = FindSmallChunk(address)) return FreeSmall(chunk, address);
+  if (SmallChunk* chunk = FindSmallChunk(address)) {
+    return chunk->kind == MemoryKind::kPlain ? FreeSmall(chunk, address) : CUDA_ERROR_INVALID_VALUE;
+  }
   Allocation* allocation = FindEntered(address);
   if (allocation == nullptr || allocation->base != address ||
       allocation->kind != MemoryKind::kPlain) {
@@ -169,7 +178,11 @@ CUresult FreePlain(uint64_t address) {
   return CUDA_SUCCESS;
 }
 
-void FreeModuleMemory(uint64_t address) {
+void FreeOwnedMemory(uint64_t address) {
+  if (SmallChunk* chunk = FindSmallChunk(address)) {
+    FreeSmall(chunk, address);
+    return;
+  }
   if (Allocation* allocation = FindEntered(address)) FreeLarge(allocation);
 }
 
@@ -185,7 +198,7 @@ bool FindAllocation(uint64_t address, Allocation* found) {
     found->physical_bytes = granules * kAlignment;
     found->context = chunk->context;
     found->device = chunk->context->device;
-    found->kind = MemoryKind::kPlain;
+    found->kind = chunk->kind;
     found->buffer_id = found->base / kAlignment;
     return true;
   }
@@ -201,12 +214,16 @@ void ReleaseContextMemory(Context* context) {
   ForEachEntry(context, [](Context* owner, Allocation* allocation, SmallChunk* chunk) {
     if (chunk != nullptr) {
       if (chunk->context == owner) DropChunk(chunk);
-    } else if (allocation->context == owner && (allocation->kind == MemoryKind::kPlain ||
-                                                allocation->kind == MemoryKind::kModule)) {
+    } else if (allocation->context == owner &&
+               (allocation->kind == MemoryKind::kPlain || allocation->kind == MemoryKind::kModule ||
+                allocation->kind == MemoryKind::kArray)) {
       FreeLarge(allocation);
     }
   });
-  if (context->primary) ReleasePools(context->device);
+  if (context->primary) {
+    ReleasePools(context->device);
+    ReleaseGraphMemory(context);
+  }
 }
 
 }  // namespace hami::simgpu::cuda
@@ -233,7 +250,10 @@ CUresult Free(uint64_t address) {
   // Allocator"); what came from a pool only with its own past, in FreePooledNow.
   Allocation found;
   if (FindAllocation(address, &found) && found.kind != MemoryKind::kPool) WaitForAllStreams(entry);
-  if (FreeManaged(address) || FreePooledNow(entry, address, &result)) return result;
+  if (FreeManaged(address) || FreePooledNow(entry, address, &result) ||
+      FreeGraphMemory(address, &result)) {
+    return result;
+  }
   return FreePlain(address);
 }
 

@@ -16,7 +16,17 @@ namespace hami::simgpu::cuda {
 inline constexpr uint64_t kChunkBytes = 2 * kMib;
 inline constexpr uint64_t kAlignment = 512;  // of small allocations
 
-enum class MemoryKind : uint8_t { kPlain, kPool, kMapped, kManaged, kHost, kModule, kReserved };
+enum class MemoryKind : uint8_t {
+  kPlain,
+  kPool,
+  kMapped,
+  kManaged,
+  kHost,
+  kModule,
+  kReserved,
+  kArray,
+  kGraph
+};
 
 // One allocation, or one mapping.
 struct Allocation {
@@ -70,11 +80,14 @@ Allocation* FindHost(uint64_t address);
 bool FreeManaged(uint64_t address);
 void ReleaseHostMemory(Context* context);
 
-// The memory of a module (modules.cc).
-void FreeModuleMemory(uint64_t address);
+// Memory that only its owner frees: of a module (modules.cc), of an array (arrays.cc).
+void FreeOwnedMemory(uint64_t address);
 
 // Memory that is freed in stream order (pools.cc): false if the address is none of it.
 bool FreePooledNow(Entry& entry, uint64_t address, CUresult* result);
+// Memory that a launch of a graph took (graph_allocations.cc): likewise.
+bool FreeGraphMemory(uint64_t address, CUresult* result);
+void ReleaseGraphMemory(Context* context);
 // A synchronisation point of the device was passed: pools may give memory back.
 void TrimPoolsAfterSynchronisation(uint32_t device);
 // What lies at an address of a pool's segment. False: nothing that is allocated.

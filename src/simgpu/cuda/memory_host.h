@@ -16,10 +16,13 @@ inline constexpr uint64_t kHostPage = 4096;
 inline constexpr int32_t kNowhere = -2;
 inline constexpr int32_t kOnHost = -1;
 
+struct Pool;
+
 struct HostMemory {
   Allocation allocation;  // physical_bytes: of devices, where it was prefetched
   unsigned flags;
   bool registered;     // the program's own memory
+  Pool* pool;          // whose block it is; nullptr: none's
   int32_t* residence;  // of managed memory: kOnHost or the device, for every 2 MiB
   int32_t prefetched;  // last, as a whole; kNowhere: never, or only in part
   int32_t preferred;

@@ -130,7 +130,7 @@ void DestroyModule(Module* module) {
       if (at == module) at = nullptr;
     }
   }
-  if (module->memory != 0) FreeModuleMemory(module->memory);
+  if (module->memory != 0) FreeOwnedMemory(module->memory);
   Deallocate(module->functions);
   Deallocate(module->globals);
   DeleteObject(module);

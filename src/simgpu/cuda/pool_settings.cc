@@ -12,6 +12,8 @@ namespace {
 
 Pool* default_pools[kMaxDevices];
 Pool* current_pools[kMaxDevices];
+Pool* default_host_pool;
+Pool* current_host_pool;
 
 // `value` is a cuuint64_t that is set to 0: the only thing that a high watermark can be set to.
 CUresult ResetHigh(const void* value, uint64_t current, uint64_t* high) {
@@ -32,20 +34,43 @@ bool FindLocation(const CUmemLocation& location, uint32_t* device) {
   return location.type == CU_MEM_LOCATION_TYPE_DEVICE && FindDevice(location.id, device);
 }
 
+bool IsOnHost(const CUmemLocation& location) {
+  return location.type == CU_MEM_LOCATION_TYPE_HOST ||
+         location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA ||
+         location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT;
+}
+
 CUresult CheckProperties(const CUmemPoolProps& props, uint32_t* device) {
-  // Only pools of device memory; those of the host and managed ones come with CUDA 12.2 and 13.0.
+  // Managed pools come with CUDA 13.0, those of the host with 12.2.
   if (props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED) return CUDA_ERROR_NOT_SUPPORTED;
   if (props.allocType != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
   if (props.handleTypes != CU_MEM_HANDLE_TYPE_NONE) return CUDA_ERROR_NOT_SUPPORTED;
-  switch (props.location.type) {
-    case CU_MEM_LOCATION_TYPE_HOST:
-    case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-    case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
-      return CUDA_ERROR_NOT_SUPPORTED;
-    default:
-      break;
+  if (IsOnHost(props.location)) {
+    return GlanceAtMachine().cuda_version >= 12020 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
   }
   return FindLocation(props.location, device) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+Pool* CurrentHostPool() {
+  return current_host_pool != nullptr ? current_host_pool : DefaultHostPool();
+}
+
+// The pool that `of_host` or `of_device` names for the location.
+template <typename OfHost, typename OfDevice>
+CUresult PoolAt(const CUmemLocation* location, CUmemAllocationType type, CUmemoryPool* out,
+                const OfHost& of_host, const OfDevice& of_device) {
+  HAMI_ENTER(Need::kInit);
+  uint32_t device = 0;
+  if (out == nullptr || location == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (type == CU_MEM_ALLOCATION_TYPE_MANAGED) return CUDA_ERROR_NOT_SUPPORTED;
+  if (type != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
+  if (IsOnHost(*location)) {
+    *out = reinterpret_cast<CUmemoryPool>(of_host());
+    return CUDA_SUCCESS;
+  }
+  if (!FindLocation(*location, &device)) return CUDA_ERROR_INVALID_VALUE;
+  *out = reinterpret_cast<CUmemoryPool>(of_device(device));
+  return CUDA_SUCCESS;
 }
 
 }  // namespace
@@ -73,6 +98,15 @@ Pool* CurrentPool(uint32_t device) {
   return current_pools[device] != nullptr ? current_pools[device] : DefaultPool(device);
 }
 
+Pool* DefaultHostPool() {
+  if (default_host_pool == nullptr) {
+    default_host_pool = MakePool(0);
+    default_host_pool->is_default = true;
+    default_host_pool->on_host = true;
+  }
+  return default_host_pool;
+}
+
 void SetCurrentPool(uint32_t device, Pool* pool) { current_pools[device] = pool; }
 
 }  // namespace hami::simgpu::cuda
@@ -87,6 +121,7 @@ HAMI_SIM_API CUresult cuMemPoolCreate(CUmemoryPool* out, const CUmemPoolProps* p
   if (result != CUDA_SUCCESS) return result;
   Pool* pool = MakePool(device);
   pool->max_bytes = props->maxSize;
+  pool->on_host = IsOnHost(props->location);
   *out = reinterpret_cast<CUmemoryPool>(pool);
   return CUDA_SUCCESS;
 }
@@ -96,6 +131,7 @@ HAMI_SIM_API CUresult cuMemPoolDestroy(CUmemoryPool handle) {
   auto* pool = Find<Pool>(handle);
   if (pool == nullptr || pool->is_default) return CUDA_ERROR_INVALID_VALUE;
   if (current_pools[pool->device] == pool) SetCurrentPool(pool->device, nullptr);
+  if (current_host_pool == pool) current_host_pool = nullptr;
   DestroyPool(pool);
   return CUDA_SUCCESS;
 }
@@ -215,7 +251,33 @@ HAMI_SIM_API CUresult cuDeviceSetMemPool(CUdevice ordinal, CUmemoryPool handle) 
   uint32_t device = 0;
   if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
   auto* pool = Find<Pool>(handle);
-  if (pool == nullptr || pool->device != device) return CUDA_ERROR_INVALID_VALUE;
+  if (pool == nullptr || pool->on_host || pool->device != device) return CUDA_ERROR_INVALID_VALUE;
+  SetCurrentPool(device, pool);
+  return CUDA_SUCCESS;
+}
+
+HAMI_SIM_API CUresult cuMemGetDefaultMemPool(CUmemoryPool* out, CUmemLocation* location,
+                                             CUmemAllocationType type) {
+  return PoolAt(location, type, out, DefaultHostPool, DefaultPool);
+}
+HAMI_SIM_API CUresult cuMemGetMemPool(CUmemoryPool* out, CUmemLocation* location,
+                                      CUmemAllocationType type) {
+  return PoolAt(location, type, out, CurrentHostPool, CurrentPool);
+}
+HAMI_SIM_API CUresult cuMemSetMemPool(CUmemLocation* location, CUmemAllocationType type,
+                                      CUmemoryPool handle) {
+  HAMI_ENTER(Need::kInit);
+  uint32_t device = 0;
+  auto* pool = Find<Pool>(handle);
+  if (pool == nullptr || location == nullptr || type != CU_MEM_ALLOCATION_TYPE_PINNED ||
+      pool->on_host != IsOnHost(*location)) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (pool->on_host) {
+    current_host_pool = pool;
+    return CUDA_SUCCESS;
+  }
+  if (!FindLocation(*location, &device) || pool->device != device) return CUDA_ERROR_INVALID_VALUE;
   SetCurrentPool(device, pool);
   return CUDA_SUCCESS;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stream-ordered allocation. Graphs cannot hold allocations yet: in a capture these calls fail.
+// Stream-ordered allocation. In a capture these calls make nodes (graph_allocations.h).
 //
 // Not followed: dependencies between streams through events (REUSE_FOLLOW_EVENT_DEPENDENCIES); such
 // a block is reused when its place is reached. Where the driver would make the stream wait for a
@@ -9,15 +9,15 @@
 #include "simgpu/cuda/pools.h"
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/graph_allocations.h"
+#include "simgpu/cuda/memory_host.h"
 
 namespace hami::simgpu::cuda {
 namespace {
 
-// The stream, where it may be used outside of a capture.
-CUresult FindStream(const Entry& entry, CUstream handle, bool per_thread, Stream** stream) {
-  *stream = ResolveStream(entry.context, handle, per_thread);
-  if (*stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  return CheckNotCaptured((*stream)->owner, *stream);
+// Whether the stream can take work: captured, or free of captures that it would break.
+CUresult CheckStream(Stream& stream) {
+  return stream.capture != nullptr ? CUDA_SUCCESS : CheckNotCaptured(stream.owner, &stream);
 }
 
 // Waits until something that was freed can be used. False: nothing is pending.
@@ -28,19 +28,49 @@ bool WaitForPending(Entry& entry, uint32_t device) {
   return true;
 }
 
+// Host memory needs no place of the timeline: nothing here reuses it.
+CUresult AllocateFromHost(Context* context, const Stream& stream, Pool* pool, uint64_t bytes,
+                          CUdeviceptr* out) {
+  if (stream.capture != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
+  HostMemory* memory = EnterHost(context, 0, bytes, MemoryKind::kHost);
+  if (memory == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
+  memory->pool = pool;
+  pool->used += bytes;
+  pool->reserved += bytes;
+  *out = memory->allocation.base;
+  return CUDA_SUCCESS;
+}
+
+// False: it is no block of a pool of host memory.
+bool FreeFromHost(uint64_t address) {
+  HostMemory* memory = FindHostMemory(address);
+  if (memory == nullptr || memory->pool == nullptr || memory->allocation.base != address) {
+    return false;
+  }
+  if (IsLive(memory->pool, Kind::kPool)) {
+    memory->pool->used -= memory->allocation.bytes;
+    memory->pool->reserved -= memory->allocation.bytes;
+  }
+  RemoveHost(memory);
+  return true;
+}
+
 CUresult AllocateAsync(CUdeviceptr* out, uint64_t bytes, const CUmemoryPool* pool_handle,
                        CUstream handle, bool per_thread) {
   HAMI_ENTER(Need::kContext);
   if (out == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   while (true) {
     // Waiting gives up the lock, so what the handles mean is looked up each time.
-    Stream* stream = nullptr;
-    const CUresult result = FindStream(entry, handle, per_thread, &stream);
+    Stream* stream = ResolveStream(entry.context, handle, per_thread);
+    if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    const CUresult result = CheckStream(*stream);
     if (result != CUDA_SUCCESS) return result;
     Pool* pool =
         pool_handle == nullptr ? CurrentPool(stream->owner->device) : Find<Pool>(*pool_handle);
     if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    if (pool->on_host) return AllocateFromHost(entry.context, *stream, pool, bytes, out);
     const uint32_t device = pool->device;
+    if (stream->capture != nullptr) return CaptureAllocation(*stream, device, bytes, out);
     if (bytes > UsableBytes(ConfigOf(device))) return CUDA_ERROR_OUT_OF_MEMORY;
     if (const Block* block = TakeBlock(pool, bytes, EndOf(*stream))) {
       *out = block->base;
@@ -53,9 +83,13 @@ CUresult AllocateAsync(CUdeviceptr* out, uint64_t bytes, const CUmemoryPool* poo
 
 CUresult FreeAsync(CUdeviceptr address, CUstream handle, bool per_thread) {
   HAMI_ENTER(Need::kContext);
-  Stream* stream = nullptr;
-  const CUresult result = FindStream(entry, handle, per_thread, &stream);
+  Stream* stream = ResolveStream(entry.context, handle, per_thread);
+  if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  CUresult result = CheckStream(*stream);
   if (result != CUDA_SUCCESS) return result;
+  if (stream->capture != nullptr) return CaptureFree(*stream, address);
+  if (FreeGraphMemory(address, &result)) return result;
+  if (FreeFromHost(address)) return CUDA_SUCCESS;
   if (Block* block = FindBlock(address)) {
     if (block->base != address) return CUDA_ERROR_INVALID_VALUE;
     ReturnBlock(block, EndOf(*stream));

@@ -47,6 +47,7 @@ struct Pool : Object {
   static constexpr Kind kKind = Kind::kPool;
   uint32_t device;
   bool is_default;
+  bool on_host;    // device is 0 and means nothing
   bool destroyed;  // waits for its last allocation; no handle any more
   uint64_t max_bytes;
   uint64_t threshold;
@@ -71,6 +72,8 @@ Pool* MakePool(uint32_t device);
 Pool* DefaultPool(uint32_t device);
 Pool* CurrentPool(uint32_t device);
 void SetCurrentPool(uint32_t device, Pool* pool);
+// Of the host's memory (CUDA 12.2; default and current CUDA 13.0).
+Pool* DefaultHostPool();
 
 // A block for work in the stream that ends at `here`; nullptr: does not fit, also after the unused
 // memory of the device's pools was given back.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// 2 MiB of device memory that small allocations of one context share, in granules of 512 bytes. It
-// is taken from the device when an allocation needs it and given back when its last one is freed.
+// 2 MiB of device memory that small allocations of one context and kind share, in granules of 512
+// bytes. It is taken from the device when an allocation needs it and given back when its last one
+// is freed.
 
 #pragma once
 
@@ -14,6 +15,7 @@ inline constexpr uint32_t kGranules = kChunkBytes / kAlignment;
 struct SmallChunk {
   uint64_t base;
   Context* context;
+  MemoryKind kind;   // kPlain or kArray
   SmallChunk* next;  // in the context's list of chunks with room
   SmallChunk* previous;
   bool listed;

@@ -5,12 +5,17 @@
 //
 //   init | device ORDINAL | ctx NAME | unctx NAME | retain | unretain | reset
 //   alloc NAME BYTES | pitch NAME WIDTH HEIGHT | managed NAME BYTES | free NAME | freeraw ADDRESS
-//   pool NAME | unpool NAME | async NAME BYTES [POOL] | unasync NAME | sync | trim BYTES | keep
-//   BYTES create NAME BYTES | map NAME HANDLE | unmap NAME | release HANDLE | retainhandle NAME MAP
-//   module NAME FILE | unmodule NAME
-//   info -> free total | total -> bytes | address NAME -> value
-//   fork -> pid   (the child answers nothing and waits until the input of this process ends)
-//   children      (waits for them)
+//   pool NAME [host|ORDINAL] | defaultpool NAME host|ORDINAL | unpool NAME | async NAME BYTES
+//   [POOL] | unasync NAME | sync | trim BYTES | keep BYTES create NAME BYTES | map NAME HANDLE |
+//   unmap NAME | release HANDLE | retainhandle NAME MAP array NAME WIDTH HEIGHT DEPTH | layers NAME
+//   WIDTH HEIGHT DEPTH | oldarray NAME WIDTH HEIGHT | unarray NAME | mipmap NAME WIDTH HEIGHT
+//   LEVELS | unmipmap NAME graph NAME | takes GRAPH NAME BYTES | gives GRAPH NAME | capture GRAPH
+//   BYTES | ungraph GRAPH instantiate EXEC GRAPH [FLAGS] | launch EXEC | upload EXEC | unexec EXEC
+//   | graphfree NAME | trimgraphs module NAME FILE | unmodule NAME info -> free total | total ->
+//   bytes | address NAME -> value fork -> pid   (the child answers nothing and waits until the
+//   input of this process ends) children      (waits for them)
+
+#include "tests/component/preload/script.h"
 
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -25,11 +30,11 @@
 #include <string>
 #include <vector>
 
-#include "api/cuda/functions.h"
-
 namespace {
 
 void* driver_handle = nullptr;
+
+}  // namespace
 
 void* Look(const char* name) {
   void* found = dlsym(driver_handle, name);
@@ -40,7 +45,15 @@ void* Look(const char* name) {
   return found;
 }
 
-#define DRIVER(name) (reinterpret_cast<decltype(&::name)>(Look(#name)))
+void Answer(CUresult result) {
+  if (result == CUDA_SUCCESS) {
+    std::cout << "ok" << std::endl;
+  } else {
+    std::cout << "error " << static_cast<int>(result) << std::endl;
+  }
+}
+
+namespace {
 
 using AddressReserve = CUresult(CUdeviceptr*, size_t, size_t, CUdeviceptr, unsigned long long);
 using AddressFree = CUresult(CUdeviceptr, size_t);
@@ -66,10 +79,11 @@ class Script {
     return DRIVER(cuMemAllocPitch_v2)(pointer, &pitch, width, height, 4);
   }
 
-  CUresult MakePool(CUmemoryPool* pool) {
+  CUresult MakePool(CUmemoryPool* pool, const std::string& where) {
     CUmemPoolProps props = {};
     props.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
-    props.location = {CU_MEM_LOCATION_TYPE_DEVICE, device_};
+    props.location = {CU_MEM_LOCATION_TYPE_DEVICE, where.empty() ? device_ : std::atoi(&where[0])};
+    if (where == "host") props.location = {CU_MEM_LOCATION_TYPE_HOST, 0};
     return DRIVER(cuMemPoolCreate)(pool, &props);
   }
 
@@ -131,13 +145,6 @@ class Script {
   bool Do(const std::string& line);
 
  private:
-  void Answer(CUresult result) {
-    if (result == CUDA_SUCCESS) {
-      std::cout << "ok" << std::endl;
-    } else {
-      std::cout << "error " << static_cast<int>(result) << std::endl;
-    }
-  }
   bool DoMemory(const std::string& verb, std::istringstream& words);
   bool DoPools(const std::string& verb, std::istringstream& words);
   bool DoVmm(const std::string& verb, std::istringstream& words);
@@ -190,8 +197,13 @@ bool Script::DoPools(const std::string& verb, std::istringstream& words) {
   std::string pool;
   size_t bytes = 0;
   if (verb == "pool") {
-    words >> name;
-    Answer(MakePool(&pools_[name]));
+    words >> name >> pool;
+    Answer(MakePool(&pools_[name], pool));
+  } else if (verb == "defaultpool") {
+    words >> name >> pool;
+    CUmemLocation location = {CU_MEM_LOCATION_TYPE_DEVICE, std::atoi(&pool[0])};
+    if (pool == "host") location = {CU_MEM_LOCATION_TYPE_HOST, 0};
+    Answer(DRIVER(cuMemGetDefaultMemPool)(&pools_[name], &location, CU_MEM_ALLOCATION_TYPE_PINNED));
   } else if (verb == "unpool") {
     words >> name;
     Answer(DRIVER(cuMemPoolDestroy)(pools_.at(name)));
@@ -305,7 +317,7 @@ bool Script::Do(const std::string& line) {
   std::string verb;
   words >> verb;
   return DoMemory(verb, words) || DoPools(verb, words) || DoVmm(verb, words) ||
-         DoOther(verb, words);
+         DoArrays(verb, words) || DoGraphs(verb, words) || DoOther(verb, words);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ TEST_F(HistoryTest, TheChargeIsTheDriversTruth) {
     Play(std::strtoull(seed, nullptr, 10));
     return;
   }
-  constexpr uint64_t kSeeds = 16;
+  constexpr uint64_t kSeeds = 30;
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     if (!Play(seed)) return;
   }
@@ -62,13 +62,16 @@ TEST_F(HistoryTest, TheChargeIsTheDriversTruth) {
   PrintTally();
   // It would be easy to test nothing: everything must have happened, with both outcomes.
   for (const char* what :
-       {"alloc ok",         "alloc refused",   "pitch ok",        "managed ok", "managed refused",
-        "free ok",          "free refused",    "freeraw refused", "async ok",   "async refused",
-        "unasync ok",       "pool ok",         "unpool ok",       "trim ok",    "keep ok",
-        "sync ok",          "create ok",       "create refused",  "map ok",     "unmap ok",
-        "release ok",       "release refused", "retainhandle ok", "ctx ok",     "unctx ok",
-        "retain ok",        "unretain ok",     "reset ok",        "forks",      "killed",
-        "killed in a call", "parents killed",  "children killed"}) {
+       {"alloc ok",       "alloc refused",   "pitch ok",        "managed ok",    "managed refused",
+        "free ok",        "free refused",    "freeraw refused", "async ok",      "async refused",
+        "unasync ok",     "pool ok",         "unpool ok",       "trim ok",       "keep ok",
+        "sync ok",        "create ok",       "create refused",  "map ok",        "unmap ok",
+        "release ok",     "release refused", "retainhandle ok", "ctx ok",        "unctx ok",
+        "retain ok",      "unretain ok",     "reset ok",        "forks",         "killed",
+        "array ok",       "array refused",   "unarray ok",      "mipmap ok",     "unmipmap ok",
+        "capture ok",     "takes ok",        "instantiate ok",  "launch ok",     "launch refused",
+        "upload ok",      "unexec ok",       "graphfree ok",    "trimgraphs ok", "killed in a call",
+        "parents killed", "children killed"}) {
     EXPECT_GE(Count(what), 3U) << what;
   }
   EXPECT_GE(Count("parents killed in a call"), 1U);

@@ -48,9 +48,10 @@ std::string Call::Line() const {
   std::string line = verb;
   if (!name.empty()) line += " " + name;
   const bool sized = verb == "alloc" || verb == "pitch" || verb == "managed" || verb == "async" ||
-                     verb == "create" || verb == "trim" || verb == "keep";
+                     verb == "create" || verb == "trim" || verb == "keep" || verb == "capture" ||
+                     verb == "array" || verb == "mipmap";
   if (sized) line += " " + std::to_string(bytes);
-  if (verb == "pitch") line += " " + std::to_string(height);
+  if (height != 0) line += " " + std::to_string(height);
   if (!other.empty()) line += " " + other;
   return line;
 }
@@ -82,9 +83,11 @@ Call Holdings::ChooseCall(Random& random, uint64_t limit_bytes) {
   // Without a context hardly anything works: usually make one.
   if (!has_context() && !random.OneIn(6)) return {.verb = "retain"};
   const uint64_t choice = random.Below(100);
-  if (choice < 45) return ChooseMemory(random, limit_bytes);
-  if (choice < 70) return ChoosePools(random, limit_bytes);
-  if (choice < 92) return ChooseVmm(random, limit_bytes);
+  if (choice < 36) return ChooseMemory(random, limit_bytes);
+  if (choice < 54) return ChoosePools(random, limit_bytes);
+  if (choice < 70) return ChooseVmm(random, limit_bytes);
+  if (choice < 76) return ChooseArrays(random);
+  if (choice < 94) return ChooseGraphs(random, limit_bytes);
   return ChooseContext(random);
 }
 
@@ -160,6 +163,51 @@ Call Holdings::ChooseVmm(Random& random, uint64_t limit_bytes) {
   return call;
 }
 
+// Rows of 64 KiB, and more than a megabyte: how small arrays share pages the library only
+// estimates.
+Call Holdings::ChooseArrays(Random& random) {
+  constexpr uint64_t kWidth = 4096;
+  if (!arrays_.empty() && random.Below(100) < 40) {
+    return {.verb = "unarray", .name = random.Of(arrays_)};
+  }
+  if (!mipmaps_.empty() && random.Below(100) < 30) {
+    return {.verb = "unmipmap", .name = random.Of(mipmaps_)};
+  }
+  Call call = Fresh(random.OneIn(3) ? "mipmap" : "array");
+  call.bytes = random.OneIn(16) ? 1 << 30 : kWidth;
+  call.height = 24 + random.Below(random.OneIn(4) ? 30000 : 500);
+  if (call.verb == "mipmap") call.other = std::to_string(1 + random.Below(5));
+  return call;
+}
+
+Call Holdings::ChooseGraphs(Random& random, uint64_t limit_bytes) {
+  if (!launched_memory_.empty() && !random.OneIn(3)) {
+    return {.verb = "graphfree", .name = random.Of(launched_memory_)};
+  }
+  const uint64_t choice = random.Below(100);
+  if (choice < 12 || graphs_.empty()) {
+    Call call = Fresh(random.OneIn(3) ? "capture" : "graph");
+    if (call.verb == "capture") call.bytes = ChooseBytes(random, limit_bytes);
+    return call;
+  }
+  if (choice < 35) {
+    const std::string memory = "m" + std::to_string(++made_);
+    return {.verb = "takes",
+            .name = random.Of(graphs_),
+            .other = memory + " " + std::to_string(ChooseBytes(random, limit_bytes))};
+  }
+  if (choice < 47 || execs_.empty()) {
+    Call call = Fresh("instantiate");
+    // Half of them free what they took when they are launched again.
+    call.other = random.Of(graphs_) + (random.OneIn(2) ? " 1" : " 0");
+    return call;
+  }
+  if (choice < 80) return {.verb = "launch", .name = random.Of(execs_)};
+  if (choice < 85) return {.verb = "upload", .name = random.Of(execs_)};
+  if (choice < 92) return {.verb = "unexec", .name = random.Of(execs_)};
+  return {.verb = "trimgraphs"};
+}
+
 Call Holdings::ChooseContext(Random& random) {
   // Not one below the top of the stack, nor one that is gone: the driver may make the next context
   // at the same address, and which of the two is current then only the driver knows.
@@ -187,6 +235,19 @@ void Holdings::Learn(const Call& call, uint64_t address) {
     all_handles_.push_back(call.name);
   } else if (call.verb == "map") {
     mappings_.push_back(call.name);
+  } else if (call.verb == "array") {
+    arrays_.push_back(call.name);
+  } else if (call.verb == "mipmap") {
+    mipmaps_.push_back(call.name);
+  } else if (call.verb == "graph" || call.verb == "capture") {
+    graphs_.push_back(call.name);
+  } else if (call.verb == "instantiate") {
+    execs_.push_back(call.name);
+    memory_of_[call.name] = memory_of_[call.other.substr(0, call.other.find(' '))];
+  } else if (call.verb == "takes") {
+    memory_of_[call.name].push_back(call.other.substr(0, call.other.find(' ')));
+  } else if (call.verb == "launch") {
+    for (const std::string& name : memory_of_[call.name]) launched_memory_.push_back(name);
   } else {
     LearnBlock(call, address);
     LearnContext(call);

@@ -57,6 +57,8 @@ class Holdings {
   Call ChooseMemory(Random& random, uint64_t limit_bytes);
   Call ChoosePools(Random& random, uint64_t limit_bytes);
   Call ChooseVmm(Random& random, uint64_t limit_bytes);
+  Call ChooseArrays(Random& random);
+  Call ChooseGraphs(Random& random, uint64_t limit_bytes);
   Call ChooseContext(Random& random);
   void LearnBlock(const Call& call, uint64_t address);
   void LearnContext(const Call& call);
@@ -70,8 +72,14 @@ class Holdings {
   std::vector<std::string> handles_;           // ever made, mappable
   std::vector<std::string> all_handles_;       // these and the retained ones
   std::vector<std::string> mappings_;          // ever made
-  std::map<std::string, bool> contexts_;       // name -> lives; "" is the primary one
-  std::vector<std::string> current_;           // the thread's stack of contexts
+  std::vector<std::string> arrays_;            // ever made, as everything down to execs_
+  std::vector<std::string> mipmaps_;
+  std::vector<std::string> graphs_;
+  std::vector<std::string> execs_;
+  std::map<std::string, std::vector<std::string>> memory_of_;  // graphs and executable ones
+  std::vector<std::string> launched_memory_;                   // by a launch, ever
+  std::map<std::string, bool> contexts_;  // name -> lives; "" is the primary one
+  std::vector<std::string> current_;      // the thread's stack of contexts
   uint64_t primary_references_ = 0;
   uint64_t orphaned_bytes_ = 0;
 };

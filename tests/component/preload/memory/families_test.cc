@@ -221,6 +221,135 @@ TEST_F(Families, PhysicalMemoryWithoutAMapping) {
   Step("release b", 0);
 }
 
+// ---- arrays: elements of 16 bytes
+
+TEST_F(Families, AnArrayIsChargedInPages) {
+  Step("array a 1024 1024 0", 16 * kMiB);
+  Step("array b 1024 64 16", 32 * kMiB);  // three dimensions
+  Step("oldarray c 1024 128", 34 * kMiB);
+  Step("unarray a", 18 * kMiB);
+  Step("unarray b", kPageBytes);
+  Step("unarray c", 0);
+}
+
+TEST_F(Families, RowsOfAnArrayAreRoundedUp) {
+  // 1000 elements take 16 000 bytes, which is 250 tiles; 513 rows take 520.
+  Step("array a 1000 513 0", 8 * kMiB);
+  Step("unarray a", 0);
+}
+
+TEST_F(Families, SmallArraysOfAContextShareAPage) {
+  Step("array a 64 0 0", kPageBytes);
+  Step("array b 256 256 0", kPageBytes);  // 1 MiB
+  Step("array c 128 256 0", kPageBytes);
+  Step("alloc plain 1", 2 * kPageBytes);
+  Step("array d 256 256 0", 3 * kPageBytes);
+  for (const std::string name : {"a", "b", "c"}) Ask(script_, "unarray " + name);
+  Step("unarray d", kPageBytes);
+  Step("free plain", 0);
+}
+
+TEST_F(Families, LayersAndLevelsAreCharged) {
+  Step("layers l 1024 128 6", 12 * kMiB);
+  // 16, 4 and 1 MiB.
+  Step("mipmap m 1024 1024 3", 34 * kMiB);
+  Step("unarray l", 22 * kMiB);
+  Step("unmipmap m", 0);
+}
+
+TEST_F(Families, AContextTakesItsArraysAlong) {
+  Step("ctx one", kContextBytes);
+  Step("array a 1024 1024 0", kContextBytes + 16 * kMiB);
+  Step("array b 8 8 0", kContextBytes + 18 * kMiB);
+  Step("unctx one", 0);
+  Step("array a 1024 1024 0", 16 * kMiB);
+  ExpectAfter("reset", "ok", 0);
+}
+
+TEST_F(Families, AnArrayThatIsRefusedCostsNothing) {
+  Fails("array a 0 8 0", 1, 0);
+  Fails("array a 200000 8 0", 1, 0);
+  Fails("array a 65536 65536 0", 2, 0);  // 64 GiB
+  Fails("mipmap m 32768 8192 2", 2, 0);  // 5 GiB: beyond the limit of 4, not of the card
+  Step("array a 8 8 0", kPageBytes);
+  Step("unarray a", 0);
+  Fails("unarray a", 400, 0);
+}
+
+// ---- graphs
+
+TEST_F(Families, AGraphsMemoryIsChargedWhenItIsLaunched) {
+  Step("graph g", 0);
+  Step("takes g a " + InBytes(100 * kMiB), 0);
+  Step("gives g a", 0);
+  Step("instantiate e g", 0);
+  Step("launch e", 100 * kMiB);
+  Step("launch e", 100 * kMiB);
+  Step("unexec e", 100 * kMiB);  // reserved for the next graph
+  Step("trimgraphs", 0);
+}
+
+TEST_F(Families, WhatAGraphDoesNotFreeTheProgramFrees) {
+  Step("graph g", 0);
+  Step("takes g a " + InBytes(10 * kMiB), 0);
+  Step("takes g b " + InBytes(kMiB), 0);
+  Step("instantiate e g", 0);
+  Step("launch e", 12 * kMiB);
+  Fails("launch e", 1, 12 * kMiB);  // its memory is in use
+  Step("unexec e", 12 * kMiB);
+  Step("ungraph g", 12 * kMiB);
+  Step("graphfree a", 12 * kMiB);
+  Step("trimgraphs", 2 * kMiB);
+  Step("graphfree b", 2 * kMiB);
+  Step("trimgraphs", 0);
+}
+
+TEST_F(Families, AGraphMayFreeItsMemoryAtTheNextLaunch) {
+  Step("graph g", 0);
+  Step("takes g a " + InBytes(10 * kMiB), 0);
+  Step("instantiate e g 1", 0);
+  Step("launch e", 10 * kMiB);
+  Step("launch e", 10 * kMiB);
+  Step("graphfree a", 10 * kMiB);
+  Step("trimgraphs", 0);
+}
+
+TEST_F(Families, ACapturedAllocationIsTheGraphs) {
+  Step("capture g " + InBytes(50 * kMiB), 0);
+  Step("instantiate e g", 0);
+  Step("upload e", 50 * kMiB);
+  Step("launch e", 50 * kMiB);
+  Step("trimgraphs", 0);
+  ExpectAfter("reset", "ok", 0);
+}
+
+TEST_F(Families, AGraphBeyondTheLimitIsRefusedAtItsLaunch) {
+  const uint64_t room = tenant_.limit_bytes - kContextBytes;
+  Step("graph small", 0);
+  Step("takes small a " + InBytes(room - 100 * kMiB), 0);
+  Step("gives small a", 0);
+  Step("instantiate s small", 0);
+  Step("graph large", 0);
+  Step("takes large b " + InBytes(room + kMiB), 0);
+  Step("instantiate l large", 0);
+  Fails("launch l", 2, 0);
+  Step("launch s", room - 100 * kMiB);
+  Fails("alloc c " + InBytes(200 * kMiB), 2, room - 100 * kMiB);
+  Step("alloc c " + InBytes(100 * kMiB), room);
+  Step("launch s", room);  // what is reserved is enough
+  Fails("upload l", 2, room);
+  Step("trimgraphs", 100 * kMiB);
+  Step("free c", 0);
+}
+
+TEST_F(Families, AResetTakesTheMemoryOfGraphsAlong) {
+  Step("graph g", 0);
+  Step("takes g a " + InBytes(10 * kMiB), 0);
+  Step("instantiate e g", 0);
+  Step("launch e", 10 * kMiB);
+  ExpectAfter("reset", "ok", 0);
+}
+
 // ---- contexts
 
 TEST_F(Families, ThePrimaryContextIsChargedOnce) {

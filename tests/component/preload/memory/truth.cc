@@ -62,10 +62,10 @@ uint64_t ChargedBytes(const Share& share) {
   return units * api::kChargeUnitBytes;
 }
 
-uint64_t TotalBytes(const Share& share) {
+uint64_t TotalBytes(const Share& share, int device) {
   const RegionCopy region(share);
   if (!region.valid()) return 0;
-  return region::TotalUnits(region.ext(), 0) * api::kChargeUnitBytes;
+  return region::TotalUnits(region.ext(), device) * api::kChargeUnitBytes;
 }
 
 uint64_t RefusedCount(const Share& share) {

@@ -18,8 +18,8 @@ namespace hami::component {
 // owners left is not counted: the next process of the share that looks frees it. 0 if no process
 // has made the region yet.
 uint64_t ChargedBytes(const Share& share);
-// The total of device 0 as reservations see it, dead owners included.
-uint64_t TotalBytes(const Share& share);
+// The total of a device, device 0 if not said, as reservations see it, dead owners included.
+uint64_t TotalBytes(const Share& share, int device = 0);
 // Allocations refused on device 0 since the region was made.
 uint64_t RefusedCount(const Share& share);
 

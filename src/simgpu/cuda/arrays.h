@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Arrays and mipmapped arrays. Their layout on hardware is nobody's business, so here they are rows
+// one behind the other: a row takes a multiple of 64 bytes, a plane a multiple of 8 rows (assumed;
+// the size of the hardware's smallest tile).
+
+#pragma once
+
+#include "simgpu/cuda/graphs.h"
+
+namespace hami::simgpu::cuda {
+
+struct Mipmap;
+
+struct Array : Object {
+  static constexpr Kind kKind = Kind::kArray;
+  CUDA_ARRAY3D_DESCRIPTOR shape;  // as asked for; of a level: its own
+  uint32_t element_bytes;
+  uint64_t base;
+  uint64_t pitch;  // bytes from row to row
+  uint64_t slice;  // bytes from plane to plane
+  Mipmap* mipmap;  // whose level it is; its memory is the mipmapped array's
+  uint32_t level;
+};
+
+struct Mipmap : Object {
+  static constexpr Kind kKind = Kind::kMipmap;
+  static constexpr uint32_t kMaxLevels = 18;  // of the largest width
+  uint64_t base;
+  uint32_t level_count;
+  Array* levels[kMaxLevels];
+};
+
+// A side of a copy as rows in memory: an array is replaced by where it lies. Errors: no array, or
+// the block leaves it.
+CUresult PlaceSide(const CopySide& side, const CopyParams& params, CopySide* placed);
+
+}  // namespace hami::simgpu::cuda
