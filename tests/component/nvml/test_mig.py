@@ -157,6 +157,40 @@ def test_without_a_choice_cuda_has_the_first(simulation):
     assert "CUDA_ERROR_OUT_OF_MEMORY" in refused.stdout
 
 
+READ_SLICE = """
+import json, pynvml as n
+n.nvmlInit()
+handles = [n.nvmlDeviceGetHandleByIndex(i) for i in range(n.nvmlDeviceGetCount())]
+print(json.dumps([[n.nvmlDeviceGetUUID(h), n.nvmlDeviceGetMemoryInfo(h).total] for h in handles]))
+"""
+
+
+def test_a_slice_of_a_mig_device(simulation, tmp_path):
+    _, (_, large) = mig_devices(simulation)
+    folder = tmp_path / "share"
+    folder.mkdir()
+    (folder / "limits").write_text(
+        f"hami-limits 1\ngeneration 1\ndevice {large['uuid']}\nmemory {4 * GIB}\n"
+        "cores 0\npolicy default\nend\n"
+    )
+    simulation.environment["LD_PRELOAD"] = str(BUILD / "lib" / "libvgpu.so")
+    simulation.environment["HAMI_SHARES"] = str(folder)
+    assert json.loads(simulation.call(sys.executable, "-c", READ_SLICE)) == [
+        [large["uuid"], 4 * GIB]
+    ]
+    said = subprocess.run(
+        [TENANT, "alloc", "3Gi", "alloc", "1Gi"],
+        env=simulation.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    assert [line.split()[1:] for line in said.splitlines() if line.startswith("alloc")] == [
+        ["3Gi", "CUDA_SUCCESS"],
+        ["1Gi", "CUDA_ERROR_OUT_OF_MEMORY"],
+    ]
+
+
 def test_a_lost_gpu_takes_its_instances_along(simulation):
     (small, _), _ = mig_devices(simulation)
     simulation.environment["CUDA_VISIBLE_DEVICES"] = small["uuid"]
