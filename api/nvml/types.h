@@ -17,6 +17,9 @@
 HAMI_VENDOR_API_BEGIN
 
 typedef struct nvmlDevice_st* nvmlDevice_t;
+typedef struct nvmlUnit_st* nvmlUnit_t;
+typedef struct nvmlEventSet_st* nvmlEventSet_t;
+typedef unsigned int nvmlVgpuInstance_t;
 
 typedef enum nvmlReturn_enum {
   NVML_SUCCESS = 0,
@@ -70,6 +73,8 @@ typedef enum nvmlReturn_enum {
 #define NVML_DEVICE_SERIAL_BUFFER_SIZE 30
 #define NVML_DEVICE_VBIOS_VERSION_BUFFER_SIZE 32
 #define NVML_GPU_FABRIC_UUID_LEN 16
+#define NVML_DEVICE_UUID_ASCII_LEN 41
+#define NVML_DEVICE_UUID_BINARY_LEN 16
 #define NVML_MAX_GPU_UTILIZATIONS 8
 
 #define NVML_INIT_FLAG_NO_GPUS 1
@@ -97,9 +102,25 @@ typedef enum nvmlReturn_enum {
 #define nvmlClocksEventReasonApplicationsClocksSetting 0x2ULL
 #define nvmlClocksEventReasonSwPowerCap 0x4ULL
 
+// Types of events.
+#define nvmlEventTypeNone 0x0LL
+#define nvmlEventTypeSingleBitEccError 0x1LL
+#define nvmlEventTypeDoubleBitEccError 0x2LL
+#define nvmlEventTypePState 0x4LL
+#define nvmlEventTypeXidCriticalError 0x8LL
+#define nvmlEventTypeClock 0x10LL
+
 // Fields of nvmlDeviceGetFieldValues.
 #define NVML_FI_DEV_ECC_CURRENT 1
 #define NVML_FI_DEV_ECC_PENDING 2
+#define NVML_FI_DEV_ECC_SBE_VOL_TOTAL 3
+#define NVML_FI_DEV_ECC_DBE_VOL_TOTAL 4
+#define NVML_FI_DEV_ECC_SBE_AGG_TOTAL 5
+#define NVML_FI_DEV_ECC_DBE_AGG_TOTAL 6
+#define NVML_FI_DEV_ECC_SBE_VOL_DEV 11
+#define NVML_FI_DEV_ECC_DBE_VOL_DEV 12
+#define NVML_FI_DEV_ECC_SBE_AGG_DEV 22
+#define NVML_FI_DEV_ECC_DBE_AGG_DEV 23
 #define NVML_FI_DEV_RETIRED_PENDING 31
 #define NVML_FI_DEV_MEMORY_TEMP 82
 #define NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION 83
@@ -187,6 +208,41 @@ typedef enum nvmlEccCounterType_enum {
   NVML_VOLATILE_ECC = 0,
   NVML_AGGREGATE_ECC = 1,
 } nvmlEccCounterType_t;
+
+typedef enum nvmlMemoryLocation_enum {
+  NVML_MEMORY_LOCATION_L1_CACHE = 0,
+  NVML_MEMORY_LOCATION_L2_CACHE = 1,
+  NVML_MEMORY_LOCATION_DEVICE_MEMORY = 2,
+  NVML_MEMORY_LOCATION_REGISTER_FILE = 3,
+  NVML_MEMORY_LOCATION_TEXTURE_MEMORY = 4,
+  NVML_MEMORY_LOCATION_TEXTURE_SHM = 5,
+  NVML_MEMORY_LOCATION_CBU = 6,
+  NVML_MEMORY_LOCATION_SRAM = 7,
+} nvmlMemoryLocation_t;
+
+typedef enum nvmlNvLinkCapability_enum {
+  NVML_NVLINK_CAP_P2P_SUPPORTED = 0,
+  NVML_NVLINK_CAP_SYSMEM_ACCESS = 1,
+  NVML_NVLINK_CAP_P2P_ATOMICS = 2,
+  NVML_NVLINK_CAP_SYSMEM_ATOMICS = 3,
+  NVML_NVLINK_CAP_SLI_BRIDGE = 4,
+  NVML_NVLINK_CAP_VALID = 5,
+} nvmlNvLinkCapability_t;
+
+typedef enum nvmlNvLinkErrorCounter_enum {
+  NVML_NVLINK_ERROR_DL_REPLAY = 0,
+  NVML_NVLINK_ERROR_DL_RECOVERY = 1,
+  NVML_NVLINK_ERROR_DL_CRC_FLIT = 2,
+  NVML_NVLINK_ERROR_DL_CRC_DATA = 3,
+  NVML_NVLINK_ERROR_DL_ECC_DATA = 4,
+} nvmlNvLinkErrorCounter_t;
+
+typedef enum nvmlIntNvLinkDeviceType_enum {
+  NVML_NVLINK_DEVICE_TYPE_GPU = 0,
+  NVML_NVLINK_DEVICE_TYPE_IBMNPU = 1,
+  NVML_NVLINK_DEVICE_TYPE_SWITCH = 2,
+  NVML_NVLINK_DEVICE_TYPE_UNKNOWN = 0xFF,
+} nvmlIntNvLinkDeviceType_t;
 
 typedef enum nvmlGpuLevel_enum {
   NVML_TOPOLOGY_INTERNAL = 0,
@@ -398,5 +454,103 @@ typedef struct nvmlGpuFabricInfo_st {
   unsigned int cliqueId;
   unsigned char state;
 } nvmlGpuFabricInfo_t;
+
+typedef enum nvmlUUIDType_enum {
+  NVML_UUID_TYPE_NONE = 0,
+  NVML_UUID_TYPE_ASCII = 1,
+  NVML_UUID_TYPE_BINARY = 2,
+} nvmlUUIDType_t;
+
+typedef union nvmlUUIDValue_st {
+  char str[NVML_DEVICE_UUID_ASCII_LEN];
+  unsigned char bytes[NVML_DEVICE_UUID_BINARY_LEN];
+} nvmlUUIDValue_t;
+
+// type: nvmlUUIDType_t.
+typedef struct nvmlUUID_v1_st {
+  unsigned int version;
+  unsigned int type;
+  nvmlUUIDValue_t value;
+} nvmlUUID_v1_t, nvmlUUID_t;
+
+typedef struct nvmlConfComputeMemSizeInfo_st {
+  unsigned long long protectedMemSizeKib;
+  unsigned long long unprotectedMemSizeKib;
+} nvmlConfComputeMemSizeInfo_t;
+
+// The limits of a cgroup, whose file the caller names.
+typedef struct nvmlGetMemoryLimits_v1_st {
+  const char* nameSpace;
+  unsigned long long softLimit;
+  unsigned long long hardLimit;
+  unsigned long long currentUsed;
+} nvmlGetMemoryLimits_v1_t;
+
+typedef struct nvmlAccountingStats_st {
+  unsigned int gpuUtilization;
+  unsigned int memoryUtilization;
+  unsigned long long maxMemoryUsage;
+  unsigned long long time;
+  unsigned long long startTime;
+  unsigned int isRunning;
+  unsigned int reserved[5];
+} nvmlAccountingStats_t;
+
+typedef struct nvmlAccountingStats_v2_st {
+  unsigned int pid;
+  unsigned int isRunning;
+  unsigned int gpuUtilization;
+  unsigned int memoryUtilization;
+  unsigned long long maxMemoryUsage;
+  unsigned int sampleCount;
+  unsigned long long sumGpuUtil;
+  unsigned long long sumFbUtil;
+  unsigned long long time;
+  unsigned long long startTime;
+} nvmlAccountingStats_v2_t;
+
+typedef enum nvmlEncoderQueryType_enum {
+  NVML_ENCODER_QUERY_H264 = 0,
+  NVML_ENCODER_QUERY_HEVC = 1,
+} nvmlEncoderType_t;
+
+typedef struct nvmlEncoderSessionInfo_st {
+  unsigned int sessionId;
+  unsigned int pid;
+  nvmlVgpuInstance_t vgpuInstance;
+  nvmlEncoderType_t codecType;
+  unsigned int hResolution;
+  unsigned int vResolution;
+  unsigned int averageFps;
+  unsigned int averageLatency;
+} nvmlEncoderSessionInfo_t;
+
+typedef enum nvmlFBCSessionType_enum {
+  NVML_FBC_SESSION_TYPE_UNKNOWN = 0,
+} nvmlFBCSessionType_t;
+
+typedef struct nvmlFBCSessionInfo_st {
+  unsigned int sessionId;
+  unsigned int pid;
+  nvmlVgpuInstance_t vgpuInstance;
+  unsigned int displayOrdinal;
+  nvmlFBCSessionType_t sessionType;
+  unsigned int sessionFlags;
+  unsigned int hMaxResolution;
+  unsigned int vMaxResolution;
+  unsigned int hResolution;
+  unsigned int vResolution;
+  unsigned int averageFPS;
+  unsigned int averageLatency;
+} nvmlFBCSessionInfo_t;
+
+// nvmlEventSetWait (without _v2) fills only the first three.
+typedef struct nvmlEventData_st {
+  nvmlDevice_t device;
+  unsigned long long eventType;
+  unsigned long long eventData;
+  unsigned int gpuInstanceId;
+  unsigned int computeInstanceId;
+} nvmlEventData_t;
 
 HAMI_VENDOR_API_END

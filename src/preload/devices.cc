@@ -25,7 +25,17 @@ constinit int device_count = 0;
 constinit Device* ordinals[kMaxOrdinals] = {};
 constinit int ordinal_count = 0;
 
-bool SameUuid(const char* a, const char* b) { return __builtin_strcmp(a, b) == 0; }
+// Without the prefix: CUDA has the same 16 bytes for a MIG device that NVML calls "MIG-...", and
+// does not tell what it is.
+const char* DigitsOf(const char* uuid) {
+  const bool prefixed =
+      __builtin_strncmp(uuid, "GPU-", 4) == 0 || __builtin_strncmp(uuid, "MIG-", 4) == 0;
+  return prefixed ? uuid + 4 : uuid;
+}
+
+bool SameUuid(const char* a, const char* b) {
+  return __builtin_strcmp(DigitsOf(a), DigitsOf(b)) == 0;
+}
 
 Device* FindDevice(const char* uuid) {
   for (int i = 0; i < device_count; ++i) {

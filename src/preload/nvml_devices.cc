@@ -46,7 +46,9 @@ unsigned int CountPresent(const char** uuid_at, unsigned int wanted) {
     const char* uuid = GrantedUuid(CurrentShares(), i);
     if (uuid == nullptr) return present;
     nvmlDevice_t handle = nullptr;
-    if (nvml.nvmlDeviceGetHandleByUUID(uuid, &handle) != NVML_SUCCESS) continue;
+    // One that is lost meanwhile is still counted, as the driver does.
+    const nvmlReturn_t result = nvml.nvmlDeviceGetHandleByUUID(uuid, &handle);
+    if (result != NVML_SUCCESS && result != NVML_ERROR_GPU_IS_LOST) continue;
     if (present == wanted && uuid_at != nullptr) *uuid_at = uuid;
     ++present;
   }
@@ -71,13 +73,62 @@ nvmlReturn_t HandleByIndex(unsigned int index, nvmlDevice_t* device, const Real&
   return real(~0U, device);
 }
 
-// Handles found by name: those of other tenants' devices are not given out.
-nvmlReturn_t OnlyIfGranted(nvmlReturn_t result, nvmlDevice_t* device) {
-  if (result != NVML_SUCCESS || device == nullptr || !FiltersDevices()) return result;
+bool IsMigUuid(const char* uuid) { return __builtin_strncmp(uuid, "MIG-", 4) == 0; }
+
+// The device that a MIG device is a part of; nullptr if the driver does not tell.
+nvmlDevice_t ParentOf(nvmlDevice_t mig) {
+  nvmlDevice_t parent = nullptr;
+  const nvmlReturn_t result = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(mig, &parent);
+  return result == NVML_SUCCESS ? parent : nullptr;
+}
+
+// A MIG device is granted by its own name or with the whole device that it is a part of.
+bool IsGranted(nvmlDevice_t handle) {
   char uuid[api::kUuidBytes] = {};
-  if (ReadUuid(*device, uuid) && GrantedIndex(uuid) >= 0) return result;
+  if (!ReadUuid(handle, uuid)) return false;
+  if (GrantedIndex(uuid) >= 0) return true;
+  if (!IsMigUuid(uuid)) return false;
+  const nvmlDevice_t parent = ParentOf(handle);
+  return parent != nullptr && ReadUuid(parent, uuid) && GrantedIndex(uuid) >= 0;
+}
+
+// Handles found by name: those of other tenants' devices are not given out. `otherwise` is what the
+// function says of a device that is not there.
+nvmlReturn_t OnlyIfGranted(nvmlReturn_t result, nvmlDevice_t* device,
+                           nvmlReturn_t otherwise = NVML_ERROR_NOT_FOUND) {
+  if (result != NVML_SUCCESS || device == nullptr || !FiltersDevices()) return result;
+  if (IsGranted(*device)) return result;
   *device = nullptr;
-  return NVML_ERROR_NOT_FOUND;
+  return otherwise;
+}
+
+// Sets of devices. By the manual *count 0 asks for the number of devices, and otherwise says how
+// many of them fit.
+template <typename Real>
+nvmlReturn_t GrantedSet(unsigned int* count, nvmlDevice_t* devices, const Real& real) {
+  if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
+  if (count == nullptr || (*count > 0 && devices == nullptr) || !FiltersDevices()) {
+    return real(count, devices);
+  }
+  nvmlDevice_t all[256] = {};
+  unsigned int found = sizeof(all) / sizeof(all[0]);
+  const nvmlReturn_t result = real(&found, all);
+  if (result != NVML_SUCCESS) return result;
+  unsigned int granted = 0;
+  for (unsigned int i = 0; i < found; ++i) {
+    if (!IsGranted(all[i])) continue;
+    if (granted < *count) devices[granted] = all[i];
+    ++granted;
+  }
+  if (*count == 0 || granted < *count) *count = granted;
+  return NVML_SUCCESS;
+}
+
+// Not remembered: the driver uses the handles of MIG devices again for others.
+Device* DeviceOfMig(nvmlDevice_t handle, const char* uuid) {
+  if (FiltersDevices() && GrantedIndex(uuid) >= 0) return FindNvmlDevice(uuid, -1);
+  const nvmlDevice_t parent = ParentOf(handle);
+  return parent != nullptr && parent != handle ? DeviceOfHandle(parent) : nullptr;
 }
 
 }  // namespace
@@ -90,6 +141,7 @@ Device* DeviceOfHandle(nvmlDevice_t handle) {
   }
   char uuid[api::kUuidBytes] = {};
   if (!ReadUuid(handle, uuid)) return nullptr;
+  if (IsMigUuid(uuid)) return DeviceOfMig(handle, uuid);
   unsigned int position = 0;
   const bool has_position = nvml.nvmlDeviceGetIndex(handle, &position) == NVML_SUCCESS;
   Device* device = FindNvmlDevice(uuid, has_position ? static_cast<int>(position) : -1);
@@ -144,6 +196,48 @@ HAMI_EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char* bus_id,
 HAMI_EXPORT nvmlReturn_t nvmlDeviceGetHandleBySerial(const char* serial, nvmlDevice_t* device) {
   if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
   return OnlyIfGranted(nvml.nvmlDeviceGetHandleBySerial(serial, device), device);
+}
+
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUIDV(const nvmlUUID_t* uuid, nvmlDevice_t* device) {
+  if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
+  return OnlyIfGranted(nvml.nvmlDeviceGetHandleByUUIDV(uuid, device), device);
+}
+
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device,
+                                                             unsigned int index,
+                                                             nvmlDevice_t* mig) {
+  if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
+  return OnlyIfGranted(nvml.nvmlDeviceGetMigDeviceHandleByIndex(device, index, mig), mig);
+}
+
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetDeviceHandleFromMigDeviceHandle(nvmlDevice_t mig,
+                                                                      nvmlDevice_t* device) {
+  if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
+  return OnlyIfGranted(nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(mig, device), device,
+                       NVML_ERROR_NOT_SUPPORTED);
+}
+
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetTopologyNearestGpus(nvmlDevice_t device,
+                                                          nvmlGpuTopologyLevel_t level,
+                                                          unsigned int* count,
+                                                          nvmlDevice_t* devices) {
+  return GrantedSet(count, devices, [=](unsigned int* c, nvmlDevice_t* d) {
+    return nvml.nvmlDeviceGetTopologyNearestGpus(device, level, c, d);
+  });
+}
+
+HAMI_EXPORT nvmlReturn_t nvmlSystemGetTopologyGpuSet(unsigned int cpu, unsigned int* count,
+                                                     nvmlDevice_t* devices) {
+  return GrantedSet(count, devices, [=](unsigned int* c, nvmlDevice_t* d) {
+    return nvml.nvmlSystemGetTopologyGpuSet(cpu, c, d);
+  });
+}
+
+HAMI_EXPORT nvmlReturn_t nvmlUnitGetDevices(nvmlUnit_t unit, unsigned int* count,
+                                            nvmlDevice_t* devices) {
+  return GrantedSet(count, devices, [=](unsigned int* c, nvmlDevice_t* d) {
+    return nvml.nvmlUnitGetDevices(unit, c, d);
+  });
 }
 
 HAMI_EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int* index) {

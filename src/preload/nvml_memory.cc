@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// NVML's view of memory and processes: the slice's memory, and this container's processes with the
-// PIDs that they have there. Both come from the region, so they agree with each other and with
-// CUDA.
+// NVML's view of memory: the slice's, whichever function is asked. It comes from the region, so it
+// agrees with the processes (nvml_processes.cc) and with CUDA.
 
 #include "preload/driver.h"
 #include "preload/nvml_devices.h"
 #include "preload/process.h"
-#include "region/ledger.h"
-#include "region/slots.h"
 
 namespace hami::preload {
 namespace {
@@ -31,101 +28,24 @@ void Show(const MemoryView& view, Memory* memory) {
   if (room < memory->free) memory->free = room;
 }
 
-// ---- processes
-// --------------------------------------------------------------------------------------
-
-struct Listed {
-  unsigned int pid;
-  unsigned long long used_bytes;
-};
-
-// Collects the processes of this container that hold memory on a device, the parts of several
-// shares added up. Returns how many there are; fills at most `room`.
-unsigned int ListProcesses(const Device& device, Listed* out, unsigned int room) {
-  const uint64_t here = region::ReadIdentity().pid_namespace;
-  unsigned int count = 0;
-  for (int p = 0; p < device.part_count; ++p) {
-    const DevicePart& part = device.parts[p];
-    api::Region& region = *part.share->mapping.region;
-    const int slots = region::SlotsEverUsed(region.ext);
-    for (int slot = 0; slot < slots; ++slot) {
-      api::SlotExtension& extension = region.ext.slots[slot];
-      const uint64_t units = region::SlotUnits(region.ext, slot, part.index);
-      if (units == 0) continue;
-      if (std::atomic_ref(extension.pid_namespace).load(std::memory_order_relaxed) != here)
-        continue;
-      const auto pid = static_cast<unsigned int>(
-          std::atomic_ref(region.v1.processes[slot].pid).load(std::memory_order_relaxed));
-      const unsigned long long bytes = units * api::kChargeUnitBytes;
-      unsigned int at = 0;
-      while (at < count && at < room && out[at].pid != pid) ++at;
-      if (at < count && at < room) {
-        out[at].used_bytes += bytes;
-      } else {
-        if (count < room) out[count] = {pid, bytes};
-        ++count;
-      }
-    }
-  }
-  return count;
+// Of a part of the device's memory, that which the slice can have; KiB for KiB.
+void ShowProtection(const MemoryView& view, nvmlConfComputeMemSizeInfo_t* info) {
+  const unsigned long long limit_kib = view.limit_bytes / 1024;
+  if (info->protectedMemSizeKib > limit_kib) info->protectedMemSizeKib = limit_kib;
+  const unsigned long long rest = limit_kib - info->protectedMemSizeKib;
+  if (info->unprotectedMemSizeKib > rest) info->unprotectedMemSizeKib = rest;
 }
 
-void Fill(const Listed& from, nvmlProcessInfo_v1_t* to) { *to = {from.pid, from.used_bytes}; }
-
-void Fill(const Listed& from, nvmlProcessInfo_v2_t* to) {
-  constexpr unsigned int kNoInstance = ~0U;  // not on a MIG device
-  *to = {from.pid, from.used_bytes, kNoInstance, kNoInstance};
-}
-
-// NVML's protocol: *count says how much room there is and then how many there are; too little room
-// is an error that tells the number.
-template <typename Info>
-nvmlReturn_t Answer(const Device& device, unsigned int* count, Info* infos) {
-  constexpr unsigned int kMost = api::kMaxProcesses;
-  Listed listed[64];
-  constexpr unsigned int kRoom = sizeof(listed) / sizeof(listed[0]);
-  Listed* list = listed;
-  unsigned int room = kRoom;
-  unsigned int found = ListProcesses(device, list, room);
-  void* scratch = nullptr;
-  if (found > room) {
-    scratch = os::MapAnonymous(kMost * sizeof(Listed));
-    if (scratch == nullptr) return NVML_ERROR_MEMORY;
-    list = static_cast<Listed*>(scratch);
-    room = kMost;
-    found = ListProcesses(device, list, room);
-    if (found > room) found = room;
-  }
-  nvmlReturn_t result = NVML_SUCCESS;
-  if (found > *count || (found > 0 && infos == nullptr)) {
-    result = NVML_ERROR_INSUFFICIENT_SIZE;
-  } else {
-    for (unsigned int i = 0; i < found; ++i) Fill(list[i], &infos[i]);
-  }
-  *count = found;
-  if (scratch != nullptr) os::Unmap(scratch, kMost * sizeof(Listed));
-  return result;
-}
-
-enum class ProcessKind : uint8_t { kCompute, kOther };
-
-// Everything that we account is compute; graphics and MPS lists are empty.
-template <typename Info, typename Real>
-nvmlReturn_t Processes(nvmlDevice_t handle, unsigned int* count, Info* infos, ProcessKind kind,
-                       const Real& real) {
+template <typename Real>
+nvmlReturn_t Attributes(nvmlDevice_t device, nvmlDeviceAttributes_t* attributes, const Real& real) {
   if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
-  Device* device = count != nullptr ? DeviceOfHandle(handle) : nullptr;
-  if (device == nullptr) return real(handle, count, infos);
-  // The driver is asked all the same: not initialised, lost GPUs and the like are its to report.
-  unsigned int none = 0;
-  const nvmlReturn_t result = real(handle, &none, nullptr);
-  if (result != NVML_SUCCESS && result != NVML_ERROR_INSUFFICIENT_SIZE) return result;
-  if (kind == ProcessKind::kOther) {
-    *count = 0;
-    return NVML_SUCCESS;
+  const nvmlReturn_t result = real(device, attributes);
+  MemoryView view;
+  if (result == NVML_SUCCESS && ViewOf(device, &view)) {
+    const unsigned long long limit_mib = view.limit_bytes >> 20;
+    if (limit_mib < attributes->memorySizeMB) attributes->memorySizeMB = limit_mib;
   }
-  Reclaim(*device);
-  return Answer(*device, count, infos);
+  return result;
 }
 
 }  // namespace
@@ -154,23 +74,68 @@ HAMI_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMem
   return result;
 }
 
-#define HAMI_PROCESS_LIST(symbol, info_type, kind)                                              \
-  HAMI_EXPORT nvmlReturn_t symbol(nvmlDevice_t device, unsigned int* count, info_type* infos) { \
-    return Processes(                                                                           \
-        device, count, infos, ProcessKind::kind,                                                \
-        [](nvmlDevice_t d, unsigned int* c, info_type* i) { return nvml.symbol(d, c, i); });    \
+// The window through which the CPU sees the device's memory: of a slice at most the slice. What is
+// mapped through it the driver knows only of all tenants together; a slice's part is at most what
+// the slice holds.
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device,
+                                                     nvmlBAR1Memory_t* memory) {
+  if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
+  const nvmlReturn_t result = nvml.nvmlDeviceGetBAR1MemoryInfo(device, memory);
+  MemoryView view;
+  if (result == NVML_SUCCESS && ViewOf(device, &view)) {
+    if (view.limit_bytes < memory->bar1Total) memory->bar1Total = view.limit_bytes;
+    if (view.used_bytes < memory->bar1Used) memory->bar1Used = view.used_bytes;
+    if (memory->bar1Total < memory->bar1Used) memory->bar1Used = memory->bar1Total;
+    memory->bar1Free = memory->bar1Total - memory->bar1Used;
   }
+  return result;
+}
 
-HAMI_PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses, nvmlProcessInfo_v1_t, kCompute)
-HAMI_PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses_v2, nvmlProcessInfo_v2_t, kCompute)
-HAMI_PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses_v3, nvmlProcessInfo_t, kCompute)
-HAMI_PROCESS_LIST(nvmlDeviceGetGraphicsRunningProcesses, nvmlProcessInfo_v1_t, kOther)
-HAMI_PROCESS_LIST(nvmlDeviceGetGraphicsRunningProcesses_v2, nvmlProcessInfo_v2_t, kOther)
-HAMI_PROCESS_LIST(nvmlDeviceGetGraphicsRunningProcesses_v3, nvmlProcessInfo_t, kOther)
-HAMI_PROCESS_LIST(nvmlDeviceGetMPSComputeRunningProcesses, nvmlProcessInfo_v1_t, kOther)
-HAMI_PROCESS_LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, nvmlProcessInfo_v2_t, kOther)
-HAMI_PROCESS_LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, nvmlProcessInfo_t, kOther)
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetAttributes(nvmlDevice_t device,
+                                                 nvmlDeviceAttributes_t* attributes) {
+  return Attributes(device, attributes, [](nvmlDevice_t d, nvmlDeviceAttributes_t* a) {
+    return nvml.nvmlDeviceGetAttributes(d, a);
+  });
+}
 
-#undef HAMI_PROCESS_LIST
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetAttributes_v2(nvmlDevice_t device,
+                                                    nvmlDeviceAttributes_t* attributes) {
+  return Attributes(device, attributes, [](nvmlDevice_t d, nvmlDeviceAttributes_t* a) {
+    return nvml.nvmlDeviceGetAttributes_v2(d, a);
+  });
+}
+
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetConfComputeMemSizeInfo(nvmlDevice_t device,
+                                                             nvmlConfComputeMemSizeInfo_t* info) {
+  if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
+  const nvmlReturn_t result = nvml.nvmlDeviceGetConfComputeMemSizeInfo(device, info);
+  MemoryView view;
+  if (result == NVML_SUCCESS && ViewOf(device, &view)) ShowProtection(view, info);
+  return result;
+}
+
+// Without confidential computing there is no protected memory, and all figures are 0.
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetConfComputeProtectedMemoryUsage(nvmlDevice_t device,
+                                                                      nvmlMemory_t* memory) {
+  if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
+  const nvmlReturn_t result = nvml.nvmlDeviceGetConfComputeProtectedMemoryUsage(device, memory);
+  MemoryView view;
+  if (result == NVML_SUCCESS && memory->total != 0 && ViewOf(device, &view)) Show(view, memory);
+  return result;
+}
+
+// The driver's own limit of a cgroup, where there is one: never more than the slice.
+HAMI_EXPORT nvmlReturn_t nvmlDeviceGetMemoryLimits_v1(nvmlDevice_t device,
+                                                      nvmlGetMemoryLimits_v1_t* limits) {
+  if (!BindNvml()) return NVML_ERROR_UNINITIALIZED;
+  const nvmlReturn_t result = nvml.nvmlDeviceGetMemoryLimits_v1(device, limits);
+  MemoryView view;
+  if (result == NVML_SUCCESS && ViewOf(device, &view)) {
+    if (view.limit_bytes < limits->hardLimit) limits->hardLimit = view.limit_bytes;
+    if (view.limit_bytes < limits->softLimit) limits->softLimit = view.limit_bytes;
+    limits->currentUsed = view.used_bytes;
+  }
+  return result;
+}
 
 }  // extern "C"

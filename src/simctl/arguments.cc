@@ -15,13 +15,14 @@ struct CommandInfo {
   std::string_view name;
   std::string_view usage;
   std::string_view summary;
-  std::string_view options;  // letters: p --profile, f --file, g --gpus, F --force, n a NAME
+  std::string_view options;  // letters: p --profile, f --file, g --gpus, F --force, n a NAME,
+                             // x all of fault
   std::string_view details;
 
   bool Takes(char option) const { return options.find(option) != std::string_view::npos; }
 };
 
-constexpr std::array<CommandInfo, 7> kCommands = {{
+constexpr std::array<CommandInfo, 8> kCommands = {{
     {"create", "create [--profile P | --file F.yaml] [--gpus N] [NAME]", "make simulated GPUs",
      "pfgn",
      "  --profile P   a built-in profile (default a10-550), see `hami sim profiles`\n"
@@ -37,6 +38,19 @@ constexpr std::array<CommandInfo, 7> kCommands = {{
      "  --force       also while processes use it; they keep the old state\n"},
     {"delete", "delete [--force] [NAME]", "remove one", "Fn",
      "  --force       also while processes use it\n"},
+    {"fault", "fault [--gpu N] [FAULT...] [NAME]", "make its GPUs fail on request", "xn",
+     "  --gpu N             which one (default: all)\n"
+     "  --xid N             an XID error event\n"
+     "  --ecc-corrected N   so many corrected ECC errors more, and their event\n"
+     "  --ecc-uncorrected N  the same with uncorrected ones\n"
+     "  --lost              off the bus: NVML says NVML_ERROR_GPU_IS_LOST, CUDA\n"
+     "                      CUDA_ERROR_DEVICE_UNAVAILABLE; XID 79 is raised\n"
+     "  --slow MS           every call that uses the GPU takes so much longer\n"
+     "  --fail-allocations N  the next N requests for device memory fail\n"
+     "  --driver-off        as without the driver: NVML does not initialise, CUDA finds no\n"
+     "                      device, and who uses GPUs has lost them\n"
+     "  --clear             end what lasts (all but counted errors and events)\n"
+     "  Without a fault: shows what is on. Running programs meet a fault at their next call.\n"},
     {"profiles", "profiles", "list the built-in profiles", "", ""},
 }};
 
@@ -77,6 +91,48 @@ Status SetOption(const CommandInfo& command, char option, std::string_view name,
   }
 }
 
+Result<uint64_t> ReadNumber(std::string_view name, const std::string& value, uint64_t most) {
+  uint64_t number = 0;
+  const char* end = value.data() + value.size();
+  const auto [rest, error] = std::from_chars(value.data(), end, number);
+  if (value.empty() || error != std::errc() || rest != end || number > most) {
+    return Wrong(fmt::format("{} takes a number from 0 to {}, not \"{}\"", name, most, value));
+  }
+  return number;
+}
+
+// The options of `fault` that take a number.
+struct FaultOption {
+  std::string_view name;
+  uint64_t most;
+  void (*set)(FaultWish&, uint64_t);
+};
+constexpr std::array<FaultOption, 6> kFaultOptions = {{
+    {"--gpu", 63, [](FaultWish& wish, uint64_t number) { wish.gpu = number; }},
+    {"--xid", 65535, [](FaultWish& wish, uint64_t number) { wish.xid = number; }},
+    {"--ecc-corrected", 1000000000,
+     [](FaultWish& wish, uint64_t number) { wish.ecc_corrected = number; }},
+    {"--ecc-uncorrected", 1000000000,
+     [](FaultWish& wish, uint64_t number) { wish.ecc_uncorrected = number; }},
+    {"--slow", 60000, [](FaultWish& wish, uint64_t number) { wish.slow_ms = number; }},
+    {"--fail-allocations", 1000000000,
+     [](FaultWish& wish, uint64_t number) { wish.fail_requests = number; }},
+}};
+
+const FaultOption* FindFaultOption(std::string_view name) {
+  for (const FaultOption& option : kFaultOptions) {
+    if (option.name == name) return &option;
+  }
+  return nullptr;
+}
+
+bool SetFaultFlag(std::string_view word, FaultWish* wish) {
+  if (word == "--lost") return wish->lose = true;
+  if (word == "--driver-off") return wish->driver_off = true;
+  if (word == "--clear") return wish->clear = true;
+  return false;
+}
+
 // One word behind the command; `next` gives the value of an option written as two words.
 template <typename Next>
 Status ParseWord(const CommandInfo& command, const std::string& word, Next next, Arguments* out) {
@@ -90,6 +146,14 @@ Status ParseWord(const CommandInfo& command, const std::string& word, Next next,
     const std::string value = equals == std::string::npos ? next() : word.substr(equals + 1);
     return SetOption(command, option, name, value, out);
   }
+  const FaultOption* fault = command.Takes('x') ? FindFaultOption(name) : nullptr;
+  if (fault != nullptr) {
+    const std::string value = equals == std::string::npos ? next() : word.substr(equals + 1);
+    ASSIGN_OR_RETURN(const uint64_t number, ReadNumber(name, value, fault->most));
+    fault->set(out->fault, number);
+    return {};
+  }
+  if (command.Takes('x') && SetFaultFlag(word, &out->fault)) return {};
   if (word == "--json") {
     out->json = true;
   } else if (word == "--help" || word == "-h") {
@@ -112,7 +176,7 @@ Result<Arguments> ParseArguments(int argc, const char* const* argv) {
   Arguments out;
   int at = 1;
   if (at >= argc) {
-    return Wrong("a command is missing: create, list, show, env, reset, delete or profiles");
+    return Wrong("a command is missing: create, list, show, env, reset, delete, fault or profiles");
   }
   const std::string first = argv[at++];
   if (first == "--help" || first == "-h" || first == "help") {
@@ -123,7 +187,7 @@ Result<Arguments> ParseArguments(int argc, const char* const* argv) {
   if (command == nullptr) {
     return Wrong(
         fmt::format("\"{}\" is not a command of `hami sim`: create, list, show, env, reset, "
-                    "delete or profiles",
+                    "delete, fault or profiles",
                     first));
   }
   out.command = first;

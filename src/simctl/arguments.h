@@ -12,6 +12,20 @@
 
 namespace hami::simctl {
 
+// What `hami sim fault` is to do. Nothing: show what is on.
+struct FaultWish {
+  std::optional<uint64_t> gpu;  // all, if missing
+  std::optional<uint64_t> xid;
+  uint64_t ecc_corrected = 0;
+  uint64_t ecc_uncorrected = 0;
+  bool lose = false;
+  std::optional<uint64_t> slow_ms;
+  std::optional<uint64_t> fail_requests;
+  bool driver_off = false;
+  bool clear = false;
+  bool operator==(const FaultWish&) const = default;
+};
+
 struct Arguments {
   std::string command;
   std::optional<std::string> name;
@@ -21,6 +35,7 @@ struct Arguments {
   bool json = false;
   bool force = false;
   bool help = false;
+  FaultWish fault;
 };
 
 // argv[0] is not looked at. The error is a sentence about the wrong word.

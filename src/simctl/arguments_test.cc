@@ -48,8 +48,27 @@ TEST(ArgumentsTest, WrongWordsAreNamed) {
   EXPECT_THAT(Complaint({"env", "--profile", "a"}), HasSubstr("has no --profile"));
 }
 
+TEST(ArgumentsTest, FaultsAreWishedTogether) {
+  const auto arguments = Parse({"fault", "--gpu", "1", "--xid=48", "--ecc-uncorrected", "2",
+                                "--lost", "--slow", "5", "--fail-allocations", "3", "big"});
+  ASSERT_TRUE(arguments.has_value());
+  const FaultWish wish = {
+      .gpu = 1, .xid = 48, .ecc_uncorrected = 2, .lose = true, .slow_ms = 5, .fail_requests = 3};
+  EXPECT_EQ(arguments->fault, wish);
+  EXPECT_EQ(arguments->name, "big");
+  const auto whole = Parse({"fault", "--clear", "--driver-off"});
+  ASSERT_TRUE(whole.has_value());
+  EXPECT_TRUE(whole->fault.clear && whole->fault.driver_off && !whole->fault.gpu);
+  EXPECT_EQ(Parse({"fault"})->fault, FaultWish());
+  EXPECT_THAT(Complaint({"fault", "--xid"}), HasSubstr("--xid takes a number"));
+  EXPECT_THAT(Complaint({"fault", "--gpu", "64"}), HasSubstr("0 to 63"));
+  EXPECT_THAT(Complaint({"fault", "--slow", "5ms"}), HasSubstr("5ms"));
+  EXPECT_THAT(Complaint({"show", "--lost"}), HasSubstr("has no --lost"));
+}
+
 TEST(ArgumentsTest, EveryCommandHasHelp) {
-  for (const char* command : {"create", "list", "show", "env", "reset", "delete", "profiles"}) {
+  for (const char* command :
+       {"create", "list", "show", "env", "reset", "delete", "fault", "profiles"}) {
     const auto arguments = Parse({command, "--help"});
     ASSERT_TRUE(arguments.has_value()) << command;
     EXPECT_TRUE(arguments->help);

@@ -4,12 +4,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 
 #include "simgpu/profile/expand.h"
 #include "simgpu/state/create.h"
+#include "simgpu/state/faults.h"
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
 #include "simgpu/state/pids.h"
@@ -52,6 +54,8 @@ void SetDevice(const simgpu::ExpandedDevice& device, DeviceConfig* config) {
   config->pcie_generation = Narrow(profile.pcie_generation);
   config->pcie_lanes = Narrow(profile.pcie_lanes);
   config->numa_node = Narrow(profile.numa_node);
+  config->nvlink_links = Narrow(profile.nvlink_links);
+  config->nvlink_generation = Narrow(profile.nvlink_generation);
   config->memory_bytes = profile.memory_bytes;
   config->reserved_bytes = profile.reserved_bytes;
   config->bar1_bytes = profile.bar1_bytes;
@@ -90,6 +94,30 @@ void SetDevice(const simgpu::ExpandedDevice& device, DeviceConfig* config) {
   config->device_to_device_bps = profile.device_to_device_bps;
 }
 
+// Of the GPU's seven slices eight shares of its multiprocessors are cut (assumed: as an H200's,
+// where one slice has 16 of 132, and all seven have them all).
+uint64_t MigMultiprocessors(const DeviceProfile& profile, uint64_t slices) {
+  if (slices == simgpu::kMigSlices) return profile.multiprocessors;
+  return std::max<uint64_t>(1, profile.multiprocessors * slices / (simgpu::kMigSlices + 1));
+}
+
+// A device that is what the GPU is but for memory and multiprocessors.
+void SetInstance(const simgpu::ExpandedInstance& instance, uint32_t parent,
+                 const simgpu::ExpandedDevice& device, DeviceConfig* config) {
+  SetDevice(device, config);
+  SetText(fmt::format("{} MIG {}", device.profile.name, instance.profile.name), config->name);
+  SetText(instance.uuid, config->uuid);
+  config->mig_capable = 0;
+  config->parent_plus_1 = parent + 1;
+  config->gpu_instance = instance.gpu_instance;
+  config->mig_slices = Narrow(instance.profile.slices);
+  config->memory_bytes = instance.profile.memory_gib << 30;
+  config->reserved_bytes = 0;
+  config->multiprocessors = Narrow(MigMultiprocessors(device.profile, instance.profile.slices));
+  config->copy_engines = 1;
+  config->nvlink_links = 0;
+}
+
 // An attached observer, until the end of the scope.
 class Observer {
  public:
@@ -121,6 +149,22 @@ class Observer {
   Machine machine_;
 };
 
+constexpr uint64_t kMsNs = 1'000'000;
+
+// What lasts is cleared before something new begins. A MIG device has what its GPU has.
+void MakeLastingFaults(simgpu::State& state, uint32_t device, const FaultWish& wish) {
+  if (wish.clear) simgpu::ClearDeviceFaults(state, device);
+  if (wish.slow_ms) simgpu::SlowDown(state, device, *wish.slow_ms * kMsNs);
+  if (wish.fail_requests) simgpu::FailRequests(state, device, Narrow(*wish.fail_requests));
+}
+
+void MakeDeviceFaults(simgpu::State& state, uint32_t device, const FaultWish& wish) {
+  MakeLastingFaults(state, device, wish);
+  simgpu::AddEccErrors(state, device, wish.ecc_corrected, wish.ecc_uncorrected);
+  if (wish.xid) simgpu::RaiseEvent(state, device, simgpu::kEventXid, *wish.xid);
+  if (wish.lose) simgpu::LoseDevice(state, device);
+}
+
 }  // namespace
 
 Status CreateMachineState(const simgpu::Profile& profile, const std::string& simulation_name,
@@ -134,8 +178,18 @@ Status CreateMachineState(const simgpu::Profile& profile, const std::string& sim
   config->cuda_version = Narrow(profile.cuda_version);
   // As the driver does since CUDA 12: what cuGetProcAddress gives need not be what is exported.
   config->proc_address_aliases = profile.cuda_version >= 12000 ? 1 : 0;
-  config->device_count = Narrow(devices.size());
-  for (size_t i = 0; i < devices.size(); ++i) SetDevice(devices[i], &config->devices[i]);
+  uint32_t count = 0;
+  for (const simgpu::ExpandedDevice& device : devices) {
+    DeviceConfig* gpu = &config->devices[count++];
+    SetDevice(device, gpu);
+    gpu->mig_on = device.instances.empty() ? 0 : 1;
+  }
+  for (const simgpu::ExpandedDevice& device : devices) {
+    for (const simgpu::ExpandedInstance& instance : device.instances) {
+      SetInstance(instance, device.index, device, &config->devices[count++]);
+    }
+  }
+  config->device_count = count;
   for (const simgpu::KernelTime& kernel : profile.kernels) {
     simgpu::KernelRule& rule = config->kernel_rules[config->kernel_rule_count++];
     SetText(kernel.name, rule.name);
@@ -150,19 +204,47 @@ Status CreateMachineState(const simgpu::Profile& profile, const std::string& sim
 Result<std::vector<MachineDevice>> ReadMachineState(const std::string& path) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Observer> observer, Observer::Open(path));
   simgpu::State& state = observer->state();
-  std::vector<MachineDevice> devices(state.config.device_count);
+  std::vector<MachineDevice> devices(simgpu::GpuCount(state.config));
   const simgpu::LockGuard guard(observer->machine());
   simgpu::ReapDead(observer->machine(), state);
-  for (size_t d = 0; d < devices.size(); ++d) {
-    devices[d].used_bytes = state.devices[d].used_bytes;
+  for (uint32_t d = 0; d < state.config.device_count; ++d) {
+    const uint32_t parent_plus_1 = state.config.devices[d].parent_plus_1;
+    MachineDevice& device = devices[parent_plus_1 == 0 ? d : parent_plus_1 - 1];
+    device.used_bytes += state.devices[d].used_bytes;
     for (uint32_t c = 0; c < state.clients_high; ++c) {
       const simgpu::Client& client = state.clients[c];
       const uint64_t used = client.devices[d].used_bytes;
       if (client.in_use == 0 || used == 0) continue;
-      devices[d].processes.push_back({static_cast<uint32_t>(simgpu::VisiblePid(client)), used});
+      device.processes.push_back({static_cast<uint32_t>(simgpu::VisiblePid(client)), used});
     }
   }
   return devices;
+}
+
+Result<Faults> MakeFaults(const std::string& path, const FaultWish& wish) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Observer> observer, Observer::Open(path));
+  simgpu::State& state = observer->state();
+  const uint32_t count = simgpu::GpuCount(state.config);
+  if (wish.gpu && *wish.gpu >= count) {
+    return Fail(Code::kOutOfRange, fmt::format("no GPU {}: there are {}", *wish.gpu, count));
+  }
+  const simgpu::LockGuard guard(observer->machine());
+  for (uint32_t d = 0; d < count; ++d) {
+    if (!wish.gpu || *wish.gpu == d) MakeDeviceFaults(state, d, wish);
+  }
+  for (uint32_t d = count; d < state.config.device_count; ++d) {
+    const uint32_t parent = state.config.devices[d].parent_plus_1 - 1;
+    if (!wish.gpu || *wish.gpu == parent) MakeLastingFaults(state, d, wish);
+  }
+  if (wish.clear && !wish.gpu) simgpu::TurnDriverOn(state);
+  if (wish.driver_off) simgpu::TurnDriverOff(state);
+  Faults faults = {.driver_off = state.driver_off != 0, .devices = {}};
+  for (uint32_t d = 0; d < count; ++d) {
+    const simgpu::DeviceFaults& on = state.devices[d].faults;
+    faults.devices.push_back({on.lost != 0, on.slow_ns / kMsNs, on.failing_requests,
+                              on.ecc_corrected, on.ecc_uncorrected});
+  }
+  return faults;
 }
 
 Result<std::vector<uint32_t>> ListClients(const std::string& path) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "simctl/arguments.h"
 #include "simgpu/profile/profile.h"
 
 namespace hami::simctl {
@@ -30,6 +31,21 @@ struct MachineDevice {
 
 // What every device holds now; processes that died are not in it.
 Result<std::vector<MachineDevice>> ReadMachineState(const std::string& path);
+
+// Faults on request (simgpu/state/faults.h).
+struct Faults {
+  bool driver_off = false;
+  struct Device {
+    bool lost = false;
+    uint64_t slow_ms = 0;
+    uint64_t failing_requests = 0;
+    uint64_t ecc_corrected = 0;
+    uint64_t ecc_uncorrected = 0;
+  };
+  std::vector<Device> devices;
+};
+// Does what is wished; what is on afterwards. kOutOfRange: no such GPU.
+Result<Faults> MakeFaults(const std::string& path, const FaultWish& wish);
 
 // The PIDs of all live clients, also of those without memory.
 Result<std::vector<uint32_t>> ListClients(const std::string& path);

@@ -68,6 +68,17 @@ void WriteSimulation(const Simulation& simulation, const std::vector<MachineDevi
       }
       json->EndArray();
     }
+    if (!device.instances.empty()) {
+      json->Key("mig_devices").BeginArray();
+      for (const simgpu::ExpandedInstance& instance : device.instances) {
+        json->BeginObject()
+            .Member("uuid", instance.uuid)
+            .Member("profile", instance.profile.name)
+            .Member("gpu_instance", instance.gpu_instance)
+            .EndObject();
+      }
+      json->EndArray();
+    }
     json->EndObject();
   }
   json->EndArray().EndObject();
@@ -147,6 +158,9 @@ Status Show(const Arguments& arguments, const Store& store) {
                           process.memory_bytes / kMib));
       }
     }
+    for (const simgpu::ExpandedInstance& instance : device.instances) {
+      Print(fmt::format("\n           MIG {}: {}", instance.profile.name, instance.uuid));
+    }
     Print("\n");
   }
   return {};
@@ -205,6 +219,50 @@ Status Change(const Arguments& arguments, const Store& store, const char* done, 
   return {};
 }
 
+std::string Describe(const Faults::Device& device) {
+  std::string text;
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+  if (device.lost) add("lost");
+  if (device.slow_ms != 0) add(fmt::format("slow by {} ms a call", device.slow_ms));
+  if (device.failing_requests != 0) {
+    add(fmt::format("the next {} requests for memory fail", device.failing_requests));
+  }
+  if (device.ecc_corrected != 0) add(fmt::format("{} corrected ECC errors", device.ecc_corrected));
+  if (device.ecc_uncorrected != 0) {
+    add(fmt::format("{} uncorrected ECC errors", device.ecc_uncorrected));
+  }
+  return text.empty() ? "no fault" : text;
+}
+
+Status Fault(const Arguments& arguments, const Store& store) {
+  ASSIGN_OR_RETURN(const Simulation simulation, store.Find(NameOf(arguments)));
+  ASSIGN_OR_RETURN(const Faults faults, MakeFaults(simulation.StatePath(), arguments.fault));
+  if (!arguments.json) {
+    std::string text = fmt::format("Simulation {}: the driver is {}.\n", simulation.name,
+                                   faults.driver_off ? "off" : "on");
+    for (size_t i = 0; i < faults.devices.size(); ++i) {
+      text += fmt::format("  GPU {:<4} {}\n", i, Describe(faults.devices[i]));
+    }
+    Print(text);
+    return {};
+  }
+  JsonWriter json;
+  json.BeginObject().Member("name", simulation.name).Member("driver_off", faults.driver_off);
+  json.Key("gpus").BeginArray();
+  for (const Faults::Device& device : faults.devices) {
+    json.BeginObject()
+        .Member("lost", device.lost)
+        .Member("slow_ms", device.slow_ms)
+        .Member("failing_allocations", device.failing_requests)
+        .Member("ecc_corrected", device.ecc_corrected)
+        .Member("ecc_uncorrected", device.ecc_uncorrected)
+        .EndObject();
+  }
+  json.EndArray().EndObject();
+  Print(std::move(json));
+  return {};
+}
+
 Status Profiles(const Arguments& arguments) {
   JsonWriter json;
   json.BeginObject().Key("profiles").BeginArray();
@@ -231,6 +289,7 @@ Status Dispatch(const Arguments& arguments) {
   if (arguments.command == "list") return List(arguments, store);
   if (arguments.command == "show") return Show(arguments, store);
   if (arguments.command == "env") return Environment(arguments, store);
+  if (arguments.command == "fault") return Fault(arguments, store);
   if (arguments.command == "reset") {
     return Change(arguments, store, "reset", [&](const Simulation& simulation) {
       return store.Reset(simulation, arguments.force);

@@ -8,6 +8,7 @@
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/context_limits.h"
 #include "simgpu/cuda/core.h"
+#include "simgpu/state/faults.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -133,6 +134,7 @@ CUresult Pop(CUcontext* out) {
 
 CUresult CreateContext(CUdevice ordinal, unsigned flags, bool primary, Context** out) {
   const uint32_t device = process.devices[ordinal];
+  if (MeetFaults(process.machine, device).lost) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   uint32_t queue = 0;
   const CUresult result = TakeContext(device, &queue);
   if (result != CUDA_SUCCESS) return result;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "simgpu/cuda/green.h"
+#include "simgpu/state/faults.h"
 #include "simgpu/state/os.h"
 
 namespace hami::simgpu::cuda {
@@ -141,6 +142,11 @@ Entry::Entry(Need need) {
   locked_ = true;
   if (process.checkpoint_state != 0 && need != Need::kCheckpoint) WaitForUnlock(*this);
   context = Current();
+  FindContext(need);
+  if (need == Need::kContext && error == CUDA_SUCCESS) MeetFaults();
+}
+
+void Entry::FindContext(Need need) {
   if (context == nullptr) {
     if (need == Need::kContext) error = CUDA_ERROR_INVALID_CONTEXT;
     return;
@@ -150,6 +156,17 @@ Entry::Entry(Need need) {
   Context* primary = live ? PrimaryBehind(*context) : nullptr;
   if (primary != nullptr) context = primary;
   if (primary == nullptr && need == Need::kContext) error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+void Entry::MeetFaults() {
+  const MetFaults met = simgpu::MeetFaults(process.machine, context->device);
+  if (met.slow_ns != 0) {
+    Unlock();
+    os::SleepUntil(os::NowNs() + met.slow_ns);
+    Relock();
+    FindContext(Need::kContext);
+  }
+  if (met.lost) error = CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
 
 Entry::~Entry() {

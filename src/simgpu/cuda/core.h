@@ -121,6 +121,9 @@ class Entry {
   Context* context = nullptr;  // of a current green context: the primary one
 
  private:
+  void FindContext(Need need);
+  void MeetFaults();  // of the context's device
+
   bool locked_ = false;
 };
 // Calls of a process that is locked for a checkpoint wait (checkpoint.cc).

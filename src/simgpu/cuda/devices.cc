@@ -125,7 +125,7 @@ bool LookUpAttribute(const DeviceConfig& d, int attribute, int64_t* value) {
 }
 
 bool ParseUuid(const char* text, char* bytes) {
-  if (strncmp(text, "GPU-", 4) != 0) return false;
+  if (strncmp(text, "GPU-", 4) != 0 && strncmp(text, "MIG-", 4) != 0) return false;
   int nibble = 0;
   for (const char* at = text + 4; *at != 0 && nibble < 32; ++at) {
     if (*at == '-') continue;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "simgpu/cuda/core.h"
+#include "simgpu/state/faults.h"
 #include "simgpu/state/os.h"
 
 namespace hami::simgpu::cuda {
@@ -35,7 +36,7 @@ void SortByBus(uint32_t* devices, uint32_t count) {
 
 // One entry of the list: the index in `order`, or -1.
 int FindEntry(const char* text, size_t length, const uint32_t* order, uint32_t count) {
-  if (length >= 4 && strncmp(text, "GPU-", 4) == 0) {
+  if (length >= 4 && (strncmp(text, "GPU-", 4) == 0 || strncmp(text, "MIG-", 4) == 0)) {
     int found = -1;
     for (uint32_t i = 0; i < count; ++i) {
       if (strncmp(ConfigOf(order[i]).uuid, text, length) != 0) continue;
@@ -53,16 +54,26 @@ int FindEntry(const char* text, size_t length, const uint32_t* order, uint32_t c
   return number < count ? static_cast<int>(number) : -1;
 }
 
+// Without MIG all GPUs. Where MIG is on anywhere, MIG devices only, of which CUDA uses one (NVIDIA
+// Multi-Instance GPU User Guide, "Device enumeration").
+uint32_t ListDevices(uint32_t* order) {
+  const uint32_t gpus = GpuCount(MachineOf());
+  const uint32_t first = MachineOf().device_count > gpus ? gpus : 0;
+  const uint32_t count = MachineOf().device_count - first;
+  for (uint32_t i = 0; i < count; ++i) order[i] = first + i;
+  return count;
+}
+
 void FindVisibleDevices() {
   uint32_t order[kMaxDevices];
-  const uint32_t count = MachineOf().device_count;
-  for (uint32_t i = 0; i < count; ++i) order[i] = i;
+  const uint32_t count = ListDevices(order);
+  const bool mig = ConfigOf(order[0]).parent_plus_1 != 0;
   const char* wish = getenv("CUDA_DEVICE_ORDER");
   if (wish != nullptr && TextEquals(wish, "PCI_BUS_ID")) SortByBus(order, count);
   const char* list = getenv("CUDA_VISIBLE_DEVICES");
   if (list == nullptr) {
     memcpy(process.devices, order, sizeof(order));
-    process.device_count = count;
+    process.device_count = mig ? 1 : count;
     return;
   }
   uint64_t seen = 0;
@@ -80,6 +91,7 @@ void FindVisibleDevices() {
     }
     seen |= uint64_t{1} << found;
     process.devices[process.device_count++] = order[found];
+    if (mig) return;
     list += length + (list[length] == ',' ? 1 : 0);
   }
 }
@@ -97,6 +109,10 @@ CUresult Initialise() {
       return CUDA_ERROR_OUT_OF_MEMORY;
     default:
       return CUDA_ERROR_SYSTEM_NOT_READY;
+  }
+  if (IsDriverOff(process.machine)) {
+    Detach(&process.machine);
+    return CUDA_ERROR_NO_DEVICE;
   }
   FindVisibleDevices();
   if (process.device_count == 0) return CUDA_ERROR_NO_DEVICE;

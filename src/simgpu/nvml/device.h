@@ -55,19 +55,30 @@ struct Traits {
   uint32_t temperature_shutdown_c;
   uint32_t pcie_generation;
   uint32_t pcie_lanes;
-  bool ecc;          // enabled
-  bool mig_capable;  // never enabled in this version
+  uint32_t nvlink_links;
+  uint32_t nvlink_generation;
+  bool ecc;  // enabled
+  bool mig_capable;
+  bool mig_on;
+  // Of a MIG device: which it is of its GPU, and what of it.
+  uint32_t mig_index;
+  uint32_t gpu_instance;
+  uint32_t mig_slices;
 };
 
+// Also a MIG device, behind all GPUs.
 struct Device {
   uint32_t index;
+  uint32_t parent_plus_1;  // 0: a GPU
   Traits traits;
 };
 
-// NVML_SUCCESS and the device, NVML_ERROR_UNINITIALIZED or NVML_ERROR_INVALID_ARGUMENT.
+// NVML_SUCCESS and the device, NVML_ERROR_UNINITIALIZED, NVML_ERROR_INVALID_ARGUMENT or, for faults
+// on request, NVML_ERROR_GPU_IS_LOST.
 nvmlReturn_t FindDevice(nvmlDevice_t handle, const Device** device);
 
-uint32_t DeviceCount();  // of an initialised library
+uint32_t DeviceCount();  // of an initialised library; GPUs
+uint32_t DeviceCountWithMig();
 const Device& DeviceAt(uint32_t index);
 nvmlDevice_t HandleOf(const Device& device);
 bool IsInitialised();

@@ -22,6 +22,11 @@ void SetLong(nvmlFieldValue_t* field, unsigned long long value) {
   field->nvmlReturn = NVML_SUCCESS;
 }
 
+void SetErrors(nvmlFieldValue_t* field, const Device& device, uint64_t errors) {
+  if (device.traits.ecc) return SetLong(field, errors);
+  field->nvmlReturn = NVML_ERROR_NOT_SUPPORTED;
+}
+
 void Fill(const Device& device, nvmlFieldValue_t* field) {
   const Traits& traits = device.traits;
   field->timestamp = static_cast<long long>(WallUs());
@@ -30,9 +35,20 @@ void Fill(const Device& device, nvmlFieldValue_t* field) {
     case NVML_FI_DEV_ECC_CURRENT:
     case NVML_FI_DEV_ECC_PENDING:
       return SetUnsigned(field, traits.ecc ? 1 : 0);
+    case NVML_FI_DEV_ECC_SBE_VOL_TOTAL:
+    case NVML_FI_DEV_ECC_SBE_AGG_TOTAL:
+    case NVML_FI_DEV_ECC_SBE_VOL_DEV:
+    case NVML_FI_DEV_ECC_SBE_AGG_DEV:
+      return SetErrors(field, device, CountEccErrors(device.index).corrected);
+    case NVML_FI_DEV_ECC_DBE_VOL_TOTAL:
+    case NVML_FI_DEV_ECC_DBE_AGG_TOTAL:
+    case NVML_FI_DEV_ECC_DBE_VOL_DEV:
+    case NVML_FI_DEV_ECC_DBE_AGG_DEV:
+      return SetErrors(field, device, CountEccErrors(device.index).uncorrected);
     case NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION:
       return SetLong(field, EnergyMj(device));
     case NVML_FI_DEV_NVLINK_LINK_COUNT:
+      return SetUnsigned(field, traits.nvlink_links);
     case NVML_FI_DEV_PCIE_REPLAY_COUNTER:
       return SetUnsigned(field, 0);
     case NVML_FI_DEV_POWER_AVERAGE:

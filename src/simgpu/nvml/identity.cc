@@ -9,6 +9,7 @@
 
 #include "simgpu/nvml/device.h"
 #include "simgpu/nvml/exports.h"
+#include "simgpu/nvml/machine.h"
 
 namespace hami::simgpu::nvml {
 namespace {
@@ -51,11 +52,11 @@ bool ParsePciAddress(const char* text, PciAddress* out) {
 }
 
 template <typename Predicate>
-nvmlReturn_t FindBy(nvmlDevice_t* out, Predicate matches) {
-  for (uint32_t i = 0; i < DeviceCount(); ++i) {
+nvmlReturn_t FindBy(nvmlDevice_t* out, Predicate matches, uint32_t count = DeviceCount()) {
+  for (uint32_t i = 0; i < count; ++i) {
     if (!matches(DeviceAt(i).traits)) continue;
     *out = HandleOf(DeviceAt(i));
-    return NVML_SUCCESS;
+    return MeetFaults(i);
   }
   return NVML_ERROR_NOT_FOUND;
 }
@@ -88,6 +89,18 @@ void FillLegacyPci(const Traits& traits, nvmlPciInfo_t* out) {
   out->pciDeviceId = traits.pci_device_id;
 }
 
+// Whether a text such as "GPU-01234567-..." has these 16 bytes.
+bool IsUuid(const char* text, const unsigned char* bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  const char* at = strchr(text, '-');
+  for (int i = 0; at != nullptr && i < NVML_DEVICE_UUID_BINARY_LEN; ++i) {
+    while (*at == '-') ++at;
+    if (at[0] != kDigits[bytes[i] >> 4] || at[1] != kDigits[bytes[i] & 15]) return false;
+    at += 2;
+  }
+  return at != nullptr && *at == 0;
+}
+
 nvmlReturn_t CountDevices(unsigned int* count) {
   if (!IsInitialised()) return NVML_ERROR_UNINITIALIZED;
   if (count == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
@@ -99,13 +112,23 @@ nvmlReturn_t HandleByIndex(unsigned int index, nvmlDevice_t* out) {
   if (!IsInitialised()) return NVML_ERROR_UNINITIALIZED;
   if (out == nullptr || index >= DeviceCount()) return NVML_ERROR_INVALID_ARGUMENT;
   *out = HandleOf(DeviceAt(index));
-  return NVML_SUCCESS;
+  return MeetFaults(index);
 }
 
+// Attributes are those of MIG devices; a whole device has none (NVML manual).
 nvmlReturn_t FillAttributes(nvmlDevice_t handle, nvmlDeviceAttributes_t* out) {
-  // Attributes are those of MIG devices; a whole device has none (NVML manual).
+  const Device* device = nullptr;
+  const nvmlReturn_t found = FindDevice(handle, &device);
+  if (found != NVML_SUCCESS) return found;
   if (out == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  return NotSupported(handle);
+  if (device->parent_plus_1 == 0) return NVML_ERROR_NOT_SUPPORTED;
+  *out = {};
+  out->multiprocessorCount = device->traits.multiprocessors;
+  out->sharedCopyEngineCount = 1;
+  out->gpuInstanceSliceCount = device->traits.mig_slices;
+  out->computeInstanceSliceCount = device->traits.mig_slices;
+  out->memorySizeMB = device->traits.memory_bytes >> 20;
+  return NVML_SUCCESS;
 }
 
 }  // namespace
@@ -145,11 +168,30 @@ nvmlReturn_t nvmlDeviceGetHandleByUUID(const char* uuid, nvmlDevice_t* device) {
   // Also without its prefix, the form that CUDA gives: cuda-core's to_system_device asks so.
   constexpr char kPrefix[] = "GPU-";
   constexpr size_t kPrefixLength = sizeof(kPrefix) - 1;
-  return FindBy(device, [&](const Traits& traits) {
+  const auto matches = [&](const Traits& traits) {
     const bool prefixed = strncmp(traits.uuid, kPrefix, kPrefixLength) == 0;
     return strcasecmp(traits.uuid, uuid) == 0 ||
            (prefixed && strcasecmp(traits.uuid + kPrefixLength, uuid) == 0);
-  });
+  };
+  return FindBy(device, matches, hami::simgpu::nvml::DeviceCountWithMig());
+}
+
+nvmlReturn_t nvmlDeviceGetHandleByUUIDV(const nvmlUUID_t* uuid, nvmlDevice_t* device) {
+  if (!IsInitialised()) return NVML_ERROR_UNINITIALIZED;
+  if (uuid == nullptr || device == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  if (uuid->version != HAMI_NVML_STRUCT_VERSION(nvmlUUID_v1_t, 1)) {
+    return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+  }
+  if (uuid->type == NVML_UUID_TYPE_ASCII) {
+    char text[NVML_DEVICE_UUID_ASCII_LEN + 1] = {};
+    memcpy(text, uuid->value.str, NVML_DEVICE_UUID_ASCII_LEN);
+    return nvmlDeviceGetHandleByUUID(text, device);
+  }
+  if (uuid->type != NVML_UUID_TYPE_BINARY) return NVML_ERROR_INVALID_ARGUMENT;
+  const auto matches = [&](const Traits& traits) {
+    return hami::simgpu::nvml::IsUuid(traits.uuid, uuid->value.bytes);
+  };
+  return FindBy(device, matches, hami::simgpu::nvml::DeviceCountWithMig());
 }
 
 nvmlReturn_t nvmlDeviceGetHandleBySerial(const char* serial, nvmlDevice_t* device) {
@@ -158,8 +200,10 @@ nvmlReturn_t nvmlDeviceGetHandleBySerial(const char* serial, nvmlDevice_t* devic
   return FindBy(device, [&](const Traits& traits) { return strcmp(traits.serial, serial) == 0; });
 }
 
+// Of a MIG device its index among those of its GPU (NVML manual).
 nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int* index) {
-  return Give(device, index, [](const Device& d) { return d.index; });
+  return Give(device, index,
+              [](const Device& d) { return d.parent_plus_1 == 0 ? d.index : d.traits.mig_index; });
 }
 nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char* name, unsigned int length) {
   return GiveText(device, [](const Traits& t) { return t.name; }, name, length);

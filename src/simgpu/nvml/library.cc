@@ -3,13 +3,13 @@
 // Start, stop, versions, error texts. nvmlInit and nvmlShutdown are counted; every other function
 // but nvmlErrorString fails with NVML_ERROR_UNINITIALIZED while the count is 0.
 
-#include <sched.h>
 #include <string.h>
 
 #include <atomic>
 
 #include "simgpu/nvml/device.h"
 #include "simgpu/nvml/exports.h"
+#include "simgpu/nvml/flag.h"
 #include "simgpu/nvml/machine.h"
 
 namespace hami::simgpu::nvml {
@@ -17,33 +17,27 @@ namespace {
 
 constinit Device g_devices[kMaxDevices] = {};
 constinit uint32_t g_device_count = 0;
+constinit uint32_t g_gpu_count = 0;
 // How many nvmlInit are not yet shut down. Devices are filled before it first leaves 0.
 constinit std::atomic<int> g_users = 0;
-constinit std::atomic_flag g_starting = ATOMIC_FLAG_INIT;
-
-// Held while the count changes. Contended only at the start of a program, so waiting may be plain.
-class StartLock {
- public:
-  StartLock() {
-    while (g_starting.test_and_set(std::memory_order_acquire)) sched_yield();
-  }
-  ~StartLock() { g_starting.clear(std::memory_order_release); }
-  StartLock(const StartLock&) = delete;
-  StartLock& operator=(const StartLock&) = delete;
-};
+// Held while the count changes.
+constinit Flag g_starting = ATOMIC_FLAG_INIT;
 
 nvmlReturn_t Start() {
-  const StartLock lock;
+  const FlagHolder holder(g_starting);
   if (g_users.load(std::memory_order_relaxed) == 0) {
     const nvmlReturn_t attached = AttachMachine();
     if (attached != NVML_SUCCESS) return attached;
+    if (!IsDriverUp()) return NVML_ERROR_DRIVER_NOT_LOADED;
     uint32_t count = MachineDeviceCount();
     if (count > kMaxDevices) count = kMaxDevices;
     for (uint32_t i = 0; i < count; ++i) {
       g_devices[i].index = i;
+      g_devices[i].parent_plus_1 = MachineParent(i);
       MachineTraits(i, &g_devices[i].traits);
     }
     g_device_count = count;
+    g_gpu_count = MachineGpuCount();
   }
   g_users.fetch_add(1, std::memory_order_release);
   return NVML_SUCCESS;
@@ -90,7 +84,8 @@ constexpr ErrorText kErrorTexts[] = {
 }  // namespace
 
 bool IsInitialised() { return g_users.load(std::memory_order_acquire) > 0; }
-uint32_t DeviceCount() { return g_device_count; }
+uint32_t DeviceCount() { return g_gpu_count; }
+uint32_t DeviceCountWithMig() { return g_device_count; }
 const Device& DeviceAt(uint32_t index) { return g_devices[index]; }
 
 nvmlDevice_t HandleOf(const Device& device) {
@@ -106,7 +101,7 @@ nvmlReturn_t FindDevice(nvmlDevice_t handle, const Device** device) {
     return NVML_ERROR_INVALID_ARGUMENT;
   }
   *device = &g_devices[(address - first) / sizeof(Device)];
-  return NVML_SUCCESS;
+  return MeetFaults((*device)->index);
 }
 
 nvmlReturn_t NotSupported(nvmlDevice_t handle) {
@@ -137,7 +132,7 @@ nvmlReturn_t nvmlInitWithFlags(unsigned int flags) {
 }
 
 nvmlReturn_t nvmlShutdown() {
-  const nvml::StartLock lock;
+  const nvml::FlagHolder holder(nvml::g_starting);
   if (nvml::g_users.load(std::memory_order_relaxed) == 0) return NVML_ERROR_UNINITIALIZED;
   nvml::g_users.fetch_sub(1, std::memory_order_release);
   return NVML_SUCCESS;

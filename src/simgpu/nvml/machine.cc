@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "simgpu/state/faults.h"
 #include "simgpu/state/lock.h"
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
@@ -100,9 +101,16 @@ class View {
   uint64_t now_ns_ = 0;
 };
 
+constexpr uint64_t kLookNs = 100'000'000;
+
 uint32_t Percent(uint64_t busy_ns) {
   const uint64_t pct = (busy_ns * 100 + kLoadPeriodNs / 2) / kLoadPeriodNs;
   return pct > 100 ? 100 : static_cast<uint32_t>(pct);
+}
+
+// The device itself, or a MIG device on it.
+bool IsPartOf(uint32_t device, uint32_t whole) {
+  return device == whole || Config().devices[device].parent_plus_1 == whole + 1;
 }
 
 // What a busy device does with its memory is not simulated: assumed to be half as busy.
@@ -127,7 +135,11 @@ nvmlReturn_t AttachMachine() {
   }
 }
 
+bool IsDriverUp() { return !IsDriverOff(g_machine); }
+
 uint32_t MachineDeviceCount() { return Config().device_count; }
+uint32_t MachineGpuCount() { return GpuCount(Config()); }
+uint32_t MachineParent(uint32_t device) { return Config().devices[device].parent_plus_1; }
 
 void MachineTraits(uint32_t index, Traits* traits) {
   const DeviceConfig& config = Config().devices[index];
@@ -165,8 +177,16 @@ void MachineTraits(uint32_t index, Traits* traits) {
   traits->temperature_shutdown_c = config.temperature_shutdown_c;
   traits->pcie_generation = config.pcie_generation;
   traits->pcie_lanes = config.pcie_lanes;
+  traits->nvlink_links = config.nvlink_links;
+  traits->nvlink_generation = config.nvlink_generation;
   traits->ecc = config.ecc != 0;
   traits->mig_capable = config.mig_capable != 0;
+  traits->mig_on = config.mig_on != 0;
+  traits->gpu_instance = config.gpu_instance;
+  traits->mig_slices = config.mig_slices;
+  for (uint32_t i = 0; i < index; ++i) {
+    if (config.parent_plus_1 != 0 && MachineParent(i) == config.parent_plus_1) ++traits->mig_index;
+  }
 }
 
 const char* MachineDriverVersion() { return Config().driver_version; }
@@ -176,22 +196,31 @@ const char* MachineDescription() {
   return AttachMachine() == NVML_SUCCESS ? Config().description : "simulated GPUs";
 }
 
+// A GPU's is that of its MIG devices too.
 uint64_t UsedBytes(uint32_t device) {
   const View view;
-  return view.state().devices[device].used_bytes;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < Config().device_count; ++i) {
+    if (IsPartOf(i, device)) bytes += view.state().devices[i].used_bytes;
+  }
+  return bytes;
 }
 
 uint32_t ListProcesses(uint32_t device, ProcessUse* out, uint32_t capacity) {
   const View view;
   uint32_t count = 0;
-  view.ForEachUser(device, [&](const Client& client, const ClientDevice&) {
-    if (count < capacity) {
-      const auto number = static_cast<uint32_t>(&client - view.state().clients);
-      out[count] = {static_cast<uint32_t>(VisiblePid(client)),
-                    HeldBytes(view.state(), number, device)};
-    }
-    ++count;
-  });
+  for (uint32_t i = 0; i < Config().device_count; ++i) {
+    if (!IsPartOf(i, device)) continue;
+    const bool mig = MachineParent(i) != 0;
+    view.ForEachUser(i, [&](const Client& client, const ClientDevice&) {
+      if (count < capacity) {
+        const auto number = static_cast<uint32_t>(&client - view.state().clients);
+        out[count] = {static_cast<uint32_t>(VisiblePid(client)), HeldBytes(view.state(), number, i),
+                      mig ? Config().devices[i].gpu_instance : UINT32_MAX, mig ? 0 : UINT32_MAX};
+      }
+      ++count;
+    });
+  }
   return count;
 }
 
@@ -217,6 +246,45 @@ uint32_t ListProcessLoads(uint32_t device, uint64_t last_seen_us, ProcessLoad* o
   return count;
 }
 
+nvmlReturn_t MeetFaults(uint32_t device) {
+  const MetFaults met = simgpu::MeetFaults(g_machine, device);
+  if (met.slow_ns != 0) os::SleepUntil(os::NowNs() + met.slow_ns);
+  return met.lost ? NVML_ERROR_GPU_IS_LOST : NVML_SUCCESS;
+}
+
+bool IsDeviceLost(uint32_t device) { return simgpu::MeetFaults(g_machine, device).lost; }
+
+EccErrors CountEccErrors(uint32_t device) {
+  const LockGuard guard(g_machine);
+  const DeviceFaults& faults = g_machine.state->devices[device].faults;
+  return {faults.ecc_corrected, faults.ecc_uncorrected};
+}
+
+uint64_t EventsRaised() {
+  const LockGuard guard(g_machine);
+  return g_machine.state->events_raised;
+}
+
+bool WaitForEvent(uint64_t* from, uint32_t timeout_ms, WantsEvent* wanted, const void* context,
+                  Event* event) {
+  const uint64_t end_ns = os::NowNs() + uint64_t{timeout_ms} * 1'000'000;
+  while (true) {
+    DeviceEvent found = {};
+    uint32_t bell = 0;
+    const bool any =
+        FindEvent(g_machine, from, &found, &bell, [&](uint64_t number, const DeviceEvent& seen) {
+          *event = {number, seen.type, seen.data, seen.device};
+          return wanted(context, *event);
+        });
+    if (any) return true;
+    const uint64_t now_ns = os::NowNs();
+    if (now_ns >= end_ns) return false;
+    // In parts: whoever raised an event may have died before it rang the bell.
+    const uint64_t rest_ns = end_ns - now_ns;
+    os::FutexWait(&g_machine.state->event_bell, bell, rest_ns < kLookNs ? rest_ns : kLookNs);
+  }
+}
+
 uint64_t BusyNs(uint32_t device) {
   const View view;
   return view.state().devices[device].busy_ns;
@@ -224,5 +292,6 @@ uint64_t BusyNs(uint32_t device) {
 
 uint64_t AgeNs() { return os::NowNs() - g_machine.state->created_ns; }
 uint64_t WallUs() { return os::WallUs(); }
+uint64_t NowMs() { return os::NowNs() / 1'000'000; }
 
 }  // namespace hami::simgpu::nvml

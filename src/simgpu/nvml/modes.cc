@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Modes. Nothing can be switched: the setters are stubs (stubs.cc). MIG comes with a later version
-// of the simulation; until then it is off where the product has it and absent where it has not.
+// Modes. Nothing can be switched: the setters are stubs (stubs.cc).
 
 #include "simgpu/nvml/device.h"
 #include "simgpu/nvml/exports.h"
+#include "simgpu/nvml/machine.h"
+
+namespace {
+
+// Those that were asked for; the machine has been running since they were all 0, so volatile and
+// aggregate counters are the same.
+unsigned long long ErrorsOf(uint32_t device, nvmlMemoryErrorType_t type) {
+  const hami::simgpu::nvml::EccErrors errors = hami::simgpu::nvml::CountEccErrors(device);
+  return type == NVML_MEMORY_ERROR_TYPE_CORRECTED ? errors.corrected : errors.uncorrected;
+}
+
+}  // namespace
 
 using hami::simgpu::nvml::Device;
 using hami::simgpu::nvml::FindDevice;
@@ -40,48 +51,28 @@ nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, nvmlEnableState_t*
     return d.traits.ecc ? NVML_FEATURE_ENABLED : NVML_FEATURE_DISABLED;
   });
 }
-nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, nvmlMemoryErrorType_t,
+nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, nvmlMemoryErrorType_t type,
                                          nvmlEccCounterType_t, unsigned long long* count) {
   const Device* found = nullptr;
   const nvmlReturn_t result = FindDevice(device, &found);
   if (result != NVML_SUCCESS) return result;
   if (count == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   if (!found->traits.ecc) return NVML_ERROR_NOT_SUPPORTED;
-  *count = 0;
+  *count = ErrorsOf(found->index, type);
   return NVML_SUCCESS;
+}
+// All errors are of device memory.
+nvmlReturn_t nvmlDeviceGetMemoryErrorCounter(nvmlDevice_t device, nvmlMemoryErrorType_t type,
+                                             nvmlEccCounterType_t counter,
+                                             nvmlMemoryLocation_t location,
+                                             unsigned long long* count) {
+  const nvmlReturn_t result = nvmlDeviceGetTotalEccErrors(device, type, counter, count);
+  if (result == NVML_SUCCESS && location != NVML_MEMORY_LOCATION_DEVICE_MEMORY) *count = 0;
+  return result;
 }
 
-nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int* current,
-                                  unsigned int* pending) {
-  const Device* found = nullptr;
-  const nvmlReturn_t result = FindDevice(device, &found);
-  if (result != NVML_SUCCESS) return result;
-  if (current == nullptr || pending == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  if (!found->traits.mig_capable) return NVML_ERROR_NOT_SUPPORTED;
-  *current = NVML_DEVICE_MIG_DISABLE;
-  *pending = NVML_DEVICE_MIG_DISABLE;
-  return NVML_SUCCESS;
-}
-nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int* count) {
-  return Give(device, count, [](const Device& d) { return d.traits.mig_capable ? 7U : 0U; });
-}
-nvmlReturn_t nvmlDeviceIsMigDeviceHandle(nvmlDevice_t device, unsigned int* is_mig) {
-  return Give(device, is_mig, [](const Device&) { return 0U; });
-}
-nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int,
-                                                 nvmlDevice_t* mig) {
-  const Device* found = nullptr;
-  const nvmlReturn_t result = FindDevice(device, &found);
-  if (result != NVML_SUCCESS) return result;
-  if (mig == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  return found->traits.mig_capable ? NVML_ERROR_NOT_FOUND : NVML_ERROR_NOT_SUPPORTED;
-}
 nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, nvmlGpuFabricInfo_t* info) {
   return Give(device, info, [](const Device&) {
     return nvmlGpuFabricInfo_t{{}, NVML_SUCCESS, 0, NVML_GPU_FABRIC_STATE_NOT_SUPPORTED};
   });
-}
-// Events are for a later version: no types, and nothing to register for.
-nvmlReturn_t nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device, unsigned long long* types) {
-  return Give(device, types, [](const Device&) { return 0ULL; });
 }

@@ -23,10 +23,10 @@ void Assign(const ProcessUse& use, nvmlProcessInfo_v1_t* out) {
 }
 // No instance ids without MIG (NVML manual: all ones).
 void Assign(const ProcessUse& use, nvmlProcessInfo_v2_t* out) {
-  *out = {use.pid, use.memory_bytes, UINT32_MAX, UINT32_MAX};
+  *out = {use.pid, use.memory_bytes, use.gpu_instance, use.compute_instance};
 }
 void Assign(const ProcessUse& use, nvmlProcessDetail_v1_t* out) {
-  *out = {use.pid, use.memory_bytes, UINT32_MAX, UINT32_MAX, 0};
+  *out = {use.pid, use.memory_bytes, use.gpu_instance, use.compute_instance, 0};
 }
 
 // Too small an array: nothing is written, and *count says how many there are. That is also how

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where devices are relative to each other and to CPUs: every device has a root port of its own,
-// and those on one NUMA node are joined there. No NVLink; peers copy over PCIe.
+// and those on one NUMA node are joined there. NVLink (nvlink.cc) is beside that.
 
 #include <string.h>
 
@@ -24,18 +24,19 @@ nvmlReturn_t FindTwo(nvmlDevice_t first_handle, nvmlDevice_t second_handle, cons
   return found != NVML_SUCCESS ? found : FindDevice(second_handle, second);
 }
 
-// Fills in what fits; the number of all in *count.
+// By the manual: *count 0 asks for the number, otherwise so many handles are filled in.
 template <typename Predicate>
 nvmlReturn_t GiveDevices(unsigned int* count, nvmlDevice_t* out, Predicate wanted) {
   const unsigned int capacity = *count;
+  if (capacity > 0 && out == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   unsigned int found = 0;
   for (uint32_t i = 0; i < DeviceCount(); ++i) {
     if (!wanted(DeviceAt(i))) continue;
-    if (out != nullptr && found < capacity) out[found] = HandleOf(DeviceAt(i));
+    if (found < capacity) out[found] = HandleOf(DeviceAt(i));
     ++found;
   }
-  *count = found;
-  return out != nullptr && found > capacity ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+  *count = capacity > 0 && found > capacity ? capacity : found;
+  return NVML_SUCCESS;
 }
 
 // The simulation does not know which CPUs are near which node: all are.
@@ -90,7 +91,9 @@ nvmlReturn_t nvmlDeviceGetP2PStatus(nvmlDevice_t first, nvmlDevice_t second,
   if (status == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   const bool copies = index == NVML_P2P_CAPS_INDEX_READ || index == NVML_P2P_CAPS_INDEX_WRITE ||
                       index == NVML_P2P_CAPS_INDEX_PCI;
-  *status = copies ? NVML_P2P_STATUS_OK : NVML_P2P_STATUS_NOT_SUPPORTED;
+  const bool linked = index == NVML_P2P_CAPS_INDEX_NVLINK && a != b && a->traits.nvlink_links > 0 &&
+                      b->traits.nvlink_links > 0;
+  *status = copies || linked ? NVML_P2P_STATUS_OK : NVML_P2P_STATUS_NOT_SUPPORTED;
   return NVML_SUCCESS;
 }
 

@@ -20,6 +20,9 @@ void Assign(const ProcessLoad& load, nvmlProcessUtilizationInfo_v1_t* out) {
   *out = {load.end_us, load.pid, load.sm_pct, load.memory_pct, 0, 0, 0, 0};
 }
 
+// "On MIG-enabled GPUs, querying [it] is not currently supported" (NVML manual).
+bool IsMig(const Device& device) { return device.traits.mig_on || device.parent_plus_1 != 0; }
+
 // Without an array the number of entries that would suffice is given, as
 // NVML_ERROR_INSUFFICIENT_SIZE; NVML_ERROR_NOT_FOUND when nothing is newer (NVML manual).
 template <typename Sample>
@@ -29,6 +32,7 @@ nvmlReturn_t ListLoads(nvmlDevice_t handle, uint64_t last_seen_us, unsigned int*
   const nvmlReturn_t result = FindDevice(handle, &device);
   if (result != NVML_SUCCESS) return result;
   if (count == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  if (IsMig(*device)) return NVML_ERROR_NOT_SUPPORTED;
   ProcessLoad loads[kMaxProcesses];
   const uint32_t found = ListProcessLoads(device->index, last_seen_us, loads, kMaxProcesses);
   const unsigned int capacity = *count;
@@ -54,6 +58,10 @@ nvmlReturn_t IdleEngine(nvmlDevice_t handle, unsigned int* percent, unsigned int
 namespace nvml = hami::simgpu::nvml;
 
 nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t* utilization) {
+  const nvml::Device* found = nullptr;
+  const nvmlReturn_t result = nvml::FindDevice(device, &found);
+  if (result != NVML_SUCCESS) return result;
+  if (nvml::IsMig(*found)) return NVML_ERROR_NOT_SUPPORTED;
   return nvml::Give(device, utilization, [](const nvml::Device& d) {
     const nvml::Load load = nvml::CurrentLoad(d.index);
     return nvmlUtilization_t{load.gpu_pct, load.memory_pct};

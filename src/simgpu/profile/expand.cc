@@ -25,11 +25,11 @@ uint64_t Hash(std::string_view text, uint64_t seed) {
   return hash;
 }
 
-std::string DeriveUuid(std::string_view seed, uint64_t index) {
+std::string DeriveUuid(std::string_view seed, uint64_t index, std::string_view prefix = "GPU") {
   const uint64_t high = Hash(seed, 2 * index);
   const uint64_t low = Hash(seed, 2 * index + 1);
-  return fmt::format("GPU-{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xFFFF,
-                     high & 0xFFFF, low >> 48, low & 0xFFFFFFFFFFFFU);
+  return fmt::format("{}-{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", prefix, high >> 32,
+                     high >> 16 & 0xFFFF, high & 0xFFFF, low >> 48, low & 0xFFFFFFFFFFFFU);
 }
 
 // The number at the end of a serial number counts up; its width stays.
@@ -41,6 +41,17 @@ std::string NextSerial(const std::string& serial, uint64_t offset) {
     return serial;
   }
   return fmt::format("{}{:0{}}", serial.substr(0, digits), number + offset, serial.size() - digits);
+}
+
+// By profile and device, so that changing one device's instances leaves the others' UUIDs.
+std::vector<ExpandedInstance> ExpandInstances(const ExpandedDevice& device) {
+  std::vector<ExpandedInstance> instances;
+  uint32_t gpu_instance = 0;
+  const auto profiles = ParseMigInstances(device.profile.mig_instances);
+  for (const MigProfile& profile : *profiles) {
+    instances.push_back({profile, ++gpu_instance, DeriveUuid(device.uuid, gpu_instance, "MIG")});
+  }
+  return instances;
 }
 
 uint32_t HexAt(const std::string& text, size_t at, size_t length) {
@@ -60,6 +71,7 @@ Result<std::vector<ExpandedDevice>> ExpandDevices(const Profile& profile,
   std::vector<ExpandedDevice> devices;
   std::set<std::string> uuids;
   std::set<std::string> addresses;
+  size_t instance_count = 0;
   for (const DeviceProfile& entry : profile.devices) {
     for (uint64_t i = 0; i < entry.count; ++i) {
       ExpandedDevice device;
@@ -87,8 +99,15 @@ Result<std::vector<ExpandedDevice>> ExpandDevices(const Profile& profile,
         return Fail(Code::kInvalidArgument,
                     fmt::format("device {}: UUID {} stands twice", device.index, device.uuid));
       }
+      device.instances = ExpandInstances(device);
+      instance_count += device.instances.size();
       devices.push_back(std::move(device));
     }
+  }
+  if (devices.size() + instance_count > kMaxProfileDevices) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("{} devices with {} MIG devices: {} is the most", devices.size(),
+                            instance_count, kMaxProfileDevices));
   }
   return devices;
 }

@@ -15,6 +15,13 @@
 
 namespace hami::simgpu {
 
+// A MIG device: a GPU instance with one compute instance in it.
+struct ExpandedInstance {
+  MigProfile profile;
+  uint32_t gpu_instance = 0;
+  std::string uuid;  // "MIG-..."
+};
+
 struct ExpandedDevice {
   DeviceProfile profile;  // count is 1
   uint32_t index = 0;     // also the minor number
@@ -23,11 +30,13 @@ struct ExpandedDevice {
   uint32_t pci_domain = 0;
   uint32_t pci_bus = 0;
   uint32_t pci_device = 0;
+  std::vector<ExpandedInstance> instances;
 
   std::string PciAddress() const;  // "00000000:65:01.0"
 };
 
-// kInvalidArgument when two devices end up with one UUID or PCI address.
+// kInvalidArgument when there are more than kMaxProfileDevices with their MIG devices, or when two
+// devices end up with one UUID or PCI address.
 Result<std::vector<ExpandedDevice>> ExpandDevices(const Profile& profile,
                                                   std::string_view simulation_name);
 

@@ -65,6 +65,29 @@ TEST(ExpandTest, EntriesWithoutAddressShareNone) {
   EXPECT_EQ((*devices)[2].PciAddress(), "00000000:67:01.0");
 }
 
+TEST(ExpandTest, MigDevicesHaveUuidsOfTheirOwn) {
+  const std::string mig = ", mig: true, memory: {total: 8GiB}, mig_instances: 1g.1gb 1g.1gb";
+  const std::string entry =
+      "  - {name: G, compute_capability: \"8.0\", multiprocessors: {count: 8}";
+  const auto devices = ExpandDevices(WithEntries(entry + mig + ", count: 2}\n"), "s");
+  ASSERT_TRUE(devices.has_value());
+  std::set<std::string> uuids;
+  for (const ExpandedDevice& device : *devices) {
+    ASSERT_EQ(device.instances.size(), 2U);
+    EXPECT_EQ(device.instances[0].gpu_instance, 1U);
+    EXPECT_EQ(device.instances[1].gpu_instance, 2U);
+    for (const ExpandedInstance& instance : device.instances) {
+      EXPECT_THAT(instance.uuid,
+                  testing::MatchesRegex("MIG-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"));
+      uuids.insert(instance.uuid);
+    }
+  }
+  EXPECT_EQ(uuids.size(), 4U);
+  const auto many = ExpandDevices(WithEntries(entry + mig + ", count: 22}\n"), "s");
+  ASSERT_FALSE(many.has_value());
+  EXPECT_THAT(many.error().message, testing::HasSubstr("22 devices with 44 MIG devices"));
+}
+
 TEST(ExpandTest, RefusesDevicesThatCannotBeToldApart) {
   const std::string uuid = std::string(", uuid: ") + kUuid;
   EXPECT_FALSE(ExpandDevices(WithEntries(Entry(uuid) + Entry(uuid)), "s").has_value());

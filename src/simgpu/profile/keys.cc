@@ -35,6 +35,7 @@ constexpr std::array kDeviceKeys = {
     Key<D>{"compute_capability", Kind::kCapability, true, 35, 129, &D::compute_capability},
     Key<D>{"ecc", Kind::kFlag, false, 0, 0, &D::ecc},
     Key<D>{"mig", Kind::kFlag, false, 0, 0, &D::mig},
+    Key<D>{"mig_instances", Kind::kMigInstances, false, 0, 0, &D::mig_instances},
 
     Key<D>{"memory.total", Kind::kBytes, true, 64 * kMib, 4 * kTib, &D::memory_bytes},
     Key<D>{"memory.reserved", Kind::kBytes, false, 0, 64 * kGib, &D::reserved_bytes},
@@ -81,6 +82,8 @@ constexpr std::array kDeviceKeys = {
     Key<D>{"pci.generation", Kind::kCount, false, 1, 6, &D::pcie_generation},
     Key<D>{"pci.lanes", Kind::kCount, false, 1, 32, &D::pcie_lanes},
     Key<D>{"pci.numa_node", Kind::kCount, false, 0, 63, &D::numa_node},
+    Key<D>{"nvlink.links", Kind::kCount, false, 0, 18, &D::nvlink_links},
+    Key<D>{"nvlink.generation", Kind::kCount, false, 1, 5, &D::nvlink_generation},
 
     Key<D>{"timing.time_slice", Kind::kNanoseconds, false, 1000, kSecondNs, &D::time_slice_ns},
     Key<D>{"timing.launch", Kind::kNanoseconds, false, 0, kSecondNs, &D::launch_ns},
@@ -248,7 +251,38 @@ Result<std::string> ParseText(std::string_view text, uint64_t min, uint64_t max)
   return Wrong(fmt::format("needs {} to {} characters of ASCII", min, max));
 }
 
+// "1g.18gb".
+Result<MigProfile> ParseMigProfile(std::string_view word) {
+  const size_t dot = word.find("g.");
+  if (dot != std::string_view::npos && word.ends_with("gb") && word.size() > dot + 4) {
+    const auto slices = ParseWhole(word.substr(0, dot), 10);
+    const auto gib = ParseWhole(word.substr(dot + 2, word.size() - dot - 4), 10);
+    if (slices && gib && *slices >= 1 && *slices <= kMigSlices && *gib >= 1 && *gib <= 4096) {
+      return MigProfile{std::string(word), *slices, *gib};
+    }
+  }
+  return Wrong(fmt::format("\"{}\" is not a MIG profile, such as 1g.18gb", word));
+}
+
 }  // namespace
+
+Result<std::vector<MigProfile>> ParseMigInstances(std::string_view text) {
+  std::vector<MigProfile> instances;
+  uint64_t slices = 0;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    if (end > 0) {
+      ASSIGN_OR_RETURN(MigProfile instance, ParseMigProfile(text.substr(0, end)));
+      slices += instance.slices;
+      instances.push_back(std::move(instance));
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  if (slices > kMigSlices) {
+    return Wrong(fmt::format("{} slices: a device has {}", slices, kMigSlices));
+  }
+  return instances;
+}
 
 Result<Scalar> ParseScalar(Kind kind, std::string_view text, uint64_t min, uint64_t max) {
   switch (kind) {
@@ -262,6 +296,11 @@ Result<Scalar> ParseScalar(Kind kind, std::string_view text, uint64_t min, uint6
       return ParseBrand(text);
     case Kind::kDriverVersion:
       return ParseDriverVersion(text);
+    case Kind::kMigInstances:
+      if (const auto instances = ParseMigInstances(text); !instances) {
+        return Fail(instances.error());
+      }
+      return std::string(text);
     case Kind::kFlag:
       if (text == "true") return true;
       if (text == "false") return false;

@@ -22,6 +22,7 @@ enum class Kind : uint8_t {
   kPciAddress,
   kBrand,
   kDriverVersion,
+  kMigInstances,
   kFlag,
   kCount,
   kHex,

@@ -136,6 +136,7 @@ DeviceProfile Defaults() {
   device.pci_address = "0000:65:01.0";
   device.pcie_generation = 4;
   device.pcie_lanes = 16;
+  device.nvlink_generation = 4;
   device.time_slice_ns = 2'000'000;
   device.launch_ns = 2'000;
   device.kernel_ns = 2'000;
@@ -158,6 +159,13 @@ Status CheckDevice(const DeviceProfile& device) {
       device.granularity_bytes > device.memory_bytes) {
     return wrong("memory.granularity is larger than memory.total");
   }
+  uint64_t mig_bytes = 0;
+  const auto instances = ParseMigInstances(device.mig_instances);
+  for (const MigProfile& instance : *instances) mig_bytes += instance.memory_gib << 30;
+  if (mig_bytes > device.memory_bytes - device.reserved_bytes) {
+    return wrong("mig_instances need more memory than the device has");
+  }
+  if (!instances->empty() && !device.mig) return wrong("mig_instances need mig: true");
   if ((device.granularity_bytes & (device.granularity_bytes - 1)) != 0) {
     return wrong("memory.granularity is not a power of two");
   }
@@ -279,7 +287,8 @@ void WriteKeys(std::span<const Key<Owner>> keys, const Owner& owner, const std::
     }
     // Texts and versions in quotes: 8.6 without them would be a number to other readers.
     const bool quoted = key.kind == Kind::kText || key.kind == Kind::kCapability ||
-                        key.kind == Kind::kCudaVersion || key.kind == Kind::kPciAddress;
+                        key.kind == Kind::kCudaVersion || key.kind == Kind::kPciAddress ||
+                        key.kind == Kind::kMigInstances;
     std::string escaped;
     for (const char c : value) {
       if (c == '"' || c == '\\') escaped += '\\';

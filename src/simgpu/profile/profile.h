@@ -32,6 +32,7 @@ struct DeviceProfile {
   uint64_t compute_capability = 0;  // 86 for 8.6
   bool ecc = true;
   bool mig = false;
+  std::string mig_instances;  // "1g.18gb 3g.71gb"; MIG is on where there are any
 
   uint64_t memory_bytes = 0;
   uint64_t reserved_bytes = 0;
@@ -73,6 +74,8 @@ struct DeviceProfile {
   uint64_t pcie_generation = 0;
   uint64_t pcie_lanes = 0;
   uint64_t numa_node = 0;
+  uint64_t nvlink_links = 0;
+  uint64_t nvlink_generation = 0;
 
   uint64_t time_slice_ns = 0;
   uint64_t launch_ns = 0;
@@ -101,6 +104,16 @@ struct Profile {
 
   uint64_t DeviceCount() const;
 };
+
+// One of `mig_instances`.
+struct MigProfile {
+  std::string name;         // "1g.18gb"
+  uint64_t slices = 0;      // of the device's 7
+  uint64_t memory_gib = 0;  // as the name says
+};
+inline constexpr uint64_t kMigSlices = 7;
+
+Result<std::vector<MigProfile>> ParseMigInstances(std::string_view text);
 
 // The branch of a driver version: 550 of "550.144.03".
 int DriverBranch(std::string_view driver_version);

@@ -105,6 +105,30 @@ TEST(ProfileTest, SeveralDevicesAndKernels) {
   EXPECT_EQ(ParseProfile(WriteProfile(*profile), "again")->kernels, profile->kernels);
 }
 
+TEST(ProfileTest, MigInstancesAreNamedAsProducts) {
+  std::string text = kSmall;
+  text.insert(text.find("    memory:"), "    mig: true\n    mig_instances: 1g.1gb  2g.2gb\n");
+  const Result<Profile> profile = ParseProfile(text, "f.yaml");
+  ASSERT_TRUE(profile.has_value()) << profile.error().message;
+  EXPECT_EQ(ParseProfile(WriteProfile(*profile), "again")->devices[0].mig_instances,
+            profile->devices[0].mig_instances);
+  const auto instances = ParseMigInstances(profile->devices[0].mig_instances);
+  ASSERT_TRUE(instances.has_value());
+  ASSERT_EQ(instances->size(), 2U);
+  EXPECT_EQ((*instances)[1].name, "2g.2gb");
+  EXPECT_EQ((*instances)[1].slices, 2U);
+  EXPECT_EQ((*instances)[1].memory_gib, 2U);
+  const auto complaint = [](const std::string& more) {
+    return Complaint("name: Small GPU", "name: A\n    " + more);
+  };
+  EXPECT_THAT(complaint("mig_instances: 1g.1gb"), HasSubstr("mig: true"));
+  EXPECT_THAT(complaint("mig_instances: 8g.1gb"), HasSubstr("not a MIG profile"));
+  EXPECT_THAT(complaint("mig_instances: 1g.1"), HasSubstr("not a MIG profile"));
+  EXPECT_THAT(complaint("mig_instances: g.gb"), HasSubstr("not a MIG profile"));
+  EXPECT_THAT(complaint("mig: true\n    mig_instances: 4g.1gb 4g.1gb"), HasSubstr("8 slices"));
+  EXPECT_THAT(complaint("mig: true\n    mig_instances: 1g.3gb 1g.2gb"), HasSubstr("more memory"));
+}
+
 TEST(ProfileTest, ErrorsNameFileLineKeyAndWhatIsAllowed) {
   EXPECT_THAT(Complaint("{total: 4GiB}", "{totl: 4GiB}"),
               AllOf(HasSubstr("f.yaml:6: devices[0].memory.totl: is not known"),

@@ -24,6 +24,11 @@ struct DeviceConfig {
   uint32_t minor;
   uint32_t ecc;
   uint32_t mig_capable;
+  uint32_t mig_on;
+  // Of a MIG device, which has an entry of its own behind those of all GPUs: its GPU's index + 1.
+  uint32_t parent_plus_1;
+  uint32_t gpu_instance;
+  uint32_t mig_slices;
   uint32_t pci_domain;
   uint32_t pci_bus;
   uint32_t pci_device;
@@ -32,6 +37,8 @@ struct DeviceConfig {
   uint32_t pcie_generation;
   uint32_t pcie_lanes;
   uint32_t numa_node;
+  uint32_t nvlink_links;
+  uint32_t nvlink_generation;
 
   uint64_t memory_bytes;    // the product's; CUDA shows it without reserved_bytes
   uint64_t reserved_bytes;  // what the driver keeps
@@ -83,12 +90,19 @@ struct MachineConfig {
   char description[256];
   char driver_version[32];  // "550.144.03"
   uint32_t cuda_version;    // 12040
-  uint32_t device_count;
+  uint32_t device_count;    // with MIG devices
   uint32_t kernel_rule_count;
   uint32_t proc_address_aliases;  // cuGetProcAddress gives other addresses than the exported ones
   uint64_t content_cap_bytes;     // device memory content that one process may hold; 0: 1 GiB
   DeviceConfig devices[kMaxDevices];
   KernelRule kernel_rules[kMaxKernelRules];
 };
+
+// How many of the devices are GPUs.
+inline uint32_t GpuCount(const MachineConfig& config) {
+  uint32_t count = 0;
+  while (count < config.device_count && config.devices[count].parent_plus_1 == 0) ++count;
+  return count;
+}
 
 }  // namespace hami::simgpu

@@ -20,7 +20,7 @@
 namespace hami::simgpu {
 
 inline constexpr uint64_t kStateMagic = 0x31656e6968636d53;  // "Smchine1", little endian
-inline constexpr uint32_t kStateVersion = 3;
+inline constexpr uint32_t kStateVersion = 4;
 
 inline constexpr uint32_t kMaxClients = 1024;
 inline constexpr uint32_t kMaxContexts = 256;  // with queues, on all devices together
@@ -135,6 +135,24 @@ struct SharedMemory {
   uint64_t holders[kMaxClients / 64];
 };
 
+// What a tester has asked for (faults.h). One store each, under the lock.
+struct DeviceFaults {
+  uint32_t lost;              // off the bus
+  uint32_t failing_requests;  // so many requests for memory fail before one does not
+  uint64_t slow_ns;           // every call that uses the device takes so much longer
+  uint64_t ecc_corrected;     // errors, since the machine was made
+  uint64_t ecc_uncorrected;
+};
+
+// Something that NVML's clients can wait for. Of a ring that only the newest are kept in.
+inline constexpr uint32_t kDeviceEvents = 256;
+struct DeviceEvent {
+  uint64_t type;  // as NVML's nvmlEventType...
+  uint64_t data;
+  uint32_t device;
+  uint32_t reserved;
+};
+
 struct Device {
   // Without what the driver reserves: the sum over clients and shared memory.
   uint64_t used_bytes;
@@ -146,6 +164,7 @@ struct Device {
   uint32_t reserved;
   LoadWindow load;
   uint64_t active[kMaxContexts / 64];  // contexts with pending work
+  DeviceFaults faults;
 };
 
 // Only events with timing have a slot. A record number of 0 is free.
@@ -172,6 +191,12 @@ struct State {
   uint32_t contexts_high;
   uint32_t event_hint;
   uint32_t shared_high;
+  uint32_t driver_off;     // no process can begin to use the driver; who does has lost every device
+  uint32_t faults_on;      // some device is lost or slow, or the driver off. Read without the lock,
+                           // so that a machine without faults pays one load a call
+  uint32_t event_bell;     // counts with events_raised; a futex for who waits
+  uint64_t events_raised;  // ever; number n lies in device_events[n % kDeviceEvents]
+  DeviceEvent device_events[kDeviceEvents];
   MachineConfig config;
   Device devices[kMaxDevices];
   Client clients[kMaxClients];

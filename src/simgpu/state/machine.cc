@@ -213,6 +213,10 @@ uint64_t UsableBytes(const DeviceConfig& device) {
 
 bool ReserveMemory(const Machine& machine, State& state, uint32_t device, uint64_t bytes) {
   Device& target = state.devices[device];
+  if (target.faults.failing_requests > 0) {
+    --target.faults.failing_requests;
+    return false;
+  }
   const uint64_t usable = UsableBytes(state.config.devices[device]);
   const auto fits = [&] { return bytes <= usable && target.used_bytes <= usable - bytes; };
   if (!fits() && (ReapDead(machine, state) == 0 || !fits())) return false;

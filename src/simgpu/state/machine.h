@@ -60,7 +60,7 @@ int ReapDead(const Machine& machine, State& state);
 void Repair(State& state);
 
 // Memory of a device, in whole granules by the caller's rounding. False: does not fit, also after
-// dead clients were reaped; then nothing is taken.
+// dead clients were reaped, or is to fail (faults.h); then nothing is taken.
 bool ReserveMemory(const Machine& machine, State& state, uint32_t device, uint64_t bytes);
 void ReleaseMemory(const Machine& machine, State& state, uint32_t device, uint64_t bytes);
 

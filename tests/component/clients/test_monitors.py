@@ -8,7 +8,8 @@ import re
 import sys
 
 import pytest
-from clients_harness import GIB, MIB, Place, python
+from clients_harness import GIB, MIB, Gpu, Place, python
+from run_harness import TENANT, Hami
 
 pytest.importorskip("cuda.bindings")
 
@@ -66,3 +67,40 @@ def test_nvitop_interface(place: Place) -> None:
     assert gpu["processes"] == {str(pid): used}
     if place.limited:
         assert gpu["shown"] == f"{used // MIB}MiB / 4096MiB"
+
+
+def test_who_computes(simulated: Hami, gpu: Gpu) -> None:
+    """The utilisation of processes is that of the slice's, beside neighbours that compute too."""
+    pytest.importorskip("nvitop")
+    inside = Place(simulated, gpu, limited=True)
+    native = Place(simulated, gpu, limited=False)
+    busy = [str(TENANT), "alloc", "64Mi", "spin", "50", "100000"]
+    neighbours = [place.start(*busy) for place in (inside, native)]
+    for neighbour in neighbours:
+        assert neighbour.line().startswith("alloc")
+
+    seen = inside.call("read_busy.py", TENANT)
+    pid = seen["pid"]
+    assert (seen["samples"], seen["nvitop"], seen["processes"]) == ([pid], [pid], [pid])
+    assert seen["name"] == str(TENANT)
+    assert seen["bar1"] == [inside.total, MIB]
+
+    # From outside all three are seen.
+    whole = native.call("read_busy.py", TENANT)
+    assert len(whole["samples"]) == len(whole["processes"]) == 3
+    assert whole["bar1"][0] > gpu.total
+
+
+def test_gpustat_with_a_neighbour(simulated: Hami, gpu: Gpu) -> None:
+    pytest.importorskip("gpustat")
+    inside = Place(simulated, gpu, limited=True)
+    neighbour = inside.start(*python("hold.py", 512))
+    assert neighbour.line()
+    pid, said = held_by(inside, sys.executable, "-m", "gpustat", "--json")
+    (shown,) = json.loads(said)["gpus"]
+    assert [process["pid"] for process in shown["processes"]] == [pid]
+    assert shown["memory.used"] == (GIB + gpu.context) // MIB
+    # The load is that of the whole device, which nobody has a part of his own of.
+    assert shown["utilization.gpu"] == 0
+    neighbour.say("end")
+    assert neighbour.end()[0] == 0

@@ -16,6 +16,7 @@ BUILD = pathlib.Path(
 HAMI = BUILD / "bin" / "hami"
 TENANT = BUILD / "bin" / "tenant"
 MIB = 1 << 20
+GIB = 1 << 30
 PATIENCE_S = 60  # never the subject of a test, only its end
 
 READ_ALL = """
@@ -68,7 +69,10 @@ class Simulation:
         return result.stdout
 
     def create(self, profile, gpus):
-        self.call(HAMI, "sim", "create", "--profile", profile, "--gpus", gpus, "test")
+        return self.create_from("--profile", profile, gpus)
+
+    def create_from(self, option, profile, gpus):
+        self.call(HAMI, "sim", "create", option, profile, "--gpus", gpus, "test")
         shown = json.loads(self.call(HAMI, "sim", "show", "--json", "test"))
         self.environment["HAMI_SIM"] = shown["folder"]
         self.environment["LD_LIBRARY_PATH"] = shown["folder"] + "/lib"
