@@ -17,7 +17,7 @@ namespace hami::share {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
-constexpr uint64_t kTicksPerLook = 10;
+constexpr uint64_t kTicksPerLook = kLookPeriod / kTick;
 constexpr uint64_t kTicksPerComputeLook = 5;
 constexpr int kTicksUntilIdle = 15;
 constexpr std::chrono::seconds kStopPatience{2};
@@ -119,6 +119,7 @@ void ShareAgent::Look() {
   if (std::ranges::any_of(*slots, [](const SlotView& slot) { return !slot.alive; })) {
     ReapDeadSlots();
   }
+  ReportOutsiders(WithoutSlot(usage.outsiders, *slots, *slots_after));
   for (const Escape& escape : usage.escapes) Report(escape);
   if (usage.escapes.empty()) reported_.clear();
   const std::lock_guard lock(mutex_);
@@ -215,6 +216,21 @@ void ShareAgent::LookAtCompute() {
     written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));
   }
   if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
+}
+
+// Whatever it holds: nothing refuses it more, and nothing slows it down.
+void ShareAgent::ReportOutsiders(const std::vector<Outsider>& outsiders) {
+  std::set<int> seen;
+  for (const Outsider& outsider : outsiders) {
+    const bool is_first = seen.insert(outsider.pid).second;  // of its devices
+    if (is_first && !outsiders_.contains(outsider.pid)) {
+      if (spec_.report_outsider) spec_.report_outsider(outsider);
+      const std::lock_guard lock(mutex_);
+      ++figures_.outsiders;
+    }
+    if (is_first && spec_.on_escape == OnEscape::kKill) kill(outsider.pid, SIGKILL);
+  }
+  outsiders_ = std::move(seen);
 }
 
 void ShareAgent::Report(const Escape& escape) {
