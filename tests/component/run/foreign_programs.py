@@ -34,6 +34,23 @@ def run_compiler(words):
     )
 
 
+def fetch_packages(folder, arch, *packages, release="bookworm"):
+    """Debian's packages, unpacked into a folder below .cache/foreign."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    words = ["--arch", arch, "--release", release, "--to", str(CACHE / folder), *packages]
+    with open(CACHE / f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fetched = subprocess.run(
+            [sys.executable, str(REPOSITORY / "tools/dev/fetch_debs.py"), *words],
+            capture_output=True,
+            text=True,
+            timeout=COMPILING_S,
+        )
+    if fetched.returncode != 0:
+        pytest.skip(f"no {packages} of {release}: " + fetched.stderr.strip().split("\n")[-1])
+    return CACHE / folder
+
+
 def need_zig():
     result = run_compiler([*ZIG, "version"])
     if result.returncode != 0:

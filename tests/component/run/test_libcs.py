@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 import pytest
-from foreign_programs import DRIVER, compile_for, compile_static
+from foreign_programs import DRIVER, compile_for, compile_static, fetch_packages
 from run_harness import is_running
 
 MACHINE = platform.machine()
@@ -73,6 +73,48 @@ def test_a_cpp_program_of_old_glibc_is_limited(hami):
         "caught refused",
         f"alloc {WITHIN} 0",
     ]
+
+
+# ---- a C library of that age itself
+
+
+@pytest.fixture(scope="module")
+def old_loader():
+    """The loader of glibc 2.31, in which dlsym and threads are libraries of their own still."""
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}[MACHINE]
+    root = fetch_packages("bullseye", arch, "libc6", release="bullseye")
+    libraries = root / "lib" / GLIBC
+    (loader,) = libraries.glob("ld-2.31.so")
+    return loader, libraries
+
+
+@pytest.fixture
+def run_in_old_libc(hami, old_loader):
+    loader, libraries = old_loader
+
+    def run(program, *arguments):
+        assert hami.run("true").returncode == 0  # makes the simulation
+        path = f"{libraries}:{hami.state}/sim/default/lib"
+        return expect_limited(hami, loader, "--library-path", path, program, *arguments)
+
+    return run
+
+
+@pytest.mark.parametrize("way", ["linked", "default", "next", "opened"])
+def test_every_way_is_limited_in_a_libc_of_2_31(run_in_old_libc, way):
+    program = compile_for(f"{GLIBC}.2.17", "probe.c", *LINKED, *LIBRARIES)
+    assert run_in_old_libc(program, way, BEYOND, WITHIN) == HELD
+
+
+def test_threads_are_limited_in_a_libc_of_2_31(run_in_old_libc):
+    program = compile_for(f"{GLIBC}.2.17", "probe.c", *LIBRARIES)
+    lines = run_in_old_libc(program, "threads", str(3 * GIB // 2))
+    assert lines == ["threads got=2 of=4", "holding"]
+
+
+def test_a_cpp_program_is_limited_in_a_libc_of_2_31(run_in_old_libc):
+    program = compile_for(f"{GLIBC}.2.17", "probe.cc", *LIBRARIES)
+    assert run_in_old_libc(program, BEYOND, WITHIN)[0] == f"alloc {BEYOND} 2"
 
 
 # ---- for whom no limit is active
