@@ -41,6 +41,7 @@ using IsMember = std::function<bool(int pid)>;
 
 // How long between two looks at the driver's lists.
 inline constexpr std::chrono::milliseconds kLookPeriod{500};
+static_assert(2 * kLookPeriod <= std::chrono::seconds(1), "what comes is reported within a second");
 
 // Told once for each process that goes round the limit, on the agent's thread.
 using ReportEscape = std::function<void(const Escape& escape)>;
@@ -86,6 +87,7 @@ class ShareAgent {
   ShareAgent(const ShareAgentSpec& spec, RegionFile region);
   Status FindDevices();
   void Run();
+  std::vector<SlotView> ReadSlots() const;
   void Look();
   void TellHidden(const std::map<int, uint64_t>& hidden_bytes);
   bool IsAlone() const;  // nobody else holds the granted device
