@@ -33,6 +33,7 @@
 #include "ctl/state_folder.h"
 #include "ctl/supervisor.h"
 #include "share/agent_socket.h"
+#include "share/bypass.h"
 #include "share/product_files.h"
 #include "share/region_file.h"
 #include "share/share_agent.h"
@@ -191,7 +192,8 @@ class Run {
          .limit_bytes = slice_.booking.memory_bytes,
          .is_member = [root = getpid()](int pid) { return IsBelow(root, pid); },
          .on_escape = plan_.options.on_escape,
-         .report = [this](const share::Escape& escape) { Report(escape); }});
+         .report = [this](const share::Escape& escape) { Report(escape); },
+         .report_outsider = [this](const share::Outsider& outsider) { ReportOutsider(outsider); }});
     if (agent) {
       agent_ = std::move(*agent);
     } else {
@@ -200,13 +202,25 @@ class Run {
   }
 
   void Report(const share::Escape& escape) const {
-    const bool kill = plan_.options.on_escape == share::OnEscape::kKill;
     Notice(fmt::format(
-        "pid {} ({}) goes round the limit: this slice holds {} of GPU {}, granted {}; {}{}",
-        escape.pid, CommandOf(escape.pid, 60), base::FormatBytesRounded(escape.driver_bytes),
-        escape.device_index, base::FormatBytesRounded(escape.limit_bytes),
-        escape.has_slot ? "its own figure is too low" : "it does not use the library",
-        kill ? "; it is killed" : ""));
+        "pid {} ({}) goes round the limit: it holds {}, and with it this slice holds {} of GPU {}, "
+        "granted {}; {}{}",
+        escape.pid, CommandOf(escape.pid, 60), base::FormatBytesRounded(escape.process_bytes),
+        base::FormatBytesRounded(escape.driver_bytes), escape.device_index,
+        base::FormatBytesRounded(escape.limit_bytes),
+        escape.has_slot ? "its own figure is too low" : "it does not use the library", Verdict()));
+  }
+
+  void ReportOutsider(const share::Outsider& outsider) const {
+    Notice(fmt::format("limits are not active for pid {} ({}): {}; it holds {} of GPU {}{}",
+                       outsider.pid, CommandOf(outsider.pid, 60),
+                       share::Describe(share::FindBypass(outsider.pid)),
+                       base::FormatBytesRounded(outsider.bytes), outsider.device_index, Verdict()));
+  }
+
+  // What becomes of who is reported.
+  const char* Verdict() const {
+    return plan_.options.on_escape == share::OnEscape::kKill ? "; it is killed" : "";
   }
 
   RunRecord MakeRecord(int exit_code) {
@@ -219,6 +233,7 @@ class Run {
       driver_hangs_ = !agent_->Stop(&figures);
       record.memory_high_water_bytes = figures.memory_high_water_bytes;
       record.escapes = figures.escapes;
+      record.unlimited_processes = figures.outsiders;
     }
     const Result<share::RegionFile> region = share::RegionFile::Open(region_path_);
     if (!region) return record;

@@ -28,8 +28,10 @@ last of these processes is gone.
                      not lift it), force (always), disable (never)
   --sim[=NAME]       on simulated GPUs (see `hami sim --help`): the named or the
                      only simulation; one is made if there is none
-  --on-escape A      when a process goes round the limits: report (the default)
-                     or kill
+  --on-escape A      when a process holds more than its slice, or uses the GPU
+                     without the library (a static program, musl's loader):
+                     report it (the default) or kill it. It is seen within a
+                     second, by the driver's own figures.
   --json FILE        at the end, write a record of the run to FILE (-: standard
                      output)
   -q, --quiet        say nothing but warnings and errors

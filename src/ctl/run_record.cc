@@ -42,6 +42,7 @@ std::string WriteRunRecord(const RunRecord& record) {
   Figure(&json, "throttled_ns", record.throttled_ns);
   Figure(&json, "refused_allocations", record.refused);
   Figure(&json, "escapes", record.escapes);
+  Figure(&json, "unlimited_processes", record.unlimited_processes);
   json.Key("command").BeginArray();
   for (const std::string& word : booking.command) json.Value(word);
   json.EndArray().EndObject();

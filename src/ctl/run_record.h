@@ -19,8 +19,9 @@ struct RunRecord {
   int exit_code = 0;
   int64_t duration_ms = 0;
   // Absent: the agent or the region could not be read.
-  std::optional<uint64_t> memory_high_water_bytes;  // the driver's figure, seen once a second
-  std::optional<uint64_t> escapes;
+  std::optional<uint64_t> memory_high_water_bytes;  // the driver's figure, seen twice a second
+  std::optional<uint64_t> escapes;                  // processes that held more than the slice
+  std::optional<uint64_t> unlimited_processes;      // that used the GPU without the library
   std::optional<uint64_t> throttled_ns;
   std::optional<uint64_t> refused;  // allocations
 };

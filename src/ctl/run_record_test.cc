@@ -28,8 +28,8 @@ TEST(RunRecordTest, SaysWhatWasGrantedAndWhatBecameOfIt) {
 
 TEST(RunRecordTest, WhatIsNotKnownIsNullNotZero) {
   const nlohmann::json json = nlohmann::json::parse(WriteRunRecord({}));
-  for (const char* const key :
-       {"memory_high_water_bytes", "throttled_ns", "refused_allocations", "escapes"}) {
+  for (const char* const key : {"memory_high_water_bytes", "throttled_ns", "refused_allocations",
+                                "escapes", "unlimited_processes"}) {
     EXPECT_TRUE(json[key].is_null()) << key;
   }
   EXPECT_EQ(json["simulated"], false);

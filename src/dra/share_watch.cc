@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "dra/share_members.h"
 #include "share/agent_socket.h"
+#include "share/bypass.h"
 
 namespace hami::dra {
 namespace {
@@ -145,6 +146,12 @@ Result<std::unique_ptr<share::ShareAgent>> ShareWatch::MakeAgent(
                       Field("pid", escape.pid), Field("holds_bytes", escape.driver_bytes),
                       Field("granted_bytes", escape.limit_bytes), Field("gpu", escape.device_uuid));
              report_(claim, escape);
+           },
+       .report_outsider =
+           [claim](const share::Outsider& outsider) {
+             LOG_WARN("limits are not active for a process", Field("claim", TextOf(claim)),
+                      Field("pid", outsider.pid), Field("holds_bytes", outsider.bytes),
+                      Field("why", share::Describe(share::FindBypass(outsider.pid))));
            }});
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -179,6 +180,17 @@ Status RegionFile::WriteNeighbourBusy(int device, std::optional<uint32_t> busy_p
   return WriteAt(file_.get(),
                  DeviceOffset(device) + offsetof(api::DeviceExtension, neighbour_busy_pct),
                  busy_pct ? *busy_pct + 1 : uint32_t{0});
+}
+
+Status RegionFile::RestoreLength() const {
+  struct stat info = {};
+  if (fstat(file_.get(), &info) != 0) return FailErrno("look at region");
+  if (info.st_size >= static_cast<off_t>(api::kRegionFileBytes)) return {};
+  if (ftruncate(file_.get(), api::kRegionFileBytes) != 0) return FailErrno("grow region");
+  if (os::Reserve(file_.get(), 0, api::kRegionFileBytes) != 0) {
+    return Fail(Code::kInternal, "grow region: the file system is full");
+  }
+  return {};
 }
 
 bool RegionFile::IsSlotAlive(int slot) const {

@@ -56,6 +56,10 @@ class RegionFile {
   // nullopt: not known.
   Status WriteNeighbourBusy(int device, std::optional<uint32_t> busy_pct) const;
 
+  // Gives a file that was cut short its length again, and its pages with it: a process that has it
+  // mapped ends at a page that is not there. What was counted there is gone.
+  Status RestoreLength() const;
+
   // Whether a process holds the slot's lock; nothing that a tenant writes can pretend that.
   bool IsSlotAlive(int slot) const;
 

@@ -121,6 +121,28 @@ TEST_F(RegionFileTest, AFileCutShortIsAnErrorNotASignal) {
   ASSERT_EQ(waitpid(tenant, nullptr, 0), tenant);
 }
 
+TEST_F(RegionFileTest, AFileCutShortGetsItsLengthBack) {
+  const pid_t tenant = StartFakeTenant(path_);
+  region::Mapping mapping;
+  ASSERT_EQ(region::Attach(path_.c_str(), false, nullptr, &mapping), region::AttachError::kNone);
+  ASSERT_EQ(truncate(path_.c_str(), 0), 0);
+  ASSERT_TRUE(file_->RestoreLength());
+  ASSERT_TRUE(file_->RestoreLength());
+  // Whoever has it mapped reads that nothing is counted, and may go on writing.
+  EXPECT_EQ(mapping.region->ext.devices[0].total, 0U);
+  region::Release(mapping.region->ext, 0, 0, 1);
+  EXPECT_FALSE(region::Reserve(mapping.region->ext, 0, 0, 2, 1));
+  EXPECT_TRUE(region::Reserve(mapping.region->ext, 0, 0, 1, 1));
+  EXPECT_TRUE(file_->ReadSlots()->empty());
+  // The next process makes a region of it.
+  region::Mapping next;
+  const region::Identity identity = region::ReadIdentity();
+  ASSERT_EQ(region::Attach(path_.c_str(), false, &identity, &next), region::AttachError::kNone);
+  EXPECT_EQ(next.slot, 1) << "the tenant's slot is still locked";
+  kill(tenant, SIGKILL);
+  ASSERT_EQ(waitpid(tenant, nullptr, 0), tenant);
+}
+
 TEST(RegionFileOpenTest, NoFileIsNotFound) {
   EXPECT_EQ(RegionFile::Open("/no/such/region").error().code, Code::kNotFound);
 }

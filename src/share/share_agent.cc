@@ -17,7 +17,7 @@ namespace hami::share {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
-constexpr uint64_t kTicksPerLook = 10;
+constexpr uint64_t kTicksPerLook = kLookPeriod / kTick;
 constexpr uint64_t kTicksPerComputeLook = 5;
 constexpr int kTicksUntilIdle = 15;
 constexpr std::chrono::seconds kStopPatience{2};
@@ -87,12 +87,19 @@ void ShareAgent::Run() {
   changed_.notify_all();
 }
 
+// A region that its tenant cut short accounts for nobody, and that is what is seen then: who holds
+// memory is outside. It gets its length back, so that processes which have it mapped live on.
+std::vector<SlotView> ShareAgent::ReadSlots() const {
+  Result<std::vector<SlotView>> slots = region_.ReadSlots();
+  if (slots) return std::move(*slots);
+  LOG_WARN_EVERY(kRepeatMs, "region not readable", Field("error", slots.error()));
+  const Status restored = region_.RestoreLength();
+  if (!restored) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", restored.error()));
+  return {};
+}
+
 void ShareAgent::Look() {
-  const Result<std::vector<SlotView>> slots = region_.ReadSlots();
-  if (!slots) {
-    LOG_WARN_EVERY(kRepeatMs, "region not readable", Field("error", slots.error()));
-    return;
-  }
+  const std::vector<SlotView> slots = ReadSlots();
   std::vector<DeviceSight> sights;
   for (Sight& sight : sights_) {
     Result<std::vector<gpu::DeviceProcess>> processes =
@@ -105,10 +112,8 @@ void ShareAgent::Look() {
     sights.push_back(sight.device);
     sights.back().processes = std::move(*processes);
   }
-  const Result<std::vector<SlotView>> slots_after = region_.ReadSlots();
-  if (!slots_after) return;  // said at the next look
-  const ShareUsage usage =
-      MeasureShare(sights, LargerCharges(*slots, *slots_after), spec_.is_member);
+  const std::vector<SlotView> slots_after = ReadSlots();
+  const ShareUsage usage = MeasureShare(sights, LargerCharges(slots, slots_after), spec_.is_member);
   // What is not seen this time is still there.
   if (sights.size() == sights_.size()) TellHidden(usage.hidden_bytes);
   for (const SlotFigure& figure : usage.slots) {
@@ -116,9 +121,10 @@ void ShareAgent::Look() {
         region_.WriteDriverBytes(figure.slot, figure.granted_as, figure.driver_bytes);
     if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
   }
-  if (std::ranges::any_of(*slots, [](const SlotView& slot) { return !slot.alive; })) {
+  if (std::ranges::any_of(slots, [](const SlotView& slot) { return !slot.alive; })) {
     ReapDeadSlots();
   }
+  ReportOutsiders(WithoutSlot(usage.outsiders, slots, slots_after));
   for (const Escape& escape : usage.escapes) Report(escape);
   if (usage.escapes.empty()) reported_.clear();
   const std::lock_guard lock(mutex_);
@@ -161,11 +167,9 @@ bool ShareAgent::IsAlone() const {
 // has to be seen.
 void ShareAgent::WatchCompute() {
   const int64_t now_ns = base::SystemClock().MonotonicNs();
-  if (const Result<std::vector<SlotView>> slots = region_.ReadSlots()) {
-    for (const SlotView& slot : *slots) {
-      if (!slot.alive || slot.host_pid == 0) continue;
-      pairs_.NoteCharged(slot.host_pid, now_ns, slot.charged_gpu_ns[kGrantedDevice]);
-    }
+  for (const SlotView& slot : ReadSlots()) {
+    if (!slot.alive || slot.host_pid == 0) continue;
+    pairs_.NoteCharged(slot.host_pid, now_ns, slot.charged_gpu_ns[kGrantedDevice]);
   }
   const Result<std::vector<gpu::BusySpan>> spans = sampler_->Sample();
   const uint64_t seen_us = sampler_->last_seen_us();
@@ -215,6 +219,21 @@ void ShareAgent::LookAtCompute() {
     written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));
   }
   if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
+}
+
+// Whatever it holds: nothing refuses it more, and nothing slows it down.
+void ShareAgent::ReportOutsiders(const std::vector<Outsider>& outsiders) {
+  std::set<int> seen;
+  for (const Outsider& outsider : outsiders) {
+    const bool is_first = seen.insert(outsider.pid).second;  // of its devices
+    if (is_first && !outsiders_.contains(outsider.pid)) {
+      if (spec_.report_outsider) spec_.report_outsider(outsider);
+      const std::lock_guard lock(mutex_);
+      ++figures_.outsiders;
+    }
+    if (is_first && spec_.on_escape == OnEscape::kKill) kill(outsider.pid, SIGKILL);
+  }
+  outsiders_ = std::move(seen);
 }
 
 void ShareAgent::Report(const Escape& escape) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The host's view of one share while it runs: once a second it reads the driver's memory and
+// The host's view of one share while it runs: twice a second it reads the driver's memory and
 // utilisation per process, writes what the tenant's library needs of it into the region (the
 // driver's own bytes per slot, what no slot accounts for, the cost scale, how busy the neighbours
-// are), frees the slots of dead processes, and reports who holds more than was granted.
+// are), frees the slots of dead processes, and reports who holds more than was granted and who uses
+// the GPU without the library. What comes is reported within a second.
 //
 // A thread of its own, because a call into a sick driver can hang, and signals and PIDs must be
 // served all the same. Public functions are for the owner's thread.
 
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -37,8 +39,16 @@ enum class OnEscape : uint8_t { kReport, kKill };
 // thread.
 using IsMember = std::function<bool(int pid)>;
 
+// How long between two looks at the driver's lists.
+inline constexpr std::chrono::milliseconds kLookPeriod{500};
+static_assert(2 * kLookPeriod <= std::chrono::seconds(1), "what comes is reported within a second");
+
 // Told once for each process that goes round the limit, on the agent's thread.
 using ReportEscape = std::function<void(const Escape& escape)>;
+
+// Told once for each process that uses a GPU and has no account in the region, on the agent's
+// thread.
+using ReportOutsider = std::function<void(const Outsider& outsider)>;
 
 struct ShareAgentSpec {
   const gpu::Nvml* nvml = nullptr;
@@ -48,11 +58,13 @@ struct ShareAgentSpec {
   IsMember is_member;
   OnEscape on_escape = OnEscape::kReport;
   ReportEscape report;
+  ReportOutsider report_outsider;  // may be empty
 };
 
 struct ShareFigures {
-  uint64_t memory_high_water_bytes = 0;  // the driver's figure, as seen once a second
+  uint64_t memory_high_water_bytes = 0;  // the driver's figure, as seen at each look
   uint64_t escapes = 0;                  // processes that held more than was granted
+  uint64_t outsiders = 0;                // processes for which the limits were not active
 };
 
 class ShareAgent {
@@ -75,6 +87,7 @@ class ShareAgent {
   ShareAgent(const ShareAgentSpec& spec, RegionFile region);
   Status FindDevices();
   void Run();
+  std::vector<SlotView> ReadSlots() const;
   void Look();
   void TellHidden(const std::map<int, uint64_t>& hidden_bytes);
   bool IsAlone() const;  // nobody else holds the granted device
@@ -83,6 +96,7 @@ class ShareAgent {
   void TellNeighbourBusy(uint64_t pct);
   void ReapDeadSlots();
   void Report(const Escape& escape);
+  void ReportOutsiders(const std::vector<Outsider>& outsiders);
 
   const ShareAgentSpec spec_;
   const RegionFile region_;
@@ -96,7 +110,8 @@ class ShareAgent {
   uint64_t watched_until_us_ = 0;
   int ticks_without_sample_ = 0;
   uint64_t neighbour_pct_ = 0;
-  std::set<int> reported_;  // PIDs; a reused PID is reported again after it was seen gone
+  std::set<int> reported_;   // PIDs; a reused PID is reported again after it was seen gone
+  std::set<int> outsiders_;  // likewise
 
   std::mutex mutex_;
   std::condition_variable changed_;

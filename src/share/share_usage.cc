@@ -12,6 +12,12 @@ const SlotView* SlotOf(const std::vector<SlotView>& slots, int pid) {
   return found == slots.end() ? nullptr : &*found;
 }
 
+// One of the processes that look unaccounted may be the owner of such a slot.
+bool HasUnknownOwner(const std::vector<SlotView>& slots) {
+  return std::ranges::any_of(slots,
+                             [](const SlotView& slot) { return slot.alive && slot.host_pid == 0; });
+}
+
 // The processes of the share on one device, and the escape if there is one.
 void MeasureDevice(const DeviceSight& device, const std::vector<SlotView>& slots,
                    const std::function<bool(int)>& is_in_tree, ShareUsage* usage) {
@@ -20,7 +26,12 @@ void MeasureDevice(const DeviceSight& device, const std::vector<SlotView>& slots
   uint64_t most_unaccounted = 0;
   for (const gpu::DeviceProcess& process : device.processes) {
     const uint64_t bytes = process.used_bytes.value_or(0);
-    if (bytes == 0 || !is_in_tree(process.pid)) continue;
+    if (!is_in_tree(process.pid)) continue;
+    if (SlotOf(slots, process.pid) == nullptr) {
+      usage->outsiders.push_back(
+          {.pid = process.pid, .device_index = device.index, .bytes = bytes});
+    }
+    if (bytes == 0) continue;
     escape.driver_bytes += bytes;
     const SlotView* slot = SlotOf(slots, process.pid);
     uint64_t charged = 0;
@@ -67,14 +78,21 @@ uint64_t HiddenInBoth(const std::map<int, uint64_t>& before, const std::map<int,
   return bytes;
 }
 
+std::vector<Outsider> WithoutSlot(std::vector<Outsider> outsiders,
+                                  const std::vector<SlotView>& before,
+                                  const std::vector<SlotView>& after) {
+  if (HasUnknownOwner(before) || HasUnknownOwner(after)) return {};
+  std::erase_if(outsiders, [&](const Outsider& outsider) {
+    return SlotOf(before, outsider.pid) != nullptr || SlotOf(after, outsider.pid) != nullptr;
+  });
+  return outsiders;
+}
+
 ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vector<SlotView>& slots,
                         const std::function<bool(int pid)>& is_in_tree) {
   ShareUsage usage;
   for (const DeviceSight& device : devices) MeasureDevice(device, slots, is_in_tree, &usage);
-  // One of the processes that look unaccounted may be the owner of this slot.
-  const bool is_unclear = std::ranges::any_of(
-      slots, [](const SlotView& slot) { return slot.alive && slot.host_pid == 0; });
-  if (is_unclear) usage.hidden_bytes.clear();
+  if (HasUnknownOwner(slots)) usage.hidden_bytes.clear();
   return usage;
 }
 

@@ -53,6 +53,14 @@ struct Escape {
   bool has_slot;
 };
 
+// A process of the share that uses a device without an account in the region: the limits are not
+// active for it, however little it holds.
+struct Outsider {
+  int pid;
+  int device_index;
+  uint64_t bytes;  // of this device; 0 also where the driver does not tell
+};
+
 struct ShareUsage {
   uint64_t driver_bytes = 0;  // on granted devices
   // By PID: what a process holds of the granted device beyond the charge of its slot. Empty while a
@@ -60,6 +68,8 @@ struct ShareUsage {
   std::map<int, uint64_t> hidden_bytes;
   std::vector<SlotFigure> slots;
   std::vector<Escape> escapes;
+  // A process that took its slot after `slots` were read is among them (WithoutSlot).
+  std::vector<Outsider> outsiders;
 };
 
 // The larger charge of each slot that both lists have: between them lies a look at the driver, and
@@ -70,6 +80,13 @@ std::vector<SlotView> LargerCharges(std::vector<SlotView> before,
 // What is hidden for sure: the smaller figure of two looks, of processes in both. One look can fall
 // between an allocation and its end.
 uint64_t HiddenInBoth(const std::map<int, uint64_t>& before, const std::map<int, uint64_t>& after);
+
+// Without those that have a slot in one of both lists, the later of which was read after the driver
+// was asked: a slot is taken before the driver is used. None while a living slot's process is not
+// known.
+std::vector<Outsider> WithoutSlot(std::vector<Outsider> outsiders,
+                                  const std::vector<SlotView>& before,
+                                  const std::vector<SlotView>& after);
 
 ShareUsage MeasureShare(const std::vector<DeviceSight>& devices, const std::vector<SlotView>& slots,
                         const std::function<bool(int pid)>& is_in_tree);

@@ -124,5 +124,39 @@ TEST(ShareUsageTest, TheLargerChargeOfTheSameProcessCounts) {
   EXPECT_EQ(slots[2].charged_bytes[0], kMib) << "another process took the slot";
 }
 
+TEST(ShareUsageTest, WhoHasNoSlotIsOutside) {
+  const std::vector<SlotView> slots = {Slot(0, 10, kGib), Slot(1, 11, 0)};
+  const ShareUsage usage = MeasureShare({Granted(4 * kGib, {{.pid = 10, .used_bytes = kGib},
+                                                            {.pid = 11, .used_bytes = kGib},
+                                                            {.pid = 12, .used_bytes = 5 * kMib},
+                                                            {.pid = 13, .used_bytes = {}},
+                                                            {.pid = 14, .used_bytes = kGib}})},
+                                        slots, [](int pid) { return pid != 14; });
+  ASSERT_EQ(usage.outsiders.size(), 2U);
+  EXPECT_EQ(usage.outsiders[0].pid, 12);
+  EXPECT_EQ(usage.outsiders[0].device_index, 2);
+  EXPECT_EQ(usage.outsiders[0].bytes, 5 * kMib);
+  EXPECT_EQ(usage.outsiders[1].pid, 13);
+  EXPECT_TRUE(usage.escapes.empty()) << "the slice is large enough";
+}
+
+TEST(ShareUsageTest, ASlotThatCameOrWentBetweenTwoLooksIsASlot) {
+  const std::vector<Outsider> seen = {{.pid = 12, .device_index = 0, .bytes = kGib},
+                                      {.pid = 13, .device_index = 0, .bytes = kGib},
+                                      {.pid = 14, .device_index = 0, .bytes = kGib}};
+  const std::vector<Outsider> left = WithoutSlot(seen, {Slot(0, 12, 0)}, {Slot(1, 13, 0)});
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].pid, 14);
+}
+
+TEST(ShareUsageTest, NobodyIsOutsideWhileASlotsProcessIsNotKnown) {
+  const std::vector<Outsider> seen = {{.pid = 12, .device_index = 0, .bytes = kGib}};
+  EXPECT_TRUE(WithoutSlot(seen, {}, {Slot(1, 0, 0)}).empty());
+  EXPECT_TRUE(WithoutSlot(seen, {Slot(1, 0, 0)}, {}).empty());
+  SlotView dead = Slot(1, 0, 0);
+  dead.alive = false;
+  EXPECT_EQ(WithoutSlot(seen, {dead}, {dead}).size(), 1U);
+}
+
 }  // namespace
 }  // namespace hami::share
