@@ -24,6 +24,7 @@ constexpr uint32_t kNewBehaviour = 4;
 // So many samples settle a cost; it is then sampled again this often.
 constexpr uint32_t kSettledAfter = 4;
 constexpr uint64_t kSampleEveryNs = 20'000'000;
+constexpr uint64_t kInexactRestNs = 2'000'000;
 
 // The longest interval of the cluster. A kernel much shorter than a slice varies by less than one.
 uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
@@ -51,6 +52,12 @@ bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
   if (cost.outside_in_a_row < kNewBehaviour) return false;
   cost.outside_in_a_row = 0;
   return true;
+}
+
+// An inexact interval beside exact ones. It can be too long by what a host takes to launch.
+bool SaysNothingNew(const Cost& cost, uint64_t interval_ns) {
+  const uint64_t known_ns = cost.cost_ns.load(std::memory_order_relaxed);
+  return cost.has_exact && interval_ns >= known_ns && interval_ns < 2 * known_ns + kLeastSlackNs;
 }
 
 }  // namespace
@@ -94,10 +101,20 @@ uint64_t LowerClusterMean(const uint64_t* intervals_ns, uint32_t count) {
   return sum / members;
 }
 
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle, bool is_exact) {
   const SpinLock::Holder holder(cost.lock);
-  if (IsNewBehaviour(cost, interval_ns, neighbours_idle)) {
+  if (!is_exact && SaysNothingNew(cost, interval_ns)) {
+    cost.next_sample_ns.store(os::NowNs() + kInexactRestNs, std::memory_order_relaxed);
+    return 0;
+  }
+  const bool is_first_exact = is_exact && !cost.has_exact;
+  if (is_first_exact) {
     cost.sample_count = 0;
+    cost.outside_in_a_row = 0;
+    cost.has_exact = true;
+  } else if (IsNewBehaviour(cost, interval_ns, neighbours_idle)) {
+    cost.sample_count = 0;
+    cost.has_exact = is_exact;
     cost.settled_ns.store(0, std::memory_order_relaxed);
   }
   cost.samples_ns[cost.sample_count % kCostSamples] = interval_ns;
@@ -107,6 +124,10 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
       neighbours_idle ? Mean(cost.samples_ns, kept) : LowerClusterMean(cost.samples_ns, kept);
   if (learnt_ns == 0) learnt_ns = 1;  // 0 means "not learnt"
   cost.cost_ns.store(learnt_ns, std::memory_order_release);
+  if (is_first_exact && cost.settled_ns.load(std::memory_order_relaxed) != 0) {
+    cost.settled_ns.store(learnt_ns, std::memory_order_relaxed);
+    cost.next_sample_ns.store(0, std::memory_order_relaxed);
+  }
   if (cost.sample_count >= kSettledAfter) {
     cost.settled_ns.store(learnt_ns, std::memory_order_relaxed);
     // One that does not fit in is looked into at once.
@@ -128,6 +149,8 @@ void ForgetCost(uint64_t key) {
   Cost& cost = *FindCost(key);
   const SpinLock::Holder holder(cost.lock);
   cost.sample_count = 0;
+  cost.outside_in_a_row = 0;
+  cost.has_exact = false;
   cost.settled_ns.store(0, std::memory_order_relaxed);
   cost.next_sample_ns.store(0, std::memory_order_relaxed);
   cost.guessed_launches.store(0, std::memory_order_relaxed);
@@ -146,6 +169,8 @@ void ResetCosts() {
     cost.guessed_launches.store(0, std::memory_order_relaxed);
     cost.guessed_ns.store(0, std::memory_order_relaxed);
     cost.sample_count = 0;
+    cost.outside_in_a_row = 0;
+    cost.has_exact = false;
   }
 }
 

@@ -37,6 +37,7 @@ struct alignas(64) Cost {
   SpinLock lock;
   uint32_t sample_count = 0;
   uint32_t outside_in_a_row = 0;  // the newest samples, longer than the cluster
+  bool has_exact = false;         // the samples kept are exact ones
   uint64_t samples_ns[kCostSamples] = {};
 };
 
@@ -68,8 +69,11 @@ Cost* FindCost(uint64_t key);
 uint64_t PeekSettledCost(uint64_t key);
 
 // Adds one measured interval. Returns the GPU time by which the launches that were charged before
-// the cost was known were charged too little; 0 from the second sample on.
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle);
+// the cost was known were charged too little; 0 from the second sample on. `is_exact` false: the
+// interval may contain the time that the host took, so it is not less than the cost; it counts only
+// until there is an exact one, or if it says something new all the same.
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle,
+                       bool is_exact = true);
 
 // Takes no sample of a settled cost for as long as after one that was taken.
 void RestCost(Cost& cost);

@@ -7,6 +7,8 @@
 #include "preload/driver.h"
 #include "preload/lock.h"
 #include "preload/overlap.h"
+#include "preload/rate.h"
+#include "preload/stream_context.h"
 #include "region/os.h"
 
 namespace hami::preload {
@@ -29,6 +31,8 @@ struct Sample {
   Cost* cost = nullptr;
   uint64_t begun_ns = 0;  // when the first event had been recorded
   uint64_t gap_ns = 0;    // of the interval: the device waited for our launch
+  uint64_t tail_ns = 0;   // from the launch until the second event had been recorded
+  bool queued = false;    // the device was busy with earlier work all that time
 };
 
 namespace {
@@ -114,10 +118,16 @@ void FinishInWindow(Sample& sample) {
   if (window.Finish(interval)) ReleaseAnchor();
 }
 
+// Whether the interval is that of the launch alone, and not of how fast this thread gave the device
+// the launch and the events around it.
+bool IsExact(const Sample& sample, uint64_t work_ns) {
+  return sample.queued || (work_ns > 2 * sample.tail_ns && work_ns > 8 * sample.gap_ns);
+}
+
 // Takes a pending sample in, if it has finished. The lock is held.
-uint64_t Harvest(Sample& sample, bool neighbours_idle) {
+void Harvest(Sample& sample, bool neighbours_idle, Harvested* harvested) {
   const CUresult result = cuda.cuEventQuery(sample.end);
-  if (result == CUDA_ERROR_NOT_READY) return 0;
+  if (result == CUDA_ERROR_NOT_READY) return;
   sample.cost->pending.fetch_sub(1, std::memory_order_relaxed);
   pending_count.fetch_sub(1, std::memory_order_relaxed);
   uint64_t interval_ns = 0;
@@ -125,32 +135,34 @@ uint64_t Harvest(Sample& sample, bool neighbours_idle) {
   if (result != CUDA_SUCCESS || !ElapsedNs(sample.begin, sample.end, &interval_ns)) {
     sample.state = SampleState::kUnused;  // the context is gone, and the events with it
     if (in_window) GiveUpWindow();
-    return 0;
+    return;
   }
   const uint64_t work_ns = interval_ns > sample.gap_ns ? interval_ns - sample.gap_ns : 1;
   // Among overlapping launches an interval says nothing about its own launch any more; the windows
   // measure how far what is charged is off, and need something that stands still to measure it by.
   const bool overlaps = in_window || OverlapFactorQ16() != kNoOverlapQ16;
-  const bool is_settled = sample.cost->settled_ns.load(std::memory_order_relaxed) != 0;
-  uint64_t owed_ns = 0;
-  if (overlaps && is_settled) {
+  const uint64_t settled_ns = sample.cost->settled_ns.load(std::memory_order_relaxed);
+  if (overlaps && settled_ns != 0) {
     RestCost(*sample.cost);
   } else {
-    owed_ns = AddCostSample(*sample.cost, work_ns, neighbours_idle);
+    // The host's word that nobody else is there may be old.
+    const bool foreign = ContainsForeignSlice(work_ns, settled_ns);
+    harvested->foreign_slice = harvested->foreign_slice || foreign;
+    harvested->owed_ns += AddCostSample(*sample.cost, work_ns, neighbours_idle && !foreign,
+                                        IsExact(sample, work_ns));
   }
   sample.state = &sample == anchor && in_window ? SampleState::kHeld : SampleState::kIdle;
   if (in_window) FinishInWindow(sample);
-  return owed_ns;
 }
 
 }  // namespace
 
 Sample* BeginSample(Cost* cost, CUstream stream, StreamForm form) {
   if (stopped.load(std::memory_order_relaxed)) return nullptr;
-  if (active_captures.load(std::memory_order_relaxed) > 0) return nullptr;
-  CUcontext context = nullptr;
-  if (cuda.cuCtxGetCurrent(&context) != CUDA_SUCCESS || context == nullptr) return nullptr;
   const RelaxedCapture relaxed;
+  const InContextOf where(stream);
+  CUcontext context = where.context();
+  if (context == nullptr) return nullptr;
   Sample* sample = nullptr;
   {
     const SpinLock::Holder holder(samples_lock);
@@ -179,6 +191,8 @@ void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) 
     const bool was_busy = cuda.cuEventQuery(sample->begin) == CUDA_ERROR_NOT_READY;
     sample->gap_ns = was_busy ? 0 : launched_ns - sample->begun_ns;
     Record(sample->end, stream, form);
+    sample->tail_ns = os::NowNs() - launched_ns;
+    sample->queued = was_busy && cuda.cuEventQuery(sample->begin) == CUDA_ERROR_NOT_READY;
   }
   const SpinLock::Holder holder(samples_lock);
   if (!launched) {
@@ -191,16 +205,15 @@ void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) 
   pending_count.fetch_add(1, std::memory_order_relaxed);
 }
 
-uint64_t HarvestSamples(bool neighbours_idle) {
-  if (pending_count.load(std::memory_order_relaxed) == 0) return 0;
-  if (active_captures.load(std::memory_order_relaxed) > 0) return 0;
+Harvested HarvestSamples(bool neighbours_idle) {
+  Harvested harvested;
+  if (pending_count.load(std::memory_order_relaxed) == 0) return harvested;
   const RelaxedCapture relaxed;
   const SpinLock::Holder holder(samples_lock);
-  uint64_t owed_ns = 0;
   for (Sample& sample : samples) {
-    if (sample.state == SampleState::kPending) owed_ns += Harvest(sample, neighbours_idle);
+    if (sample.state == SampleState::kPending) Harvest(sample, neighbours_idle, &harvested);
   }
-  return owed_ns;
+  return harvested;
 }
 
 bool WindowWantsSample(CUstream stream, bool several) {
