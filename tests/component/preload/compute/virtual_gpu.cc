@@ -57,6 +57,7 @@ World::World(const WorldOptions& options)
 
   region_->v1.utilization_switch = 1;
   region_->v1.recent_kernel = 2;
+  region_->ext.devices[0].cost_scale_q16 = 65536;
   region_->v1.processes[0].status = 1;
   *shares_ = {};
   shares_->grant = preload::Grant::kLimitsFiles;
@@ -175,8 +176,8 @@ void World::TickAgent() {
   }
   if (++ticks_ % 5 != 0) return;
   const share::ComputePairs::Pair pair = pairs_.Take();
-  scale_ = gpu::Learn(scale_, pair.true_ns, pair.charged_ns);
-  region_->ext.devices[0].cost_scale_q16 = gpu::ToQ16(scale_.scale);
+  scales_ = gpu::Learn(scales_, neighbour_pct_ > 1, pair.true_ns, pair.charged_ns);
+  region_->ext.devices[0].cost_scale_q16 = gpu::ToQ16(scales_.now().scale);
 }
 
 uint64_t World::TenantNs() {
@@ -312,7 +313,7 @@ CUresult Launch(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, un
   world.PassUntil(world.now() + world.options().launch_ns);
   simgpu::WorkItem item = {};
   item.kind = simgpu::WorkKind::kKernel;
-  item.remaining_ns = world.launched_ns;
+  item.remaining_ns = world.launched_ns * world.longer_by;
   item.demand_q16 = 65536 / 8;
   return world.Submit(item, component::LaneOf(stream));
 }

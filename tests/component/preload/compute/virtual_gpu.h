@@ -85,6 +85,7 @@ class World {
   CUresult Elapsed(float* milliseconds, CUevent from, CUevent to);
   const WorldOptions& options() const { return options_; }
   uint64_t launched_ns = 0;  // the time of the kernel that is launched next
+  uint64_t longer_by = 1;    // every kernel takes so many times what it says
 
  private:
   struct Other {
@@ -116,7 +117,7 @@ class World {
   int ticks_ = 0;
   uint64_t sampled_period_ = 0;
   share::ComputePairs pairs_;
-  gpu::CostScale scale_;
+  gpu::CostScales scales_;
   uint64_t neighbour_pct_ = 0;
 };
 
