@@ -224,7 +224,7 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
   const bool bursting = IsBursting(*part, now_ns);
   const bool neighbours_idle = AreNeighboursIdle(*part);
   const Harvested harvested = HarvestSamples(neighbours_idle);
-  if (harvested.foreign_slice && bursting) EndBurst(*part, now_ns);
+  if (bursting && (harvested.foreign_slice || harvested.is_behind)) EndBurst(*part, now_ns);
   if (harvested.owed_ns > 0) Take(*part, harvested.owed_ns);
   Cost& cost = *FindCost(CostKey(shape));
   const uint64_t learnt_ns = cost.cost_ns.load(std::memory_order_acquire);

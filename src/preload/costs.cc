@@ -40,6 +40,14 @@ uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
 
 bool IsFarFrom(uint64_t a, uint64_t b) { return a > b + b / 4 + 1000 || b > a + a / 4 + 1000; }
 
+// Whether an interval outside the cluster is neighbours' time: always, when the cluster is of a time
+// without neighbours, unless it is more than they can be.
+bool IsForeignTime(const Cost& cost, uint64_t interval_ns) {
+  constexpr uint64_t kMostNeighbours = 15;
+  const uint64_t known_ns = cost.settled_ns.load(std::memory_order_relaxed);
+  return cost.is_clean && cost.outside_in_a_row > 0 && interval_ns < (kMostNeighbours + 1) * known_ns;
+}
+
 // The same function with other data: what was learnt before says nothing any more. The lock is
 // held.
 bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
@@ -49,7 +57,7 @@ bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
   cost.outside_in_a_row =
       interval_ns > ClusterBound(cost.samples_ns, kept) ? cost.outside_in_a_row + 1 : 0;
-  if (cost.outside_in_a_row < kNewBehaviour) return false;
+  if (cost.outside_in_a_row < kNewBehaviour || IsForeignTime(cost, interval_ns)) return false;
   cost.outside_in_a_row = 0;
   return true;
 }
@@ -101,6 +109,10 @@ uint64_t LowerClusterMean(const uint64_t* intervals_ns, uint32_t count) {
   return sum / members;
 }
 
+void RestCost(Cost& cost) {
+  cost.next_sample_ns.store(os::NowNs() + kSampleEveryNs, std::memory_order_relaxed);
+}
+
 uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle, bool is_exact) {
   const SpinLock::Holder holder(cost.lock);
   if (!is_exact && SaysNothingNew(cost, interval_ns)) {
@@ -112,11 +124,17 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle, b
     cost.sample_count = 0;
     cost.outside_in_a_row = 0;
     cost.has_exact = true;
+    cost.is_clean = false;
   } else if (IsNewBehaviour(cost, interval_ns, neighbours_idle)) {
     cost.sample_count = 0;
     cost.has_exact = is_exact;
+    cost.is_clean = false;
     cost.settled_ns.store(0, std::memory_order_relaxed);
+  } else if (!neighbours_idle && IsForeignTime(cost, interval_ns)) {
+    RestCost(cost);
+    return 0;
   }
+  if (neighbours_idle) cost.is_clean = true;
   cost.samples_ns[cost.sample_count % kCostSamples] = interval_ns;
   ++cost.sample_count;
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
@@ -141,16 +159,13 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle, b
   return due_ns > charged_ns ? due_ns - charged_ns : 0;
 }
 
-void RestCost(Cost& cost) {
-  cost.next_sample_ns.store(os::NowNs() + kSampleEveryNs, std::memory_order_relaxed);
-}
-
 void ForgetCost(uint64_t key) {
   Cost& cost = *FindCost(key);
   const SpinLock::Holder holder(cost.lock);
   cost.sample_count = 0;
   cost.outside_in_a_row = 0;
   cost.has_exact = false;
+  cost.is_clean = false;
   cost.settled_ns.store(0, std::memory_order_relaxed);
   cost.next_sample_ns.store(0, std::memory_order_relaxed);
   cost.guessed_launches.store(0, std::memory_order_relaxed);
@@ -171,6 +186,7 @@ void ResetCosts() {
     cost.sample_count = 0;
     cost.outside_in_a_row = 0;
     cost.has_exact = false;
+    cost.is_clean = false;
   }
 }
 

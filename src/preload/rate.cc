@@ -15,7 +15,7 @@ constexpr uint32_t kIdlePct = 1;
 // As long as the agent needs to see a neighbour that this process has seen.
 constexpr uint64_t kNoBurstNs = 1'000'000'000;
 
-constexpr uint64_t kBurstSavedNs = 4'000'000;
+constexpr uint64_t kBurstSavedNs = 2'000'000;
 
 // Less than any driver's time slice.
 constexpr uint64_t kLeastSliceNs = 400'000;
@@ -64,8 +64,7 @@ void EndBurst(const DevicePart& part, uint64_t now_ns) {
 uint64_t SavedNs(bool bursting) { return bursting ? kBurstSavedNs : kBurstNs; }
 
 bool ContainsForeignSlice(uint64_t interval_ns, uint64_t alone_ns) {
-  const uint64_t slack_ns = alone_ns / 2 > kLeastSliceNs ? alone_ns / 2 : kLeastSliceNs;
-  return alone_ns != 0 && interval_ns > alone_ns + slack_ns;
+  return alone_ns != 0 && interval_ns > alone_ns + alone_ns / 8 + kLeastSliceNs;
 }
 
 }  // namespace hami::preload

@@ -32,6 +32,7 @@ struct Sample {
   uint64_t begun_ns = 0;  // when the first event had been recorded
   uint64_t gap_ns = 0;    // of the interval: the device waited for our launch
   uint64_t tail_ns = 0;   // from the launch until the second event had been recorded
+  uint64_t launched_ns = 0;
   bool queued = false;    // the device was busy with earlier work all that time
 };
 
@@ -44,6 +45,11 @@ constinit SpinLock samples_lock;
 constinit Sample samples[kSamples] = {};
 constinit OverlapWindow window;
 constinit Sample* anchor = nullptr;  // of the open window
+
+// The shortest time from a launch to when its end was seen, of this period and of the one before.
+constexpr uint64_t kLagPeriodNs = 10'000'000;
+constinit uint64_t lag_period = 0;
+constinit uint64_t least_lag_ns[2] = {UINT64_MAX, UINT64_MAX};
 
 constinit std::atomic<int> pending_count = 0;
 constinit std::atomic<bool> stopped = false;
@@ -124,10 +130,37 @@ bool IsExact(const Sample& sample, uint64_t work_ns) {
   return sample.queued || (work_ns > 2 * sample.tail_ns && work_ns > 8 * sample.gap_ns);
 }
 
+// Notes how long a finished launch was under way. The lock is held.
+void NoteLag(uint64_t lag_ns, uint64_t now_ns) {
+  const uint64_t period = now_ns / kLagPeriodNs;
+  if (period != lag_period) {
+    least_lag_ns[1] = period == lag_period + 1 ? least_lag_ns[0] : UINT64_MAX;
+    least_lag_ns[0] = UINT64_MAX;
+    lag_period = period;
+  }
+  if (lag_ns < least_lag_ns[0]) least_lag_ns[0] = lag_ns;
+}
+
+// Whether a launch that has not finished is under way for much longer than those before it, and
+// than what may be queued in a burst. The lock is held.
+bool IsBehind(const Sample& sample, uint64_t now_ns) {
+  constexpr uint64_t kSlackNs = 2'000'000;
+  const uint64_t known_ns = sample.cost->cost_ns.load(std::memory_order_relaxed);
+  const uint64_t age_ns = now_ns - sample.launched_ns;
+  const uint64_t least_ns = least_lag_ns[0] < least_lag_ns[1] ? least_lag_ns[0] : least_lag_ns[1];
+  return known_ns != 0 && least_ns != UINT64_MAX && age_ns > least_ns + kSlackNs &&
+         age_ns > SavedNs(true) + known_ns + kSlackNs;
+}
+
 // Takes a pending sample in, if it has finished. The lock is held.
 void Harvest(Sample& sample, bool neighbours_idle, Harvested* harvested) {
   const CUresult result = cuda.cuEventQuery(sample.end);
-  if (result == CUDA_ERROR_NOT_READY) return;
+  const uint64_t now_ns = os::NowNs();
+  if (result == CUDA_ERROR_NOT_READY) {
+    harvested->is_behind = harvested->is_behind || IsBehind(sample, now_ns);
+    return;
+  }
+  NoteLag(now_ns - sample.launched_ns, now_ns);
   sample.cost->pending.fetch_sub(1, std::memory_order_relaxed);
   pending_count.fetch_sub(1, std::memory_order_relaxed);
   uint64_t interval_ns = 0;
@@ -188,6 +221,7 @@ void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) 
     // On a device that had run dry the first event happened at once, and the interval contains the
     // time that this thread took to launch.
     const uint64_t launched_ns = os::NowNs();
+    sample->launched_ns = launched_ns;
     const bool was_busy = cuda.cuEventQuery(sample->begin) == CUDA_ERROR_NOT_READY;
     sample->gap_ns = was_busy ? 0 : launched_ns - sample->begun_ns;
     Record(sample->end, stream, form);
@@ -230,6 +264,8 @@ void ResetSamplerAfterFork() {
   for (Sample& sample : samples) sample = Sample{};
   window = OverlapWindow{};
   anchor = nullptr;
+  lag_period = 0;
+  least_lag_ns[0] = least_lag_ns[1] = UINT64_MAX;
   pending_count.store(0, std::memory_order_relaxed);
   stopped.store(false, std::memory_order_relaxed);
   ResetOverlap();

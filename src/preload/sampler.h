@@ -27,6 +27,7 @@ void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched);
 struct Harvested {
   uint64_t owed_ns = 0;        // for launches charged before their cost was known, and too little
   bool foreign_slice = false;  // an interval was too long by a neighbour's time slice
+  bool is_behind = false;      // what was launched waits longer and longer
 };
 
 // Takes in what has finished. `neighbours_idle`: no other tenant's work can be in an interval.

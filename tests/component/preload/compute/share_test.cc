@@ -117,7 +117,8 @@ TEST(Share, OtherDataOfTheSameKernelIsPaidFor) {
   const uint64_t begin = world.now();
   world.longer_by = 10;
   world.Spin(1 * kMs, begin + 5 * kSecond);
-  EXPECT_NEAR(static_cast<double>(world.TenantNs() - before) / 5e7, 25, 3);
+  // Until that is noticed, one second's work may be on its way at a tenth of its price.
+  EXPECT_NEAR(static_cast<double>(world.TenantNs() - before) / 5e7, 25, 4);
 }
 
 TEST(Share, WhoSleepsSavesUpTheBurstAndNoMore) {
@@ -325,7 +326,7 @@ TEST_P(BurstEnds, WithinMillisecondsOfANeighboursFirstKernel) {
   world.Spin(GetParam(), back + 1200 * kMs, 1, 4 * kMs);
   // 25 ms are the tenant's own; what it had under way, a slice and what it needs to notice come on
   // top.
-  EXPECT_LE(tenant_ns[1] - tenant_ns[0], 25 * kMs + 12 * kMs);
+  EXPECT_LE(tenant_ns[1] - tenant_ns[0], 25 * kMs + 15 * kMs);
   EXPECT_GE(neighbour_ns[1], 60 * kMs);
   EXPECT_NEAR(static_cast<double>(tenant_ns[2] - tenant_ns[1]) / 1e7, 25, 2.5);
 }
@@ -335,7 +336,8 @@ INSTANTIATE_TEST_SUITE_P(Kernels, BurstEnds, testing::Values(20 * kUs, 200 * kUs
 TEST(Burst, BeginsAgainWhenTheNeighbourIsGone) {
   World world(kBursting);
   const uint64_t begin = world.now();
-  world.AddNeighbour({.kernel_ns = kMs, .begins_ns = begin + 3 * kSecond, .ends_ns = begin + 6 * kSecond});
+  world.AddNeighbour(
+      {.kernel_ns = kMs, .begins_ns = begin + 3 * kSecond, .ends_ns = begin + 6 * kSecond});
   world.Spin(1 * kMs, begin + 9 * kSecond);
   const uint64_t before = world.TenantNs();
   world.Spin(1 * kMs, begin + 11 * kSecond);
