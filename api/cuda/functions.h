@@ -142,6 +142,8 @@ CUresult cuGraphExecDestroy(CUgraphExec exec);
 
 // Streams, capture, events (called by the compute limiter, capture also intercepted).
 CUresult cuStreamGetCtx(CUstream stream, CUcontext* context);
+CUresult cuStreamQuery(CUstream stream);
+CUresult cuStreamQuery_ptsz(CUstream stream);
 CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status);
 CUresult cuStreamIsCapturing_ptsz(CUstream stream, CUstreamCaptureStatus* status);
 CUresult cuStreamBeginCapture(CUstream stream);

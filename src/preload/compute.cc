@@ -3,6 +3,7 @@
 #include "preload/compute.h"
 
 #include "preload/bucket.h"
+#include "preload/chains.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
 #include "preload/log.h"
@@ -84,8 +85,16 @@ Turn Take(const DevicePart& part, uint64_t gpu_ns) {
   return {TakeGpuTime(BucketOf(part), true_ns, rate_pct, now_ns, saved_ns), rate_pct};
 }
 
+// Where a launch goes.
+struct Target {
+  CUstream stream;
+  StreamForm form;
+};
+
 // Sleeps until the turn has come. A limit that is changed or lifted meanwhile moves it.
-void SleepForShare(const DevicePart& part, Turn turn) {
+void SleepForShare(const DevicePart& part, Turn turn, const Target& target) {
+  const bool has_chain = IsSamplingStopped() && HasChain(target.stream, target.form);
+  const uint64_t nap_ns = has_chain ? kPollNs : kNapNs;
   uint64_t now = os::NowNs();
   const uint64_t began = now;
   while (now < turn.at_ns) {
@@ -96,7 +105,8 @@ void SleepForShare(const DevicePart& part, Turn turn) {
       FollowRate(BucketOf(part), rate_pct, now);
       continue;
     }
-    os::SleepUntil(turn.at_ns - now > kNapNs ? now + kNapNs : turn.at_ns);
+    os::SleepUntil(turn.at_ns - now > nap_ns ? now + nap_ns : turn.at_ns);
+    if (has_chain) LookAtChain(target.stream, target.form);
     FollowLimits();
     now = os::NowNs();
   }
@@ -105,7 +115,7 @@ void SleepForShare(const DevicePart& part, Turn turn) {
 
 // A function that was never measured: bounds how many launches of it are on their way, and says
 // what to charge for one more.
-uint64_t GuessCost(Cost& cost, bool neighbours_idle) {
+uint64_t GuessCost(Cost& cost, bool neighbours_idle, const Target& target) {
   const uint64_t began = os::NowNs();
   uint64_t waited = 0;
   while (cost.cost_ns.load(std::memory_order_acquire) == 0 &&
@@ -113,6 +123,7 @@ uint64_t GuessCost(Cost& cost, bool neighbours_idle) {
          waited < kFirstMeasureNs) {
     os::SleepUntil(os::NowNs() + kPollNs);
     HarvestSamples(neighbours_idle);
+    if (IsSamplingStopped()) LookAtChain(target.stream, target.form);
     waited = os::NowNs() - began;
   }
   const uint64_t learnt_ns = cost.cost_ns.load(std::memory_order_acquire);
@@ -126,14 +137,14 @@ uint64_t GuessCost(Cost& cost, bool neighbours_idle) {
 
 // Spends the thread's credit on `cost_ns`, getting more from the bucket (and sleeping for it) if it
 // does not suffice.
-void Spend(const Device& device, const DevicePart& part, uint64_t cost_ns) {
+void Spend(const Device& device, const DevicePart& part, uint64_t cost_ns, const Target& target) {
   int64_t& credit_ns = thread_budget.credit_ns[device.number];
   credit_ns -= static_cast<int64_t>(cost_ns);
   if (credit_ns >= 0) return;
   const auto grant_ns = static_cast<uint64_t>(kGrantNs - credit_ns);
   const Turn turn = Take(part, grant_ns);
   credit_ns = kGrantNs;
-  SleepForShare(part, turn);
+  SleepForShare(part, turn, target);
 }
 
 // A short launch that is to be measured goes first and is paid for by the next one: before a sleep
@@ -200,6 +211,7 @@ void ResetComputeAfterFork() {
   active_captures.store(0, std::memory_order_relaxed);
   ResetCosts();
   ResetSamplerAfterFork();
+  ResetChainsAfterFork();
 }
 
 Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bool may_sample) {
@@ -228,9 +240,18 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
   if (harvested.owed_ns > 0) Take(*part, harvested.owed_ns);
   Cost& cost = *FindCost(CostKey(shape));
   const uint64_t learnt_ns = cost.cost_ns.load(std::memory_order_acquire);
-  const bool sample = may_sample && ShouldSample(cost, stream, bursting);
+  const Target target = {stream, form};
+  const bool chained = !may_sample || IsSamplingStopped();
+  if (chained) LookAtChain(stream, form);
+  const bool sample = !chained && ShouldSample(cost, stream, bursting);
   if (!sample || !SpendLater(*device, learnt_ns)) {
-    Spend(*device, *part, learnt_ns != 0 ? learnt_ns : GuessCost(cost, neighbours_idle));
+    const uint64_t cost_ns =
+        learnt_ns != 0 ? learnt_ns : GuessCost(cost, neighbours_idle, target);
+    Spend(*device, *part, cost_ns, target);
+  }
+  if (chained) {
+    JoinChain(cost, stream, form);
+    window_is_open.store(HasChain(stream, form), std::memory_order_relaxed);
   }
   return sample ? BeginSample(&cost, stream, form) : nullptr;
 }

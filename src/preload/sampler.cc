@@ -258,6 +258,7 @@ bool WindowWantsSample(CUstream stream, bool several) {
 }
 
 void StopSampling() { stopped.store(true, std::memory_order_relaxed); }
+bool IsSamplingStopped() { return stopped.load(std::memory_order_relaxed); }
 
 void ResetSamplerAfterFork() {
   samples_lock.ResetAfterFork();

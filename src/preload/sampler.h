@@ -41,6 +41,7 @@ bool WindowWantsSample(CUstream stream, bool several);
 // Measuring would put an event between launches that may overlap on purpose (programmatic dependent
 // launch): from now on nothing is sampled in this process.
 void StopSampling();
+bool IsSamplingStopped();
 
 void ResetSamplerAfterFork();
 

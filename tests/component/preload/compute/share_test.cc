@@ -121,6 +121,19 @@ TEST(Share, OtherDataOfTheSameKernelIsPaidFor) {
   EXPECT_NEAR(static_cast<double>(world.TenantNs() - before) / 5e7, 25, 4);
 }
 
+TEST(Share, DependentLaunchesArePaidForWithoutAnEventBetweenThem) {
+  for (const uint64_t us : {100, 1000, 5000}) {
+    for (const int asked : {10, 50}) {
+      World world({.cores_pct = asked});
+      world.Spin(us * kUs, world.now() + kSecond, 1, 50 * kMs, true);
+      const uint64_t before = world.TenantNs();
+      world.Spin(us * kUs, world.now() + 5 * kSecond, 1, 50 * kMs, true);
+      EXPECT_NEAR(static_cast<double>(world.TenantNs() - before) / 5e7, asked, 4) << us << " us";
+      EXPECT_EQ(world.events_recorded, 0U);
+    }
+  }
+}
+
 TEST(Share, WhoSleepsSavesUpTheBurstAndNoMore) {
   World world({.cores_pct = 50, .agent = false});
   world.Spin(200 * kUs, world.now() + kSecond);

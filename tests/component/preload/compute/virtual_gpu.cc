@@ -205,7 +205,13 @@ bool World::IsDone(CUevent event) {
   return simgpu::IsReached(*state_, EventOf(event).place);
 }
 
+bool World::IsIdle(uint32_t lane) {
+  simgpu::Advance(*state_, 0, now_ns_);
+  return simgpu::IsReached(*state_, simgpu::EndOfLane(*state_, context_, lane));
+}
+
 CUresult World::Record(CUevent handle, CUstream stream) {
+  ++events_recorded;
   PassUntil(now_ns_ + options_.record_ns);
   Event& event = EventOf(handle);
   simgpu::WorkItem item = {};
@@ -252,13 +258,28 @@ void World::LaunchKernel(uint64_t ns, int stream) {
   }
 }
 
+void World::LaunchDependent(uint64_t ns) {
+  launched_ns = ns;
+  auto* function = reinterpret_cast<CUfunction>(0x1000 + ns * 16);
+  CUlaunchAttribute attribute = {};
+  attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  attribute.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config = {};
+  config.gridDimX = config.gridDimY = config.gridDimZ = 1;
+  config.blockDimX = config.blockDimY = config.blockDimZ = 1;
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  if (::cuLaunchKernelEx(&config, function, nullptr, nullptr) != CUDA_SUCCESS) std::abort();
+}
+
 void World::Synchronise(int stream) {
   const auto lane = static_cast<uint32_t>(stream);
   const simgpu::Place place = simgpu::EndOfLane(*state_, context_, lane);
   while (!simgpu::IsReached(*state_, place)) PassUntil(now_ns_ + 5 * kUs);
 }
 
-void World::Spin(uint64_t kernel_ns, uint64_t end_ns, int streams, uint64_t in_flight_ns) {
+void World::Spin(uint64_t kernel_ns, uint64_t end_ns, int streams, uint64_t in_flight_ns,
+                 bool dependent) {
   const uint64_t half = in_flight_ns / kernel_ns / 2 + 1;
   std::vector<simgpu::Place> marks;
   uint64_t launches = 0;
@@ -266,7 +287,11 @@ void World::Spin(uint64_t kernel_ns, uint64_t end_ns, int streams, uint64_t in_f
     for (uint64_t i = 0; i < half && now_ns_ < end_ns; ++i, ++launches) {
       // Streams that wait for nothing lie behind the blocking ones.
       const auto stream = static_cast<int>(launches % static_cast<uint64_t>(streams));
-      LaunchKernel(kernel_ns, streams == 1 ? 0 : 21 + stream);
+      if (dependent) {
+        LaunchDependent(kernel_ns);
+      } else {
+        LaunchKernel(kernel_ns, streams == 1 ? 0 : 21 + stream);
+      }
     }
     const uint32_t lane = streams == 1 ? 0 : 21;
     marks.push_back(simgpu::EndOfLane(*state_, context_, lane));
@@ -322,6 +347,13 @@ CUresult Launch(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, un
 CudaDriver MakeDriver() {
   CudaDriver driver = {};
   driver.cuLaunchKernel = Launch;
+  driver.cuLaunchKernelEx = [](const CUlaunchConfig*, CUfunction, void**, void**) {
+    return Launch(nullptr, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr);
+  };
+  driver.cuStreamQuery = [](CUstream stream) {
+    TheWorld().PassUntil(TheWorld().now() + component::kUs / 5);
+    return TheWorld().IsIdle(component::LaneOf(stream)) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+  };
   driver.cuCtxGetCurrent = [](CUcontext* context) {
     *context = reinterpret_cast<CUcontext>(1);
     return CUDA_SUCCESS;

@@ -64,11 +64,14 @@ class World {
 
   // Through the library's hooks, as an application would.
   void LaunchKernel(uint64_t ns, int stream = 0);
+  // That may begin before its predecessor has ended. No event may stand between them.
+  void LaunchDependent(uint64_t ns);
+  uint64_t events_recorded = 0;
   void Synchronise(int stream = 0);
 
   // Kernels back to back until `end_ns`; at most `in_flight_ns` of work is on its way.
   void Spin(uint64_t kernel_ns, uint64_t end_ns, int streams = 1,
-            uint64_t in_flight_ns = 50 * kMs);
+            uint64_t in_flight_ns = 50 * kMs, bool dependent = false);
 
   region::DeviceLimit& limit() { return shares_->entries[0].limits.devices[0]; }
   preload::DevicePart& part() { return device_.parts[0]; }
@@ -81,6 +84,7 @@ class World {
   void FollowLimits();
   CUresult Submit(simgpu::WorkItem item, uint64_t lane);
   bool IsDone(CUevent event);
+  bool IsIdle(uint32_t lane);
   CUresult Record(CUevent event, CUstream stream);
   CUresult Elapsed(float* milliseconds, CUevent from, CUevent to);
   const WorldOptions& options() const { return options_; }
