@@ -159,6 +159,11 @@ TEST_F(LaunchTest, AGraphOnAStreamOfAnotherDeviceIsChargedThere) {
   EXPECT_NEAR(hardware_->BusyMs(1), 100, 1);
 }
 
+TEST_F(LaunchTest, AStreamWaitsForAWordUntilItIsWritten) {
+  Begin(0);
+  ASSERT_EQ(Do("word"), "ok\n");
+}
+
 class TwoDevices : public LaunchTest, public testing::WithParamInterface<int> {};
 
 // Both devices wait for what this one thread launches next. The test ends, or does not.

@@ -10,6 +10,7 @@
 //   capture MODE N   N launches into a capture (0 global, 1 thread, 2 relaxed), a hundred more on
 //                    another stream between them; the capture must end well, with N nodes
 //   foreign COUNT    the graph on a stream of the second device, the first one's context current
+//   word             a stream waits for a word of 32 bits, and one of 64, that another one writes
 //   ring COUNT       two devices whose streams wait for words that the other one writes, in turn
 
 #include <dlfcn.h>
@@ -78,6 +79,10 @@ Gpu OpenGpu(int ordinal) {
   constexpr unsigned kNonBlocking = 1;
   Must(Get<StreamCreate>("cuStreamCreate")(&gpu.stream, kNonBlocking), "stream");
   return gpu;
+}
+
+void Synchronise(CUstream stream) {
+  Must(Get<CUresult(CUstream)>("cuStreamSynchronize")(stream), "synchronise");
 }
 
 void Synchronise() { Must(Get<NoArguments>("cuCtxSynchronize")(), "synchronise"); }
@@ -152,6 +157,8 @@ class Launcher {
       int mode = 0;
       words >> mode >> count;
       Capture(static_cast<CUstreamCaptureMode>(mode), count);
+    } else if (action == "word") {
+      Word();
     } else if (words >> count; action == "ring") {
       Ring(count);
     } else if (action == "foreign") {
@@ -206,6 +213,36 @@ class Launcher {
     Use(gpus_[0]);
     for (int i = 0; i < count; ++i) {
       Must(DRIVER(cuGraphLaunch)(exec, gpus_[1].stream), "graph launch");
+    }
+  }
+
+  void Word() {
+    CUdeviceptr word = 0;
+    Must(DRIVER(cuMemAlloc_v2)(&word, 4096), "alloc");
+    CUstream other = nullptr;
+    Must(Get<StreamCreate>("cuStreamCreate")(&other, 1), "stream");
+    const auto expect = [&](CUresult expected, const char* what) {
+      if (DRIVER(cuStreamQuery)(gpus_[0].stream) != expected) {
+        throw Failed{CUDA_ERROR_UNKNOWN, what};
+      }
+    };
+    using Value64 = CUresult(CUstream, CUdeviceptr, uint64_t, unsigned);
+    constexpr unsigned kEqual = 1;
+    Must(Get<Value32>("cuStreamWaitValue32_v2")(gpus_[0].stream, word, 7, kEqual), "wait");
+    expect(CUDA_ERROR_NOT_READY, "waits for a word");
+    Must(Get<Value32>("cuStreamWriteValue32_v2")(other, word, 6, 0), "write");
+    Synchronise(other);
+    expect(CUDA_ERROR_NOT_READY, "waits for the right word");
+    Must(Get<Value32>("cuStreamWriteValue32_v2")(other, word, 7, 0), "write");
+    Synchronise(other);
+    Synchronise(gpus_[0].stream);
+    Must(Get<Value64>("cuStreamWaitValue64_v2")(gpus_[0].stream, word + 8, 1, 0), "wait");
+    expect(CUDA_ERROR_NOT_READY, "waits for a long word");
+    LaunchPlain(gpus_[0].one_ms, other);
+    Must(Get<Value64>("cuStreamWriteValue64_v2")(other, word + 8, 2, 0), "write");
+    Synchronise(gpus_[0].stream);
+    if (DRIVER(cuStreamQuery)(other) != CUDA_SUCCESS) {
+      throw Failed{CUDA_ERROR_UNKNOWN, "waits for the kernel before the write"};
     }
   }
 
