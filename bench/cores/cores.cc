@@ -34,9 +34,10 @@ constexpr char kProfile[] = "a10-550";
 // Not measured. Long kernels come seldom, and what is learnt of them takes longer to settle.
 constexpr double kLongUs = 4000;
 constexpr milliseconds kLearning{300};
-constexpr milliseconds kLearningLong{2000};
+constexpr milliseconds kLearningLong{4000};
 constexpr int kSeconds = 3;
 constexpr int kSecondsLong = 10;
+constexpr int kSecondsOfLong = 6;  // a second has few of them
 
 enum class Beside { kNobody, kBusy, kComplement };
 
@@ -160,7 +161,9 @@ Outcome Measure(const Simulation& simulation, const Case& test, bool is_long) {
   tenant.Go();
   std::this_thread::sleep_for(test.launch_us > kLongUs ? kLearningLong : kLearning);
   std::vector<Simulation::Reading> readings = {simulation.Read(clients)};
-  for (int second = 0; second < (is_long ? kSecondsLong : kSeconds); ++second) {
+  const bool long_launches = test.launch_us > kLongUs;
+  const int seconds = is_long ? kSecondsLong : long_launches ? kSecondsOfLong : kSeconds;
+  for (int second = 0; second < seconds; ++second) {
     std::this_thread::sleep_for(std::chrono::seconds(1));
     readings.push_back(simulation.Read(clients));
   }

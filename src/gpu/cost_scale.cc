@@ -8,7 +8,7 @@
 namespace hami::gpu {
 namespace {
 
-constexpr int kLooksAfterChange = 2;
+constexpr int kLooksAfterChange = 1;
 
 }  // namespace
 

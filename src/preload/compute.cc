@@ -28,9 +28,12 @@ constexpr uint64_t kGuessNs = 20'000;
 // A function that is launched again before its first measurement is in waits for that measurement,
 // but no longer than this: the measurement may depend on something that this very thread is about
 // to do.
-constexpr uint64_t kFirstMeasureNs = 20'000'000;
-constexpr int32_t kUnmeasuredInFlight = 2;
+constexpr uint64_t kFirstMeasureNs = 100'000'000;
+constexpr int32_t kUnmeasuredInFlight = 1;
 constexpr uint64_t kPollNs = 50'000;
+
+// So many measurements of a function that has not settled are on their way.
+constexpr int32_t kUnsettledInFlight = 4;
 
 // Sleeps are cut into pieces, after each of which limits and switches are looked at again.
 constexpr uint64_t kNapNs = 20'000'000;
@@ -163,7 +166,7 @@ bool ShouldSample(const Cost& cost, CUstream stream, bool bursting) {
   window_is_open.store(window, std::memory_order_relaxed);
   if (window) return true;
   if (cost.settled_ns.load(std::memory_order_relaxed) == 0) {
-    return cost.pending.load(std::memory_order_relaxed) < 2 * kUnmeasuredInFlight;
+    return cost.pending.load(std::memory_order_relaxed) < kUnsettledInFlight;
   }
   const uint64_t now = os::NowNs();
   if (!bursting && now < cost.next_sample_ns.load(std::memory_order_relaxed)) return false;
