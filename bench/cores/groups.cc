@@ -15,7 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kLearning{4000};
+constexpr milliseconds kLearning{6000};
 constexpr milliseconds kMeasured{4000};
 constexpr milliseconds kArrival{100};
 constexpr char kForLong[] = "600";

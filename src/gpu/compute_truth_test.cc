@@ -82,8 +82,8 @@ TEST(CostScaleTest, LittleChargeIsGathered) {
   EXPECT_EQ(scale.charged_ns, 0U);
 }
 
-// A kernel of 50 ms that takes 100 ms beside a neighbour: charged 100 ms in one look, seen to run in
-// that one and the next.
+// A kernel of 50 ms that takes 100 ms beside a neighbour: charged 100 ms in one look, seen to run
+// in that one and the next.
 TEST(CostScaleTest, ChargeAndWorkInDifferentLooksAreOnePair) {
   CostScale scale;
   for (int i = 0; i < 40; ++i) {

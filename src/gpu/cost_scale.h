@@ -4,9 +4,9 @@
 // samples over the GPU time charged. Pure values; one owner.
 //
 // What was charged already contains the scale of its moment, which is taken out. The scale is the
-// quotient of two sums over the last while, and not a mean of quotients: of a long kernel the charge
-// falls into one look and the work into the next, and only sums do not mind. Before anything is
-// known they agree; one step is bounded, whatever a sample says.
+// quotient of two sums over the last while, and not a mean of quotients: of a long kernel the
+// charge falls into one look and the work into the next, and only sums do not mind. Before anything
+// is known they agree; one step is bounded, whatever a sample says.
 
 #pragma once
 

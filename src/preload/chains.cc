@@ -41,8 +41,8 @@ bool IsMine(CUstream stream, StreamForm form) {
 
 bool IsIdle(CUstream stream, StreamForm form) {
   const RelaxedCapture relaxed;
-  const CUresult result = form == StreamForm::kPerThread ? cuda.cuStreamQuery_ptsz(stream)
-                                                         : cuda.cuStreamQuery(stream);
+  const CUresult result =
+      form == StreamForm::kPerThread ? cuda.cuStreamQuery_ptsz(stream) : cuda.cuStreamQuery(stream);
   return result == CUDA_SUCCESS;
 }
 
@@ -60,12 +60,11 @@ void Close(uint64_t now_ns) {
   const uint64_t took_ns = now_ns - chain.began_ns;
   for (int i = 0; i < chain.kinds; ++i) {
     Cost& cost = *chain.kind[i].cost;
-    cost.pending.fetch_sub(static_cast<int32_t>(chain.kind[i].launches),
-                           std::memory_order_relaxed);
-    const auto part_ns = static_cast<uint64_t>(static_cast<unsigned __int128>(took_ns) *
-                                               WeightOf(cost) / sum_ns);
+    cost.pending.fetch_sub(static_cast<int32_t>(chain.kind[i].launches), std::memory_order_relaxed);
+    const auto part_ns =
+        static_cast<uint64_t>(static_cast<unsigned __int128>(took_ns) * WeightOf(cost) / sum_ns);
     // It may contain what this thread did in between, so the shorter ones are right.
-    AddCostSample(cost, part_ns, /*neighbours_idle=*/false, /*is_exact=*/false);
+    AddCostSample(cost, part_ns, Neighbours::kUnknown, /*is_exact=*/false);
   }
   next_chain_ns = now_ns + kChainEveryNs;
   chain.open = false;
@@ -114,11 +113,8 @@ void JoinChain(Cost& cost, CUstream stream, StreamForm form) {
   }
   const bool is_due = now_ns >= next_chain_ns || cost.cost_ns.load(std::memory_order_relaxed) == 0;
   if (!is_due || !IsIdle(stream, form)) return;
-  chain = {.open = true,
-           .thread = os::ThreadId(),
-           .stream = stream,
-           .form = form,
-           .began_ns = now_ns};
+  chain = {
+      .open = true, .thread = os::ThreadId(), .stream = stream, .form = form, .began_ns = now_ns};
   Add(cost);
 }
 

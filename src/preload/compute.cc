@@ -118,14 +118,14 @@ void SleepForShare(const DevicePart& part, Turn turn, const Target& target) {
 
 // A function that was never measured: bounds how many launches of it are on their way, and says
 // what to charge for one more.
-uint64_t GuessCost(Cost& cost, bool neighbours_idle, const Target& target) {
+uint64_t GuessCost(Cost& cost, Neighbours neighbours, const Target& target) {
   const uint64_t began = os::NowNs();
   uint64_t waited = 0;
   while (cost.cost_ns.load(std::memory_order_acquire) == 0 &&
          cost.pending.load(std::memory_order_relaxed) >= kUnmeasuredInFlight &&
          waited < kFirstMeasureNs) {
     os::SleepUntil(os::NowNs() + kPollNs);
-    HarvestSamples(neighbours_idle);
+    HarvestSamples(neighbours);
     if (IsSamplingStopped()) LookAtChain(target.stream, target.form);
     waited = os::NowNs() - began;
   }
@@ -237,8 +237,8 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
   }
 
   const bool bursting = IsBursting(*part, now_ns);
-  const bool neighbours_idle = AreNeighboursIdle(*part);
-  const Harvested harvested = HarvestSamples(neighbours_idle);
+  const Neighbours neighbours = NeighboursOf(*part);
+  const Harvested harvested = HarvestSamples(neighbours);
   if (bursting && (harvested.foreign_slice || harvested.is_behind)) EndBurst(*part, now_ns);
   if (harvested.owed_ns > 0) Take(*part, harvested.owed_ns);
   Cost& cost = *FindCost(CostKey(shape));
@@ -248,8 +248,7 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
   if (chained) LookAtChain(stream, form);
   const bool sample = !chained && ShouldSample(cost, stream, bursting);
   if (!sample || !SpendLater(*device, learnt_ns)) {
-    const uint64_t cost_ns =
-        learnt_ns != 0 ? learnt_ns : GuessCost(cost, neighbours_idle, target);
+    const uint64_t cost_ns = learnt_ns != 0 ? learnt_ns : GuessCost(cost, neighbours, target);
     Spend(*device, *part, cost_ns, target);
   }
   if (chained) {

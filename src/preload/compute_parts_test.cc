@@ -117,11 +117,11 @@ TEST(Costs, LearnsSettlesAndForgets) {
   // Three launches were charged 20 us each before the first measurement said 5 ms.
   cost->guessed_launches = 3;
   cost->guessed_ns = 60'000;
-  EXPECT_EQ(AddCostSample(*cost, 5'000'000, false), 15'000'000U - 60'000U);
-  EXPECT_EQ(AddCostSample(*cost, 5'000'000, false), 0U);
+  EXPECT_EQ(AddCostSample(*cost, 5'000'000, Neighbours::kUnknown), 15'000'000U - 60'000U);
+  EXPECT_EQ(AddCostSample(*cost, 5'000'000, Neighbours::kUnknown), 0U);
   EXPECT_EQ(PeekSettledCost(key), 0U) << "two samples do not settle a cost";
-  AddCostSample(*cost, 5'000'000, false);
-  AddCostSample(*cost, 5'000'000, false);
+  AddCostSample(*cost, 5'000'000, Neighbours::kUnknown);
+  AddCostSample(*cost, 5'000'000, Neighbours::kUnknown);
   EXPECT_EQ(PeekSettledCost(key), 5'000'000U);
   ForgetCost(key);
   EXPECT_EQ(PeekSettledCost(key), 0U);
@@ -132,14 +132,14 @@ TEST(Costs, OtherDataIsLearntAfterAFewSamples) {
   ResetCosts();
   const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
   Cost& cost = *FindCost(key);
-  for (int i = 0; i < 16; ++i) AddCostSample(cost, 1'000'000, false);
-  for (int i = 0; i < 3; ++i) AddCostSample(cost, 20'000'000, false);
+  for (int i = 0; i < 16; ++i) AddCostSample(cost, 1'000'000, Neighbours::kUnknown);
+  for (int i = 0; i < 3; ++i) AddCostSample(cost, 20'000'000, Neighbours::kUnknown);
   EXPECT_EQ(cost.cost_ns, 1'000'000U) << "three could be neighbours' slices";
-  AddCostSample(cost, 20'000'000, false);
+  AddCostSample(cost, 20'000'000, Neighbours::kUnknown);
   EXPECT_EQ(cost.cost_ns, 20'000'000U);
   // Beside idle neighbours one is enough.
-  for (int i = 0; i < 4; ++i) AddCostSample(cost, 20'000'000, true);
-  AddCostSample(cost, 5'000'000, true);
+  for (int i = 0; i < 4; ++i) AddCostSample(cost, 20'000'000, Neighbours::kIdle);
+  AddCostSample(cost, 5'000'000, Neighbours::kIdle);
   EXPECT_EQ(cost.cost_ns, 5'000'000U);
   ResetCosts();
 }
@@ -149,14 +149,14 @@ TEST(Costs, WhatTheHostTookIsForgottenWithTheFirstExactInterval) {
   ResetCosts();
   const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
   Cost& cost = *FindCost(key);
-  for (int i = 0; i < 8; ++i) AddCostSample(cost, 15'000, false, /*is_exact=*/false);
+  for (int i = 0; i < 8; ++i) AddCostSample(cost, 15'000, Neighbours::kUnknown, /*is_exact=*/false);
   EXPECT_EQ(PeekSettledCost(key), 15'000U);
-  AddCostSample(cost, 10'000, false, true);
+  AddCostSample(cost, 10'000, Neighbours::kUnknown, true);
   EXPECT_EQ(PeekSettledCost(key), 10'000U);
-  for (int i = 0; i < 8; ++i) AddCostSample(cost, 15'000, false, false);
+  for (int i = 0; i < 8; ++i) AddCostSample(cost, 15'000, Neighbours::kUnknown, false);
   EXPECT_EQ(PeekSettledCost(key), 10'000U);
   // It is at most what was measured, so less says something.
-  for (int i = 0; i < 20; ++i) AddCostSample(cost, 6'000, false, false);
+  for (int i = 0; i < 20; ++i) AddCostSample(cost, 6'000, Neighbours::kUnknown, false);
   EXPECT_EQ(PeekSettledCost(key), 6'000U);
   ResetCosts();
 }
@@ -165,11 +165,11 @@ TEST(Costs, WhatWasLearntBesideIdleNeighboursIsKeptWhenTheyAreBusy) {
   ResetCosts();
   const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
   Cost& cost = *FindCost(key);
-  for (int i = 0; i < 8; ++i) AddCostSample(cost, 20'000'000, true);
-  for (int i = 0; i < 40; ++i) AddCostSample(cost, 40'000'000, false);
+  for (int i = 0; i < 8; ++i) AddCostSample(cost, 20'000'000, Neighbours::kIdle);
+  for (int i = 0; i < 40; ++i) AddCostSample(cost, 40'000'000, Neighbours::kUnknown);
   EXPECT_EQ(PeekSettledCost(key), 20'000'000U);
   // More than neighbours can be is the kernel's own.
-  for (int i = 0; i < 4; ++i) AddCostSample(cost, 900'000'000, false);
+  for (int i = 0; i < 4; ++i) AddCostSample(cost, 900'000'000, Neighbours::kUnknown);
   EXPECT_EQ(cost.cost_ns, 900'000'000U);
   ResetCosts();
 }

@@ -19,7 +19,10 @@ constexpr uint64_t kClusterSlackNs = 250'000;
 constexpr uint64_t kLeastSlackNs = 50'000;
 
 // So many samples in a row outside the cluster are a new behaviour, not neighbours.
+// Beside neighbours that are known to be busy they are more likely those, and the agent's factor
+// follows what has really changed.
 constexpr uint32_t kNewBehaviour = 4;
+constexpr uint32_t kNewBehaviourBesideBusy = 16;
 
 // So many samples settle a cost; it is then sampled again this often.
 constexpr uint32_t kSettledAfter = 4;
@@ -40,24 +43,26 @@ uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
 
 bool IsFarFrom(uint64_t a, uint64_t b) { return a > b + b / 4 + 1000 || b > a + a / 4 + 1000; }
 
-// Whether an interval outside the cluster is neighbours' time: always, when the cluster is of a time
-// without neighbours, unless it is more than they can be.
+// Whether an interval outside the cluster is neighbours' time: always, when the cluster is of a
+// time without neighbours, unless it is more than they can be.
 bool IsForeignTime(const Cost& cost, uint64_t interval_ns) {
   constexpr uint64_t kMostNeighbours = 15;
   const uint64_t known_ns = cost.settled_ns.load(std::memory_order_relaxed);
-  return cost.is_clean && cost.outside_in_a_row > 0 && interval_ns < (kMostNeighbours + 1) * known_ns;
+  return cost.is_clean && cost.outside_in_a_row > 0 &&
+         interval_ns < (kMostNeighbours + 1) * known_ns;
 }
 
 // The same function with other data: what was learnt before says nothing any more. The lock is
 // held.
-bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
+bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, Neighbours neighbours) {
   const uint64_t before_ns = cost.settled_ns.load(std::memory_order_relaxed);
   if (before_ns == 0) return false;
-  if (neighbours_idle) return IsFarFrom(interval_ns, before_ns);
+  if (neighbours == Neighbours::kIdle) return IsFarFrom(interval_ns, before_ns);
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
   cost.outside_in_a_row =
       interval_ns > ClusterBound(cost.samples_ns, kept) ? cost.outside_in_a_row + 1 : 0;
-  if (cost.outside_in_a_row < kNewBehaviour || IsForeignTime(cost, interval_ns)) return false;
+  const uint32_t enough = neighbours == Neighbours::kBusy ? kNewBehaviourBesideBusy : kNewBehaviour;
+  if (cost.outside_in_a_row < enough || IsForeignTime(cost, interval_ns)) return false;
   cost.outside_in_a_row = 0;
   return true;
 }
@@ -113,7 +118,8 @@ void RestCost(Cost& cost) {
   cost.next_sample_ns.store(os::NowNs() + kSampleEveryNs, std::memory_order_relaxed);
 }
 
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle, bool is_exact) {
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, bool is_exact) {
+  const bool neighbours_idle = neighbours == Neighbours::kIdle;
   const SpinLock::Holder holder(cost.lock);
   if (!is_exact && SaysNothingNew(cost, interval_ns)) {
     cost.next_sample_ns.store(os::NowNs() + kInexactRestNs, std::memory_order_relaxed);
@@ -125,12 +131,13 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle, b
     cost.outside_in_a_row = 0;
     cost.has_exact = true;
     cost.is_clean = false;
-  } else if (IsNewBehaviour(cost, interval_ns, neighbours_idle)) {
+  } else if (IsNewBehaviour(cost, interval_ns, neighbours)) {
     cost.sample_count = 0;
     cost.has_exact = is_exact;
     cost.is_clean = false;
     cost.settled_ns.store(0, std::memory_order_relaxed);
-  } else if (!neighbours_idle && IsForeignTime(cost, interval_ns)) {
+  } else if (!neighbours_idle && (IsForeignTime(cost, interval_ns) ||
+                                  (neighbours == Neighbours::kBusy && cost.outside_in_a_row > 0))) {
     RestCost(cost);
     return 0;
   }

@@ -25,6 +25,10 @@ namespace hami::preload {
 
 inline constexpr int kCostSamples = 16;
 
+// What is known of other tenants on the device. kBusy: an agent watches, and corrects what is
+// learnt.
+enum class Neighbours : uint8_t { kUnknown, kIdle, kBusy };
+
 struct alignas(64) Cost {
   std::atomic<uint64_t> key{0};             // 0: empty
   std::atomic<uint64_t> settled_ns{0};      // the cost once enough samples agree; 0 before
@@ -74,7 +78,7 @@ uint64_t PeekSettledCost(uint64_t key);
 // the cost was known were charged too little; 0 from the second sample on. `is_exact` false: the
 // interval may contain the time that the host took, so it is not less than the cost; it counts only
 // until there is an exact one, or if it says something new all the same.
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle,
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours,
                        bool is_exact = true);
 
 // Takes no sample of a settled cost for as long as after one that was taken.

@@ -22,10 +22,11 @@ constexpr uint64_t kLeastSliceNs = 400'000;
 
 }  // namespace
 
-bool AreNeighboursIdle(const DevicePart& part) {
+Neighbours NeighboursOf(const DevicePart& part) {
   const uint32_t seen =
       std::atomic_ref(BucketOf(part).neighbour_busy_pct).load(std::memory_order_relaxed);
-  return seen != 0 && seen - 1 <= kIdlePct;
+  if (seen == 0) return Neighbours::kUnknown;
+  return seen - 1 <= kIdlePct ? Neighbours::kIdle : Neighbours::kBusy;
 }
 
 bool IsBursting(const DevicePart& part, uint64_t now_ns) {
@@ -35,7 +36,7 @@ bool IsBursting(const DevicePart& part, uint64_t now_ns) {
       std::atomic_ref(BucketOf(part).no_burst_until_ns).load(std::memory_order_relaxed);
   // A moment further away than it can be is not ours.
   const bool forbidden = now_ns < not_before_ns && not_before_ns - now_ns <= kNoBurstNs;
-  return !forbidden && AreNeighboursIdle(part);
+  return !forbidden && NeighboursOf(part) == Neighbours::kIdle;
 }
 
 uint32_t RateNow(const DevicePart& part, uint64_t now_ns) {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "preload/costs.h"
 #include "preload/devices.h"
 
 namespace hami::preload {
@@ -25,8 +26,8 @@ bool IsBursting(const DevicePart& part, uint64_t now_ns);
 // A neighbour was seen: no burst for a while, in all processes of the share.
 void EndBurst(const DevicePart& part, uint64_t now_ns);
 
-// Whether an agent looks at the device and sees (almost) nobody else on it.
-bool AreNeighboursIdle(const DevicePart& part);
+// What an agent that looks at the device sees.
+Neighbours NeighboursOf(const DevicePart& part);
 
 // How much of idle time counts at a rate. In a burst no more may be under way than what a neighbour
 // can be asked to wait for.

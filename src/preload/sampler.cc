@@ -33,7 +33,7 @@ struct Sample {
   uint64_t gap_ns = 0;    // of the interval: the device waited for our launch
   uint64_t tail_ns = 0;   // from the launch until the second event had been recorded
   uint64_t launched_ns = 0;
-  bool queued = false;    // the device was busy with earlier work all that time
+  bool queued = false;  // the device was busy with earlier work all that time
 };
 
 namespace {
@@ -153,7 +153,7 @@ bool IsBehind(const Sample& sample, uint64_t now_ns) {
 }
 
 // Takes a pending sample in, if it has finished. The lock is held.
-void Harvest(Sample& sample, bool neighbours_idle, Harvested* harvested) {
+void Harvest(Sample& sample, Neighbours neighbours, Harvested* harvested) {
   const CUresult result = cuda.cuEventQuery(sample.end);
   const uint64_t now_ns = os::NowNs();
   if (result == CUDA_ERROR_NOT_READY) {
@@ -181,8 +181,9 @@ void Harvest(Sample& sample, bool neighbours_idle, Harvested* harvested) {
     // The host's word that nobody else is there may be old.
     const bool foreign = ContainsForeignSlice(work_ns, settled_ns);
     harvested->foreign_slice = harvested->foreign_slice || foreign;
-    harvested->owed_ns += AddCostSample(*sample.cost, work_ns, neighbours_idle && !foreign,
-                                        IsExact(sample, work_ns));
+    const bool is_old = foreign && neighbours == Neighbours::kIdle;
+    const Neighbours believed = is_old ? Neighbours::kUnknown : neighbours;
+    harvested->owed_ns += AddCostSample(*sample.cost, work_ns, believed, IsExact(sample, work_ns));
   }
   sample.state = &sample == anchor && in_window ? SampleState::kHeld : SampleState::kIdle;
   if (in_window) FinishInWindow(sample);
@@ -239,13 +240,13 @@ void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) 
   pending_count.fetch_add(1, std::memory_order_relaxed);
 }
 
-Harvested HarvestSamples(bool neighbours_idle) {
+Harvested HarvestSamples(Neighbours neighbours) {
   Harvested harvested;
   if (pending_count.load(std::memory_order_relaxed) == 0) return harvested;
   const RelaxedCapture relaxed;
   const SpinLock::Holder holder(samples_lock);
   for (Sample& sample : samples) {
-    if (sample.state == SampleState::kPending) Harvest(sample, neighbours_idle, &harvested);
+    if (sample.state == SampleState::kPending) Harvest(sample, neighbours, &harvested);
   }
   return harvested;
 }

@@ -30,8 +30,8 @@ struct Harvested {
   bool is_behind = false;      // what was launched waits longer and longer
 };
 
-// Takes in what has finished. `neighbours_idle`: no other tenant's work can be in an interval.
-Harvested HarvestSamples(bool neighbours_idle);
+// Takes in what has finished. `neighbours`: whether other tenants' work can be in an interval.
+Harvested HarvestSamples(Neighbours neighbours);
 
 // Whether this launch should be measured although its own cost does not ask for it: launches use
 // several streams and a window is due. `several`: the thread has used more than one since it asked

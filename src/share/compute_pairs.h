@@ -40,7 +40,7 @@ class ComputePairs {
     uint64_t charged_ns;
   };
   struct Process {
-    int64_t learnt_ns = 0;     // 0: has not computed yet
+    int64_t learnt_ns = 0;  // 0: has not computed yet
     int64_t paired_until_ns = 0;
     std::deque<Reading> readings;
   };

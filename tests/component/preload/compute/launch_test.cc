@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every way to launch is charged what it takes: what the library charged, from the region, against
-// the exact time in which the simulated driver ran the work. And what must not be broken on the way:
-// captures in every mode, threads that feed two devices, HAMi's monitor.
+// the exact time in which the simulated driver ran the work. And what must not be broken on the
+// way: captures in every mode, threads that feed two devices, HAMi's monitor.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -215,8 +215,7 @@ TEST_P(Priorities, LowIsHeldWhileHighIsActiveAndLetGoAfterwards) {
   const Simulation simulation("h200-580");
   const Share high(simulation, {.raw_limits = LimitsOf(simulation, GetParam(), 0)});
   const Share low(simulation, {.raw_limits = LimitsOf(simulation, 0, 1)});
-  const Command program = {
-      .program = TestProgram("launcher"), .arguments = {}, .environment = {}};
+  const Command program = {.program = TestProgram("launcher"), .arguments = {}, .environment = {}};
   Running high_tenant = high.Start(program);
   Running low_tenant = low.Start(program);
   ASSERT_EQ(high_tenant.ReadLine(), "ready\n");

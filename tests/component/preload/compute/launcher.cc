@@ -110,9 +110,9 @@ CUresult LaunchAs(const std::string& form, const Gpu& gpu) {
   const std::string name = form.substr(0, form.find("_ptsz"));
   CUfunction f = gpu.one_ms;
   if (name == "kernel") {
-    return per_thread ? DRIVER(cuLaunchKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr,
-                                                    nullptr)
-                      : DRIVER(cuLaunchKernel)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr);
+    return per_thread
+               ? DRIVER(cuLaunchKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr)
+               : DRIVER(cuLaunchKernel)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr);
   }
   if (name == "coop") {
     return per_thread

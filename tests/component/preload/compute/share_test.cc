@@ -103,8 +103,8 @@ TEST(Share, KernelsShorterThanTheirLaunchesAreNotOvercharged) {
 TEST(Share, EightStreamsPayOnce) {
   for (const int asked : {10, 50}) {
     World world({.cores_pct = asked});
-    const Got got = Measure(
-        world, {.kernel_ns = 200 * kUs, .streams = 8, .learning_ns = 2 * kSecond}, asked);
+    const Got got =
+        Measure(world, {.kernel_ns = 200 * kUs, .streams = 8, .learning_ns = 2 * kSecond}, asked);
     EXPECT_NEAR(got.pct, asked, 3);
   }
 }
@@ -171,10 +171,9 @@ TEST(LimitChange, ASleepingCallerFollowsAHigherLimit) {
 
 TEST(LimitChange, ASleepingCallerGoesAtOnceWhenTheLimitIsLifted) {
   EXPECT_LT(TimeOfSleepWith([](World& world) { world.ReplaceCores(0); }), 530 * kMs);
-  EXPECT_LT(TimeOfSleepWith([](World& world) {
-              world.part().policy = region::CorePolicy::kDisable;
-            }),
-            530 * kMs);
+  EXPECT_LT(
+      TimeOfSleepWith([](World& world) { world.part().policy = region::CorePolicy::kDisable; }),
+      530 * kMs);
 }
 
 TEST(LimitChange, ALowerLimitHoldsFromThenOn) {
@@ -344,7 +343,8 @@ TEST_P(BurstEnds, WithinMillisecondsOfANeighboursFirstKernel) {
   EXPECT_NEAR(static_cast<double>(tenant_ns[2] - tenant_ns[1]) / 1e7, 25, 2.5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, BurstEnds, testing::Values(20 * kUs, 200 * kUs, 1 * kMs, 4 * kMs));
+INSTANTIATE_TEST_SUITE_P(Kernels, BurstEnds,
+                         testing::Values(20 * kUs, 200 * kUs, 1 * kMs, 4 * kMs));
 
 TEST(Burst, BeginsAgainWhenTheNeighbourIsGone) {
   World world(kBursting);

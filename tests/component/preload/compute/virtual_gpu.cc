@@ -113,8 +113,8 @@ void World::Feed(Other& other) {
   const simgpu::Lane& lane = state_->contexts[other.context].lanes[0];
   if (other.neighbour.pct != 0) {
     simgpu::Submit(*state_, other.context, 0, item, now_ns_);
-    other.next_ns = now_ns_ + other.neighbour.kernel_ns * 100 /
-                                  static_cast<uint64_t>(other.neighbour.pct);
+    other.next_ns =
+        now_ns_ + other.neighbour.kernel_ns * 100 / static_cast<uint64_t>(other.neighbour.pct);
     return;
   }
   const uint64_t deep = std::clamp<uint64_t>(20 * kMs / item.remaining_ns, 2, kBusyItems);
@@ -303,7 +303,8 @@ void World::Spin(uint64_t kernel_ns, uint64_t end_ns, int streams, uint64_t in_f
 
 }  // namespace hami::component
 
-// ---- what the library stands on -------------------------------------------------------------------
+// ---- what the library stands on
+// -------------------------------------------------------------------
 
 namespace hami::os {
 

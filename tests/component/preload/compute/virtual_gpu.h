@@ -29,11 +29,11 @@ inline constexpr uint64_t kSecond = 1'000'000'000;
 struct WorldOptions {
   int cores_pct = 50;
   region::CorePolicy policy = region::CorePolicy::kForce;
-  bool agent = true;              // the host's, as `hami run` has one
-  uint64_t slice_ns = 2 * kMs;    // of the device
-  uint64_t launch_ns = 3 * kUs;   // what a launch takes the tenant's thread
-  uint64_t record_ns = 1 * kUs;   // and an event
-  uint64_t delay_ns = 5 * kUs;    // from there to the device
+  bool agent = true;             // the host's, as `hami run` has one
+  uint64_t slice_ns = 2 * kMs;   // of the device
+  uint64_t launch_ns = 3 * kUs;  // what a launch takes the tenant's thread
+  uint64_t record_ns = 1 * kUs;  // and an event
+  uint64_t delay_ns = 5 * kUs;   // from there to the device
   uint64_t oversleep_ns = 60 * kUs;
 };
 
@@ -70,8 +70,8 @@ class World {
   void Synchronise(int stream = 0);
 
   // Kernels back to back until `end_ns`; at most `in_flight_ns` of work is on its way.
-  void Spin(uint64_t kernel_ns, uint64_t end_ns, int streams = 1,
-            uint64_t in_flight_ns = 50 * kMs, bool dependent = false);
+  void Spin(uint64_t kernel_ns, uint64_t end_ns, int streams = 1, uint64_t in_flight_ns = 50 * kMs,
+            bool dependent = false);
 
   region::DeviceLimit& limit() { return shares_->entries[0].limits.devices[0]; }
   preload::DevicePart& part() { return device_.parts[0]; }
