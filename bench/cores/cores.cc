@@ -237,6 +237,19 @@ nlohmann::json Record(const Case& test, const Outcome& outcome, const std::strin
   return record;
 }
 
+nlohmann::json Record(const hami::bench::Group& group, const hami::bench::GroupOutcome& outcome,
+                      const std::string& conditions) {
+  nlohmann::json record = {{"name", group.name},
+                           {"value", outcome.had_pct},
+                           {"unit", "%"},
+                           {"baseline", nullptr},
+                           {"conditions", conditions},
+                           {"target", group.expected_pct},
+                           {"error_points", outcome.worst_error}};
+  if (!outcome.arrival_pct.empty()) record["arrival"] = outcome.arrival_pct;
+  return record;
+}
+
 void PrintRow(const Case& test, const Outcome& outcome) {
   const bool limited = test.asked_pct > 0;
   fmt::print("{:<22} {:<36} {:>6} {:>9.1f} {:>7} {:>7}  {}\n", test.load, Name(test.beside),
@@ -304,7 +317,7 @@ int Run(const Options& options) {
   if (!summary.rows.empty()) summary.Print();
   for (const hami::bench::Group& group : hami::bench::Groups()) {
     if (group.name.find(options.only) == std::string::npos) continue;
-    records.push_back(hami::bench::MeasureGroup(simulation, group, conditions));
+    records.push_back(Record(group, hami::bench::MeasureGroup(simulation, group), conditions));
   }
   if (options.json_path.empty()) return 0;
   std::ofstream file(options.json_path);

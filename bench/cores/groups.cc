@@ -109,8 +109,7 @@ std::vector<Group> Groups() {
   };
 }
 
-nlohmann::json MeasureGroup(const Simulation& simulation, const Group& group,
-                            const std::string& conditions) {
+GroupOutcome MeasureGroup(const Simulation& simulation, const Group& group) {
   std::vector<std::unique_ptr<Tenant>> tenants;
   std::vector<Simulation::ClientId> clients;
   for (const TenantSpec& spec : group.tenants) {
@@ -118,28 +117,23 @@ nlohmann::json MeasureGroup(const Simulation& simulation, const Group& group,
     clients.push_back(tenants.back()->client());
   }
   fmt::print("\n{}\n", group.name);
-  nlohmann::json record = {
-      {"name", group.name}, {"unit", "%"}, {"baseline", nullptr}, {"conditions", conditions}};
   for (const auto& tenant : tenants) {
     if (!group.last_comes_late || tenant != tenants.back()) tenant->Go();
   }
   std::this_thread::sleep_for(kLearning);
+  GroupOutcome outcome;
   if (group.last_comes_late) {
     tenants.back()->Go();
-    const std::vector<double> first = Shares(Observe(simulation, clients, kArrival));
-    PrintShares(group, "its first 100 ms", first);
+    outcome.arrival_pct = Shares(Observe(simulation, clients, kArrival));
+    PrintShares(group, "its first 100 ms", outcome.arrival_pct);
     fmt::print("\n");
-    record["arrival"] = first;
   }
-  const std::vector<double> shares = Shares(Observe(simulation, clients, kMeasured));
-  PrintShares(group, "had", shares);
-  const double worst = WorstError(shares, group.expected_pct);
-  fmt::print("  largest error {:+.1f}\n", worst);
+  outcome.had_pct = Shares(Observe(simulation, clients, kMeasured));
+  PrintShares(group, "had", outcome.had_pct);
+  outcome.worst_error = WorstError(outcome.had_pct, group.expected_pct);
+  fmt::print("  largest error {:+.1f}\n", outcome.worst_error);
   std::fflush(stdout);
-  record["value"] = shares;
-  record["target"] = group.expected_pct;
-  record["error_points"] = worst;
-  return record;
+  return outcome;
 }
 
 }  // namespace hami::bench

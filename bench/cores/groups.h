@@ -4,7 +4,6 @@
 
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -23,8 +22,14 @@ struct Group {
 
 std::vector<Group> Groups();
 
-// Prints a few lines, and gives the record for --json.
-nlohmann::json MeasureGroup(const Simulation& simulation, const Group& group,
-                            const std::string& conditions);
+// Percent of the GPU's time, by tenant.
+struct GroupOutcome {
+  std::vector<double> arrival_pct;  // of the first tenth of a second of the one that comes late
+  std::vector<double> had_pct;
+  double worst_error = 0;
+};
+
+// Prints what it finds.
+GroupOutcome MeasureGroup(const Simulation& simulation, const Group& group);
 
 }  // namespace hami::bench

@@ -232,7 +232,9 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
   const uint64_t now_ns = os::NowNs();
   DevicePart* part = device != nullptr ? PartToCharge(*device, now_ns) : nullptr;
   if (part == nullptr) {
-    thread_budget.lifted = true;
+    // Only there: a device that was not granted has no limit to be lifted.
+    thread_budget.lifted = device != nullptr && device->part_count > 0 &&
+                           device->number == sole_device.load(std::memory_order_relaxed);
     return nullptr;
   }
 

@@ -114,8 +114,11 @@ uint64_t LowerClusterMean(const uint64_t* intervals_ns, uint32_t count) {
   return sum / members;
 }
 
+// Unevenly: time slices come evenly, and the same part of each would be seen for ever.
 void RestCost(Cost& cost) {
-  cost.next_sample_ns.store(os::NowNs() + kSampleEveryNs, std::memory_order_relaxed);
+  const uint64_t now_ns = os::NowNs();
+  const uint64_t some_ns = (now_ns * 0x9e3779b97f4a7c15ULL >> 32) % kSampleEveryNs;
+  cost.next_sample_ns.store(now_ns + kSampleEveryNs / 2 + some_ns, std::memory_order_relaxed);
 }
 
 uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, bool is_exact) {
@@ -156,8 +159,11 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, 
   if (cost.sample_count >= kSettledAfter) {
     cost.settled_ns.store(learnt_ns, std::memory_order_relaxed);
     // One that does not fit in is looked into at once.
-    const uint64_t rest_ns = cost.outside_in_a_row > 0 ? 0 : kSampleEveryNs;
-    cost.next_sample_ns.store(os::NowNs() + rest_ns, std::memory_order_relaxed);
+    if (cost.outside_in_a_row > 0) {
+      cost.next_sample_ns.store(0, std::memory_order_relaxed);
+    } else {
+      RestCost(cost);
+    }
   }
   if (cost.sample_count > 1) return 0;
   const uint64_t launches = cost.guessed_launches.exchange(0, std::memory_order_relaxed);

@@ -25,7 +25,8 @@ static_assert(kStatus + 1 == kWordsPerShare);
 int32_t Read(const int32_t& word) { return __atomic_load_n(&word, __ATOMIC_RELAXED); }
 
 void Watch(int at, const int32_t* word, int32_t expected) {
-  watched_words[at].word = word;
+  // Other threads may be looking; it is the same word for as long as the process lives.
+  if (watched_words[at].word != word) watched_words[at].word = word;
   __atomic_store_n(&watched_words[at].expected, expected, __ATOMIC_RELAXED);
 }
 
@@ -39,7 +40,7 @@ bool IsHeld(const Share& share) {
   return Read(share.mapping.region->v1.recent_kernel) < 0 || Read(*StatusOf(share)) == kSuspended;
 }
 
-// What has no effect but on what follows is expected from now on.
+// The switch and the status act on what follows: as they are now they are expected.
 void Expect(int share, Place place) {
   WatchedWord& watched = watched_words[share * kWordsPerShare + place];
   __atomic_store_n(&watched.expected, Read(*watched.word), __ATOMIC_RELAXED);
@@ -71,6 +72,8 @@ void WindAndWait(Shares& shares) {
       os::SleepUntil(os::NowNs() + kHeldNapNs);
       FollowLimits();
     }
+    __atomic_store_n(&watched_words[i * kWordsPerShare + kGeneration].expected,
+                     static_cast<int32_t>(share.generation_seen), __ATOMIC_RELAXED);
     Expect(i, kSwitch);
     Expect(i, kStatus);
     api::RegionV1& header = share.mapping.region->v1;

@@ -265,7 +265,12 @@ bool TakeSlots(Shares* shares) {
 }
 
 bool RefreshLimits(Shares* shares) {
-  if (shares->grant != Grant::kLimitsFiles) return false;
+  if (shares->grant != Grant::kLimitsFiles) {
+    for (int i = 0; i < shares->count; ++i) {
+      shares->entries[i].generation_seen = GenerationOf(shares->entries[i]);
+    }
+    return false;
+  }
   bool changed = false;
   for (int i = 0; i < shares->count; ++i) {
     Share& share = shares->entries[i];

@@ -41,6 +41,11 @@ class MappedRegion {
   MappedRegion& operator=(const MappedRegion&) = delete;
 
   api::RegionV1& v1() const { return region_->v1; }
+  // What the agent does after it has replaced the limits file.
+  void CountGenerationUp() const { std::atomic_ref(region_->ext.limits_generation).fetch_add(1); }
+  double ThrottledMs() const {
+    return static_cast<double>(std::atomic_ref(region_->ext.devices[0].throttled_ns).load()) / 1e6;
+  }
   double ChargedMs(int device = 0) const {
     return static_cast<double>(
                std::atomic_ref(region_->ext.devices[device].charged_gpu_ns).load()) /
@@ -72,6 +77,12 @@ class Hardware {
  private:
   simgpu::Machine machine_;
 };
+
+std::string LimitsOf(const Simulation& simulation, int cores_pct, int priority) {
+  return "hami-limits 1\ngeneration 1\ndevice " + simulation.uuids().at(0) +
+         "\nmemory 10737418240\ncores " + std::to_string(cores_pct) + "\npriority " +
+         std::to_string(priority) + "\nend\n";
+}
 
 class LaunchTest : public testing::Test {
  protected:
@@ -159,6 +170,18 @@ TEST_F(LaunchTest, AGraphOnAStreamOfAnotherDeviceIsChargedThere) {
   EXPECT_NEAR(hardware_->BusyMs(1), 100, 1);
 }
 
+// 200 ms of work at one percent: twenty seconds of sleep, most of it in few long ones.
+TEST_F(LaunchTest, AReplacedLimitReachesACallerThatSleeps) {
+  Begin(1);
+  launcher_->WriteLine("kernel 200");
+  std::this_thread::sleep_for(milliseconds(500));
+  share_->WriteLimits(LimitsOf(*simulation_, 90, 1));
+  region_->CountGenerationUp();
+  ASSERT_EQ(launcher_->ReadLine(), "ok\n");
+  EXPECT_LT(region_->ThrottledMs(), 10'000);
+  EXPECT_EQ(region_->v1().limit_cores_pct[0], 90U);
+}
+
 TEST_F(LaunchTest, AStreamWaitsForAWordUntilItIsWritten) {
   Begin(0);
   ASSERT_EQ(Do("word"), "ok\n");
@@ -200,12 +223,6 @@ void PlayMonitor(const std::vector<api::RegionV1*>& tenants) {
     const bool limited = higher || active_of[tenant->priority] > 1;
     std::atomic_ref(tenant->utilization_switch).store(limited ? 1 : 0);
   }
-}
-
-std::string LimitsOf(const Simulation& simulation, int cores_pct, int priority) {
-  return "hami-limits 1\ngeneration 1\ndevice " + simulation.uuids().at(0) +
-         "\nmemory 10737418240\ncores " + std::to_string(cores_pct) + "\npriority " +
-         std::to_string(priority) + "\nend\n";
 }
 
 // A tenant of high priority, with and without a compute limit, and one of low priority.
