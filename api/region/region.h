@@ -123,7 +123,8 @@ struct alignas(128) DeviceExtension {
 
   // Compute: a generic cell rate algorithm in nanoseconds of CLOCK_MONOTONIC
   // (src/preload/compute.h).
-  uint64_t next_free_ns;    // when the GPU time granted so far has been earned
+  // When the GPU time granted so far has been earned, with the rate (src/preload/bucket.h).
+  uint64_t next_free_ns;
   uint64_t charged_gpu_ns;  // GPU time granted since the region was made
   uint64_t throttled_ns;    // time callers slept for the limit
   uint32_t cost_scale_q16;  // written by the agent: true cost over estimated cost, 65536 = 1.0
@@ -133,7 +134,8 @@ struct alignas(128) DeviceExtension {
   // Written by the agent: bytes that the driver says the share's processes hold and that no slot
   // accounts for. They count against the limit.
   uint64_t hidden_bytes;
-  uint64_t unused[2];
+  uint64_t no_burst_until_ns;  // CLOCK_MONOTONIC: a neighbour was seen (src/preload/rate.h)
+  uint64_t unused[1];
 };
 static_assert(sizeof(DeviceExtension) == 128);
 

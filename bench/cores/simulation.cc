@@ -129,24 +129,25 @@ Simulation::Reading Simulation::Read(const std::vector<ClientId>& clients) const
   return reading;
 }
 
-Tenant::Tenant(const Simulation& simulation, int cores_pct,
-               const std::vector<std::string>& actions) {
+Tenant::Tenant(const Simulation& simulation, const TenantSpec& spec) {
   const std::vector<Simulation::ClientId> before = simulation.Clients();
   std::vector<std::string> words = {BinFolder() + "/hami",
                                     "run",
                                     "-q",
                                     "--sim",
                                     "--gpumem",
-                                    "4Gi",
+                                    "1Gi",
                                     "--gpucores",
-                                    std::to_string(cores_pct),
+                                    std::to_string(spec.cores_pct),
+                                    "--policy",
+                                    spec.policy,
                                     "--",
                                     BinFolder() + "/tenant",
                                     "prepare",
                                     "say",
                                     "ready",
                                     "wait"};
-  words.insert(words.end(), actions.begin(), actions.end());
+  words.insert(words.end(), spec.actions.begin(), spec.actions.end());
   pid_ = Start(words, simulation.log(), &to_, &from_);
   if (!WaitForLine(from_, "ready")) Die("a tenant does not start, see " + simulation.log());
   for (const Simulation::ClientId& id : simulation.Clients()) {

@@ -48,12 +48,18 @@ class Simulation {
   simgpu::Machine machine_;
 };
 
+// What a tenant asks for and does.
+struct TenantSpec {
+  int cores_pct = 0;  // 0: no compute limit
+  std::vector<std::string> actions;
+  std::string policy = "force";
+};
+
 // `hami run --sim [--gpucores cores_pct] -- tenant ACTION...` in the background. The tenant has
 // measured its kernel and waits; actions after that begin with Go.
 class Tenant {
  public:
-  // cores_pct 0: no compute limit.
-  Tenant(const Simulation& simulation, int cores_pct, const std::vector<std::string>& actions);
+  Tenant(const Simulation& simulation, const TenantSpec& spec);
   ~Tenant();
   Tenant(const Tenant&) = delete;
   Tenant& operator=(const Tenant&) = delete;

@@ -25,7 +25,8 @@ last of these processes is gone.
   --gpu I|UUID       this GPU; else the one with most room
   --name NAME        name of the slice (letters, digits, . _ -)
   --policy P         when the compute limit holds: default (while a monitor does
-                     not lift it), force (always), disable (never)
+                     not lift it), force (always), disable (never), burst (while
+                     somebody else uses the GPU; idle time is used)
   --sim[=NAME]       on simulated GPUs (see `hami sim --help`): the named or the
                      only simulation; one is made if there is none
   --on-escape A      when a process holds more than its slice, or uses the GPU
@@ -125,9 +126,9 @@ Status Check(const RawOptions& raw, RunOptions* options) {
   ASSIGN_OR_RETURN(options->wish.cores_pct, ParseCores(raw.cores));
   if (raw.name_option->count() > 0) RETURN_IF_ERROR(CheckName(options->name));
   const std::string& policy = options->policy;
-  if (policy != "default" && policy != "force" && policy != "disable") {
+  if (policy != "default" && policy != "force" && policy != "disable" && policy != "burst") {
     return Fail(Code::kInvalidArgument,
-                fmt::format("--policy \"{}\": default, force or disable", policy));
+                fmt::format("--policy \"{}\": default, force, disable or burst", policy));
   }
   options->simulation.wanted = raw.simulation_option->count() > 0;
   options->simulation.name = raw.simulation;

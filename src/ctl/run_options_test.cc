@@ -94,6 +94,8 @@ TEST(RunOptionsTest, WordsThatAreNoOptionsAreRefused) {
   EXPECT_NE(ErrorOf({"--gpumem", "1Gi", "python", "x.py"}), "accepted");
   EXPECT_NE(ErrorOf({"--gpumem", "1Gi", "--nosuch", "--", "true"}), "accepted");
   EXPECT_THAT(ErrorOf({"--gpumem", "1Gi", "--"}), HasSubstr("run what?"));
+  EXPECT_EQ(ParseRunOptions({"--gpumem", "1Gi", "--policy", "burst", "--", "true"})->policy,
+            "burst");
   EXPECT_THAT(ErrorOf({"--gpumem", "1Gi", "--policy", "maybe", "--", "true"}),
               HasSubstr("--policy"));
   EXPECT_THAT(ErrorOf({"--gpumem", "1Gi", "--on-escape", "maybe", "--", "true"}),

@@ -57,29 +57,60 @@ TEST(CostScaleTest, ConvergesToTheTruth) {
   EXPECT_NEAR(LearnFor(200, 0.01), 4.0, 1e-9);
 }
 
-TEST(CostScaleTest, StepsBecomeSmallerAndAreBounded) {
-  CostScale scale = Learn({}, 10 * kSecondNs, kSecondNs);
-  EXPECT_DOUBLE_EQ(scale.scale, 2.0);
-  scale = Learn(scale, kSecondNs / 10, kSecondNs);
-  EXPECT_DOUBLE_EQ(scale.scale, 1.5);
-  for (int i = 0; i < 10; ++i) scale = Learn(scale, kSecondNs, kSecondNs);
-  scale.scale = 1;
-  EXPECT_DOUBLE_EQ(Learn(scale, 2 * kSecondNs, kSecondNs).scale, 1.25);
+TEST(CostScaleTest, TheFirstStepGoesNearlyAllTheWayAndIsBounded) {
+  EXPECT_NEAR(Learn({}, kSecondNs / 4, kSecondNs / 2).scale, 0.5, 0.03);
+  EXPECT_LE(Learn({}, 10 * kSecondNs, kSecondNs / 10).scale, kMostCostScale);
+  EXPECT_GE(Learn({}, 1, kSecondNs / 10).scale, kLeastCostScale);
+}
+
+TEST(CostScaleTest, OneOddSampleIsForgotten) {
+  CostScale scale;
+  for (int i = 0; i < 20; ++i) scale = Learn(scale, kSecondNs / 10, kSecondNs / 10);
+  scale = Learn(scale, kSecondNs / 5, kSecondNs / 10);
+  EXPECT_NEAR(scale.scale, 1.1, 0.02);
+  for (int i = 0; i < 60; ++i) {
+    scale = Learn(scale, kSecondNs / 10, static_cast<uint64_t>(1e8 * scale.scale));
+  }
+  EXPECT_NEAR(scale.scale, 1.0, 0.002);
 }
 
 TEST(CostScaleTest, LittleChargeIsGathered) {
-  CostScale scale = Learn({}, 100'000'000, 50'000'000);
+  CostScale scale = Learn({}, 100'000'000, 40'000'000);
   EXPECT_DOUBLE_EQ(scale.scale, 1.0);
-  scale = Learn(scale, 300'000'000, 200'000'000);
-  EXPECT_DOUBLE_EQ(scale.scale, 1.6);
+  scale = Learn(scale, 40'000'000, 40'000'000);
+  EXPECT_GT(scale.scale, 1.3);
   EXPECT_EQ(scale.charged_ns, 0U);
+}
+
+// A kernel of 50 ms that takes 100 ms beside a neighbour: charged 100 ms in one look, seen to run
+// in that one and the next.
+TEST(CostScaleTest, ChargeAndWorkInDifferentLooksAreOnePair) {
+  CostScale scale;
+  for (int i = 0; i < 40; ++i) {
+    scale = Learn(scale, 10'000'000, static_cast<uint64_t>(1e8 * scale.scale));
+    scale = Learn(scale, 40'000'000, 0);
+  }
+  EXPECT_NEAR(scale.scale, 0.5, 0.05);
 }
 
 TEST(CostScaleTest, ChargeWithoutTruthTeachesNothing) {
   CostScale scale;
   for (int i = 0; i < 100; ++i) scale = Learn(scale, 0, kSecondNs);
   EXPECT_DOUBLE_EQ(scale.scale, 1.0);
-  EXPECT_EQ(scale.charged_ns, 0U);
+}
+
+TEST(CostScaleTest, WhatIsLearntBesideBusyNeighboursIsNotUsedBesideIdleOnes) {
+  CostScales scales;
+  for (int i = 0; i < 20; ++i) scales = Learn(scales, false, kSecondNs / 10, kSecondNs / 10);
+  for (int i = 0; i < 20; ++i) {
+    const double charged = 2e8 * scales.now().scale;
+    scales = Learn(scales, true, kSecondNs / 10, static_cast<uint64_t>(charged));
+  }
+  EXPECT_NEAR(scales.now().scale, 0.5, 0.02);
+  scales = Learn(scales, false, kSecondNs / 10, kSecondNs / 10);
+  EXPECT_NEAR(scales.now().scale, 1.0, 0.02);
+  scales = Learn(scales, true, kSecondNs / 10, kSecondNs / 10);
+  EXPECT_NEAR(scales.now().scale, 0.5, 0.02);
 }
 
 TEST(CostScaleTest, FixedPointIsBounded) {

@@ -3,12 +3,15 @@
 #include "preload/compute.h"
 
 #include "preload/bucket.h"
+#include "preload/chains.h"
 #include "preload/devices.h"
 #include "preload/driver.h"
 #include "preload/log.h"
 #include "preload/overlap.h"
 #include "preload/process.h"
+#include "preload/rate.h"
 #include "preload/sampler.h"
+#include "preload/stream_context.h"
 #include "region/os.h"
 
 namespace hami::preload {
@@ -20,16 +23,17 @@ constinit std::atomic<bool> window_is_open = false;
 
 namespace {
 
-constinit int32_t always_wound = kRecentKernelWound;
-
 // What a launch of a function that has never been measured is charged until it has been.
 constexpr uint64_t kGuessNs = 20'000;
 // A function that is launched again before its first measurement is in waits for that measurement,
 // but no longer than this: the measurement may depend on something that this very thread is about
 // to do.
-constexpr uint64_t kFirstMeasureNs = 20'000'000;
-constexpr int32_t kUnmeasuredInFlight = 2;
+constexpr uint64_t kFirstMeasureNs = 100'000'000;
+constexpr int32_t kUnmeasuredInFlight = 1;
 constexpr uint64_t kPollNs = 50'000;
+
+// So many measurements of a function that has not settled are on their way.
+constexpr int32_t kUnsettledInFlight = 4;
 
 // Sleeps are cut into pieces, after each of which limits and switches are looked at again.
 constexpr uint64_t kNapNs = 20'000'000;
@@ -38,59 +42,19 @@ constexpr uint64_t kNapNs = 20'000'000;
 constexpr uint64_t kSampleSpacingNs = 1'000'000;
 constinit std::atomic<uint64_t> last_sample_ns = 0;
 
-}  // namespace
-
-constinit const int32_t* recent_kernel_watch = &always_wound;
-
-namespace {
-
-api::RegionV1& HeaderOf(const DevicePart& part) { return part.share->mapping.region->v1; }
-
-api::DeviceExtension& BucketOf(const DevicePart& part) {
-  return part.share->mapping.region->ext.devices[part.index];
-}
-
-// Whether a part's compute limit holds right now: the policy and, with the default policy, the
-// monitor's switch.
-bool IsEnforced(const DevicePart& part) {
-  if (part.cores_pct.load(std::memory_order_relaxed) == 0) return false;
-  switch (part.share->limits.devices[part.index].policy) {
-    case region::CorePolicy::kForce:
-      return true;
-    case region::CorePolicy::kDisable:
-      return false;
-    case region::CorePolicy::kDefault:
-      break;
-  }
-  return std::atomic_ref(HeaderOf(part).utilization_switch).load(std::memory_order_relaxed) != 0;
-}
+// In a burst something is measured this often: it is how a neighbour is noticed.
+constexpr uint64_t kBurstSampleSpacingNs = 2'000'000;
 
 // The part to charge next: the one that is free first. nullptr: the device has no compute limit now
 // (one part without one is enough).
-DevicePart* PartToCharge(Device& device) {
+DevicePart* PartToCharge(Device& device, uint64_t now_ns) {
   DevicePart* best = nullptr;
   for (int i = 0; i < device.part_count; ++i) {
     DevicePart& part = device.parts[i];
-    if (!IsEnforced(part)) return nullptr;
+    if (RateNow(part, now_ns) == 0) return nullptr;
     if (best == nullptr || NextFreeNs(BucketOf(part)) < NextFreeNs(BucketOf(*best))) best = &part;
   }
   return best;
-}
-
-// Winds the monitor's counter up, and waits while the monitor holds this tenant back.
-void WindAndWait(Shares& shares) {
-  for (int i = 0; i < shares.count; ++i) {
-    api::RegionV1& header = shares.entries[i].mapping.region->v1;
-    std::atomic_ref<int32_t> recent(header.recent_kernel);
-    int32_t seen = recent.load(std::memory_order_relaxed);
-    while (seen < 0) {
-      os::SleepUntil(os::NowNs() + kNapNs / 4);
-      seen = recent.load(std::memory_order_relaxed);
-    }
-    // Not over a hold that the monitor sets at this moment.
-    if (seen != kRecentKernelWound) recent.compare_exchange_strong(seen, kRecentKernelWound);
-    std::atomic_ref(header.last_kernel_time).store(os::WallSeconds(), std::memory_order_relaxed);
-  }
 }
 
 uint64_t Scaled(uint64_t ns, uint32_t factor_q16) {
@@ -106,29 +70,46 @@ uint32_t CostScale(const DevicePart& part) {
   return scale < kLeast ? kLeast : scale > kMost ? kMost : scale;
 }
 
-// Whether an agent looks at the device and sees (almost) nobody else on it.
-bool AreNeighboursIdle(const DevicePart& part) {
-  constexpr uint32_t kIdlePct = 1;
-  const uint32_t seen =
-      std::atomic_ref(BucketOf(part).neighbour_busy_pct).load(std::memory_order_relaxed);
-  return seen != 0 && seen - 1 <= kIdlePct;
-}
+// A moment at which a caller may go, at the rate of the time when it was computed.
+struct Turn {
+  uint64_t at_ns;
+  uint32_t rate_pct;
+};
 
-// Takes GPU time from a part's bucket. Returns when it may be used.
-uint64_t Take(const DevicePart& part, uint64_t gpu_ns) {
+// Takes GPU time from a part's bucket.
+Turn Take(const DevicePart& part, uint64_t gpu_ns) {
   const uint64_t true_ns = Scaled(Scaled(gpu_ns, OverlapFactorQ16()), CostScale(part));
-  const uint32_t rate_pct = part.cores_pct.load(std::memory_order_relaxed);
+  const uint64_t now_ns = os::NowNs();
+  uint32_t rate_pct = RateNow(part, now_ns);
+  if (rate_pct == 0) rate_pct = 100;  // lifted since it was looked at
   api::SlotExtension& slot = part.share->mapping.region->ext.slots[part.share->mapping.slot];
   std::atomic_ref(slot.gpu_ns[part.index]).fetch_add(true_ns, std::memory_order_relaxed);
-  return TakeGpuTime(BucketOf(part), true_ns, rate_pct > 0 ? rate_pct : 100, os::NowNs());
+  const uint64_t saved_ns = SavedNs(IsBursting(part, now_ns));
+  return {TakeGpuTime(BucketOf(part), true_ns, rate_pct, now_ns, saved_ns), rate_pct};
 }
 
-// Sleeps until `until_ns`, unless the limit is lifted meanwhile.
-void SleepForShare(const DevicePart& part, uint64_t until_ns) {
+// Where a launch goes.
+struct Target {
+  CUstream stream;
+  StreamForm form;
+};
+
+// Sleeps until the turn has come. A limit that is changed or lifted meanwhile moves it.
+void SleepForShare(const DevicePart& part, Turn turn, const Target& target) {
+  const bool has_chain = IsSamplingStopped() && HasChain(target.stream, target.form);
+  const uint64_t nap_ns = has_chain ? kPollNs : kNapNs;
   uint64_t now = os::NowNs();
   const uint64_t began = now;
-  while (now < until_ns && IsEnforced(part)) {
-    os::SleepUntil(until_ns - now > kNapNs ? now + kNapNs : until_ns);
+  while (now < turn.at_ns) {
+    const uint32_t rate_pct = RateNow(part, now);
+    if (rate_pct == 0) break;
+    if (rate_pct != turn.rate_pct) {
+      turn = {MomentAtRate(turn.at_ns, turn.rate_pct, rate_pct, now), rate_pct};
+      FollowRate(BucketOf(part), rate_pct, now);
+      continue;
+    }
+    os::SleepUntil(turn.at_ns - now > nap_ns ? now + nap_ns : turn.at_ns);
+    if (has_chain) LookAtChain(target.stream, target.form);
     FollowLimits();
     now = os::NowNs();
   }
@@ -137,14 +118,15 @@ void SleepForShare(const DevicePart& part, uint64_t until_ns) {
 
 // A function that was never measured: bounds how many launches of it are on their way, and says
 // what to charge for one more.
-uint64_t GuessCost(Cost& cost, bool neighbours_idle) {
+uint64_t GuessCost(Cost& cost, Neighbours neighbours, const Target& target) {
   const uint64_t began = os::NowNs();
   uint64_t waited = 0;
   while (cost.cost_ns.load(std::memory_order_acquire) == 0 &&
          cost.pending.load(std::memory_order_relaxed) >= kUnmeasuredInFlight &&
          waited < kFirstMeasureNs) {
     os::SleepUntil(os::NowNs() + kPollNs);
-    HarvestSamples(neighbours_idle);
+    HarvestSamples(neighbours);
+    if (IsSamplingStopped()) LookAtChain(target.stream, target.form);
     waited = os::NowNs() - began;
   }
   const uint64_t learnt_ns = cost.cost_ns.load(std::memory_order_acquire);
@@ -158,31 +140,43 @@ uint64_t GuessCost(Cost& cost, bool neighbours_idle) {
 
 // Spends the thread's credit on `cost_ns`, getting more from the bucket (and sleeping for it) if it
 // does not suffice.
-void Spend(const Device& device, const DevicePart& part, uint64_t cost_ns) {
+void Spend(const Device& device, const DevicePart& part, uint64_t cost_ns, const Target& target) {
   int64_t& credit_ns = thread_budget.credit_ns[device.number];
   credit_ns -= static_cast<int64_t>(cost_ns);
   if (credit_ns >= 0) return;
   const auto grant_ns = static_cast<uint64_t>(kGrantNs - credit_ns);
-  const uint64_t until_ns = Take(part, grant_ns);
+  const Turn turn = Take(part, grant_ns);
   credit_ns = kGrantNs;
-  SleepForShare(part, until_ns);
+  SleepForShare(part, turn, target);
 }
 
-bool ShouldSample(const Cost& cost, CUstream stream) {
+// A short launch that is to be measured goes first and is paid for by the next one: before a sleep
+// the device is still busy with what was launched before, and what waits behind that is measured
+// without the time that this thread takes to launch it. After a sleep the device has run dry.
+bool SpendLater(const Device& device, uint64_t cost_ns) {
+  int64_t& credit_ns = thread_budget.credit_ns[device.number];
+  if (cost_ns == 0 || cost_ns > kGrantNs || credit_ns < -kGrantNs / 2) return false;
+  credit_ns -= static_cast<int64_t>(cost_ns);
+  return true;
+}
+
+bool ShouldSample(const Cost& cost, CUstream stream, bool bursting) {
   const bool window = WindowWantsSample(stream, thread_budget.several_streams);
   thread_budget.several_streams = false;
   window_is_open.store(window, std::memory_order_relaxed);
   if (window) return true;
   if (cost.settled_ns.load(std::memory_order_relaxed) == 0) {
-    return cost.pending.load(std::memory_order_relaxed) < 2 * kUnmeasuredInFlight;
+    return cost.pending.load(std::memory_order_relaxed) < kUnsettledInFlight;
   }
   const uint64_t now = os::NowNs();
-  if (now < cost.next_sample_ns.load(std::memory_order_relaxed)) return false;
+  if (!bursting && now < cost.next_sample_ns.load(std::memory_order_relaxed)) return false;
+  const uint64_t spacing_ns = bursting ? kBurstSampleSpacingNs : kSampleSpacingNs;
   uint64_t last = last_sample_ns.load(std::memory_order_relaxed);
-  return now - last > kSampleSpacingNs && last_sample_ns.compare_exchange_strong(last, now);
+  return now - last > spacing_ns && last_sample_ns.compare_exchange_strong(last, now);
 }
 
-Device* DeviceToCharge() {
+Device* DeviceToCharge(CUstream stream) {
+  const InContextOf where(stream);
   CUdevice ordinal = -1;
   if (cuda.cuCtxGetDevice(&ordinal) != CUDA_SUCCESS) return nullptr;
   return DeviceOfOrdinal(ordinal);
@@ -205,7 +199,7 @@ void StartCompute(Shares* shares) {
     launch_mode.store(LaunchMode::kPass, std::memory_order_release);
     return;
   }
-  recent_kernel_watch = &shares->entries[0].mapping.region->v1.recent_kernel;
+  WatchShares(*shares);
   sole_device.store(SoleGrantedDevice(), std::memory_order_relaxed);
   launch_mode.store(HasComputeLimit(*shares) ? LaunchMode::kLimit : LaunchMode::kWatch,
                     std::memory_order_release);
@@ -215,11 +209,12 @@ void ResetComputeAfterFork() {
   launch_mode.store(LaunchMode::kAttach, std::memory_order_relaxed);
   sole_device.store(-1, std::memory_order_relaxed);
   window_is_open.store(false, std::memory_order_relaxed);
-  recent_kernel_watch = &always_wound;
+  ResetHoldsAfterFork();
   thread_budget = {};
   active_captures.store(0, std::memory_order_relaxed);
   ResetCosts();
   ResetSamplerAfterFork();
+  ResetChainsAfterFork();
 }
 
 Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bool may_sample) {
@@ -228,20 +223,40 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
     return nullptr;
   }
   thread_budget.launches_left = kLaunchesBetweenLooks;
+  thread_budget.lifted = false;
   if (IsCapturing(stream, form)) return nullptr;  // makes a graph node; the replay will be charged
   FollowLimits();
   WindAndWait(CurrentShares());
-  Device* device = DeviceToCharge();
-  DevicePart* part = device != nullptr ? PartToCharge(*device) : nullptr;
-  if (part == nullptr) return nullptr;
+  if (launch_mode.load(std::memory_order_relaxed) != LaunchMode::kLimit) return nullptr;
+  Device* device = DeviceToCharge(stream);
+  const uint64_t now_ns = os::NowNs();
+  DevicePart* part = device != nullptr ? PartToCharge(*device, now_ns) : nullptr;
+  if (part == nullptr) {
+    // Only there: a device that was not granted has no limit to be lifted.
+    thread_budget.lifted = device != nullptr && device->part_count > 0 &&
+                           device->number == sole_device.load(std::memory_order_relaxed);
+    return nullptr;
+  }
 
-  const bool neighbours_idle = AreNeighboursIdle(*part);
-  const uint64_t owed_ns = HarvestSamples(neighbours_idle);
-  if (owed_ns > 0) Take(*part, owed_ns);
+  const bool bursting = IsBursting(*part, now_ns);
+  const Neighbours neighbours = NeighboursOf(*part);
+  const Harvested harvested = HarvestSamples(neighbours);
+  if (bursting && (harvested.foreign_slice || harvested.is_behind)) EndBurst(*part, now_ns);
+  if (harvested.owed_ns > 0) Take(*part, harvested.owed_ns);
   Cost& cost = *FindCost(CostKey(shape));
   const uint64_t learnt_ns = cost.cost_ns.load(std::memory_order_acquire);
-  Spend(*device, *part, learnt_ns != 0 ? learnt_ns : GuessCost(cost, neighbours_idle));
-  const bool sample = ShouldSample(cost, stream) && may_sample;
+  const Target target = {stream, form};
+  const bool chained = !may_sample || IsSamplingStopped();
+  if (chained) LookAtChain(stream, form);
+  const bool sample = !chained && ShouldSample(cost, stream, bursting);
+  if (!sample || !SpendLater(*device, learnt_ns)) {
+    const uint64_t cost_ns = learnt_ns != 0 ? learnt_ns : GuessCost(cost, neighbours, target);
+    Spend(*device, *part, cost_ns, target);
+  }
+  if (chained) {
+    JoinChain(cost, stream, form);
+    window_is_open.store(HasChain(stream, form), std::memory_order_relaxed);
+  }
   return sample ? BeginSample(&cost, stream, form) : nullptr;
 }
 

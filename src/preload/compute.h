@@ -2,8 +2,8 @@
 //
 // The compute limit: every launch is charged its cost in exclusive GPU time (costs.h) against the
 // bucket of the share on the device (bucket.h); a caller whose share is used up sleeps until a
-// computed moment. It never waits for a GPU to finish something, so a thread that feeds two GPUs
-// which wait for each other cannot be deadlocked by us.
+// computed moment (rate.h says how fast it earns). It never waits for a GPU to finish something, so
+// a thread that feeds two GPUs which wait for each other cannot be deadlocked by us.
 //
 // The usual launch stays in the inline functions below: a thread holds a little granted time, looks
 // the cost up and subtracts it. Everything else (grants, sleeping, sampling, the monitor's
@@ -16,6 +16,7 @@
 
 #include "preload/capture.h"
 #include "preload/costs.h"
+#include "preload/holds.h"
 #include "preload/shares.h"
 
 namespace hami::preload {
@@ -42,6 +43,7 @@ inline constexpr int kMaxDeviceNumbers = 32;
 struct ThreadBudget {
   int64_t credit_ns[kMaxDeviceNumbers];
   uint32_t launches_left;
+  bool lifted;  // no limit acts now on the only granted device
   bool several_streams;
   const void* last_stream;
 };
@@ -53,23 +55,19 @@ extern std::atomic<int> sole_device;
 // Set while a window is measured: every launch takes the slow path.
 extern std::atomic<bool> window_is_open;
 
-// HAMi's monitor counts this down while nothing is launched and sets it below zero to hold a tenant
-// back; a launch winds it up again.
-inline constexpr int32_t kRecentKernelWound = 2;
-extern const int32_t* recent_kernel_watch;
-
-inline bool IsWound() {
-  return __atomic_load_n(recent_kernel_watch, __ATOMIC_RELAXED) == kRecentKernelWound;
-}
-
 // True: the launch is charged and may go. False: take the slow path.
 inline bool AdmitFast(const LaunchShape& shape, const void* stream) {
   ThreadBudget& budget = thread_budget;
   const int device = sole_device.load(std::memory_order_relaxed);
-  if (device < 0 || !IsWound() || window_is_open.load(std::memory_order_relaxed)) return false;
+  if (device < 0 || budget.launches_left == 0 || !NothingIsNew()) return false;
+  if (budget.lifted) {
+    --budget.launches_left;
+    return true;
+  }
+  if (window_is_open.load(std::memory_order_relaxed)) return false;
   if (active_captures.load(std::memory_order_relaxed) != 0) return false;
   const auto cost_ns = static_cast<int64_t>(PeekSettledCost(CostKey(shape)));
-  if (cost_ns == 0 || cost_ns > budget.credit_ns[device] || budget.launches_left == 0) return false;
+  if (cost_ns == 0 || cost_ns > budget.credit_ns[device]) return false;
   if (stream != budget.last_stream) {
     budget.last_stream = stream;
     budget.several_streams = true;
@@ -82,7 +80,7 @@ inline bool AdmitFast(const LaunchShape& shape, const void* stream) {
 // For LaunchMode::kWatch: true if nothing is to be done.
 inline bool WatchFast() {
   ThreadBudget& budget = thread_budget;
-  if (!IsWound() || budget.launches_left == 0) return false;
+  if (budget.launches_left == 0 || !NothingIsNew()) return false;
   --budget.launches_left;
   return true;
 }

@@ -50,6 +50,33 @@ TEST(Bucket, IdleTimeIsSavedUpToTheBurstOnly) {
   EXPECT_EQ(NextFreeNs(device), later);
 }
 
+TEST(Bucket, ANewRateStretchesWhatIsStillToBeEarned) {
+  api::DeviceExtension device = {};
+  TakeGpuTime(device, kBurstNs / 10, 10, kNow);  // what was saved up
+  TakeGpuTime(device, 10 * kMs, 10, kNow);
+  EXPECT_EQ(NextFreeNs(device), kNow + 100 * kMs);
+  FollowRate(device, 50, kNow);  // 10 ms of GPU time are still owed
+  EXPECT_EQ(NextFreeNs(device), kNow + 20 * kMs);
+  FollowRate(device, 5, kNow + 10 * kMs);  // and now 5
+  EXPECT_EQ(NextFreeNs(device), kNow + 110 * kMs);
+  // A grant does the same.
+  EXPECT_EQ(TakeGpuTime(device, 0, 50, kNow + 10 * kMs), kNow + 20 * kMs);
+}
+
+TEST(Bucket, ANewRateDoesNotTouchWhatIsSavedUp) {
+  api::DeviceExtension device = {};
+  TakeGpuTime(device, kMs, 10, kNow);
+  const uint64_t moment = NextFreeNs(device);
+  ASSERT_LT(moment, kNow);
+  FollowRate(device, 100, kNow);
+  EXPECT_EQ(NextFreeNs(device), moment);
+}
+
+TEST(Bucket, LittleIdleTimeCountsWhereLittleIsAskedFor) {
+  api::DeviceExtension device = {};
+  EXPECT_EQ(TakeGpuTime(device, kMs, 100, kNow, 2 * kMs), kNow - 2 * kMs);
+}
+
 TEST(Bucket, AWordFromTheFarFutureDoesNotStopTheShareForEver) {
   api::DeviceExtension device = {};
   device.next_free_ns = ~uint64_t{0};
@@ -62,11 +89,11 @@ TEST(Bucket, ThreadsShareOneRate) {
   std::vector<std::thread> team;
   for (int t = 0; t < 4; ++t) {
     team.emplace_back([&] {
-      for (int i = 0; i < 1000; ++i) TakeGpuTime(device, 1000, 50, kNow);
+      for (int i = 0; i < 1000; ++i) TakeGpuTime(device, 6400, 50, kNow);
     });
   }
   for (std::thread& thread : team) thread.join();
-  EXPECT_EQ(NextFreeNs(device), kNow + 4UL * 1000 * 2000);
+  EXPECT_EQ(NextFreeNs(device), kNow + 4UL * 1000 * 12800);
 }
 
 TEST(Costs, LowerClusterLeavesOutIntervalsWithAForeignSlice) {
@@ -90,11 +117,11 @@ TEST(Costs, LearnsSettlesAndForgets) {
   // Three launches were charged 20 us each before the first measurement said 5 ms.
   cost->guessed_launches = 3;
   cost->guessed_ns = 60'000;
-  EXPECT_EQ(AddCostSample(*cost, 5'000'000, false), 15'000'000U - 60'000U);
-  EXPECT_EQ(AddCostSample(*cost, 5'000'000, false), 0U);
+  EXPECT_EQ(AddCostSample(*cost, 5'000'000, Neighbours::kUnknown), 15'000'000U - 60'000U);
+  EXPECT_EQ(AddCostSample(*cost, 5'000'000, Neighbours::kUnknown), 0U);
   EXPECT_EQ(PeekSettledCost(key), 0U) << "two samples do not settle a cost";
-  AddCostSample(*cost, 5'000'000, false);
-  AddCostSample(*cost, 5'000'000, false);
+  AddCostSample(*cost, 5'000'000, Neighbours::kUnknown);
+  AddCostSample(*cost, 5'000'000, Neighbours::kUnknown);
   EXPECT_EQ(PeekSettledCost(key), 5'000'000U);
   ForgetCost(key);
   EXPECT_EQ(PeekSettledCost(key), 0U);
@@ -105,15 +132,45 @@ TEST(Costs, OtherDataIsLearntAfterAFewSamples) {
   ResetCosts();
   const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
   Cost& cost = *FindCost(key);
-  for (int i = 0; i < 16; ++i) AddCostSample(cost, 1'000'000, false);
-  for (int i = 0; i < 3; ++i) AddCostSample(cost, 20'000'000, false);
+  for (int i = 0; i < 16; ++i) AddCostSample(cost, 1'000'000, Neighbours::kUnknown);
+  for (int i = 0; i < 3; ++i) AddCostSample(cost, 20'000'000, Neighbours::kUnknown);
   EXPECT_EQ(cost.cost_ns, 1'000'000U) << "three could be neighbours' slices";
-  AddCostSample(cost, 20'000'000, false);
+  AddCostSample(cost, 20'000'000, Neighbours::kUnknown);
   EXPECT_EQ(cost.cost_ns, 20'000'000U);
   // Beside idle neighbours one is enough.
-  for (int i = 0; i < 4; ++i) AddCostSample(cost, 20'000'000, true);
-  AddCostSample(cost, 5'000'000, true);
+  for (int i = 0; i < 4; ++i) AddCostSample(cost, 20'000'000, Neighbours::kIdle);
+  AddCostSample(cost, 5'000'000, Neighbours::kIdle);
   EXPECT_EQ(cost.cost_ns, 5'000'000U);
+  ResetCosts();
+}
+
+// The host took 15 us to launch a kernel of 10 us and to record the events around it.
+TEST(Costs, WhatTheHostTookIsForgottenWithTheFirstExactInterval) {
+  ResetCosts();
+  const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
+  Cost& cost = *FindCost(key);
+  for (int i = 0; i < 8; ++i) AddCostSample(cost, 15'000, Neighbours::kUnknown, /*is_exact=*/false);
+  EXPECT_EQ(PeekSettledCost(key), 15'000U);
+  AddCostSample(cost, 10'000, Neighbours::kUnknown, true);
+  EXPECT_EQ(PeekSettledCost(key), 10'000U);
+  for (int i = 0; i < 8; ++i) AddCostSample(cost, 15'000, Neighbours::kUnknown, false);
+  EXPECT_EQ(PeekSettledCost(key), 10'000U);
+  // It is at most what was measured, so less says something.
+  for (int i = 0; i < 20; ++i) AddCostSample(cost, 6'000, Neighbours::kUnknown, false);
+  EXPECT_EQ(PeekSettledCost(key), 6'000U);
+  ResetCosts();
+}
+
+TEST(Costs, WhatWasLearntBesideIdleNeighboursIsKeptWhenTheyAreBusy) {
+  ResetCosts();
+  const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
+  Cost& cost = *FindCost(key);
+  for (int i = 0; i < 8; ++i) AddCostSample(cost, 20'000'000, Neighbours::kIdle);
+  for (int i = 0; i < 40; ++i) AddCostSample(cost, 40'000'000, Neighbours::kUnknown);
+  EXPECT_EQ(PeekSettledCost(key), 20'000'000U);
+  // More than neighbours can be is the kernel's own.
+  for (int i = 0; i < 4; ++i) AddCostSample(cost, 900'000'000, Neighbours::kUnknown);
+  EXPECT_EQ(cost.cost_ns, 900'000'000U);
   ResetCosts();
 }
 

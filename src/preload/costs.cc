@@ -19,11 +19,15 @@ constexpr uint64_t kClusterSlackNs = 250'000;
 constexpr uint64_t kLeastSlackNs = 50'000;
 
 // So many samples in a row outside the cluster are a new behaviour, not neighbours.
+// Beside neighbours that are known to be busy they are more likely those, and the agent's factor
+// follows what has really changed.
 constexpr uint32_t kNewBehaviour = 4;
+constexpr uint32_t kNewBehaviourBesideBusy = 16;
 
 // So many samples settle a cost; it is then sampled again this often.
 constexpr uint32_t kSettledAfter = 4;
 constexpr uint64_t kSampleEveryNs = 20'000'000;
+constexpr uint64_t kInexactRestNs = 2'000'000;
 
 // The longest interval of the cluster. A kernel much shorter than a slice varies by less than one.
 uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
@@ -39,18 +43,34 @@ uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
 
 bool IsFarFrom(uint64_t a, uint64_t b) { return a > b + b / 4 + 1000 || b > a + a / 4 + 1000; }
 
+// Whether an interval outside the cluster is neighbours' time: always, when the cluster is of a
+// time without neighbours, unless it is more than they can be.
+bool IsForeignTime(const Cost& cost, uint64_t interval_ns) {
+  constexpr uint64_t kMostNeighbours = 15;
+  const uint64_t known_ns = cost.settled_ns.load(std::memory_order_relaxed);
+  return cost.is_clean && cost.outside_in_a_row > 0 &&
+         interval_ns < (kMostNeighbours + 1) * known_ns;
+}
+
 // The same function with other data: what was learnt before says nothing any more. The lock is
 // held.
-bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
+bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, Neighbours neighbours) {
   const uint64_t before_ns = cost.settled_ns.load(std::memory_order_relaxed);
   if (before_ns == 0) return false;
-  if (neighbours_idle) return IsFarFrom(interval_ns, before_ns);
+  if (neighbours == Neighbours::kIdle) return IsFarFrom(interval_ns, before_ns);
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
   cost.outside_in_a_row =
       interval_ns > ClusterBound(cost.samples_ns, kept) ? cost.outside_in_a_row + 1 : 0;
-  if (cost.outside_in_a_row < kNewBehaviour) return false;
+  const uint32_t enough = neighbours == Neighbours::kBusy ? kNewBehaviourBesideBusy : kNewBehaviour;
+  if (cost.outside_in_a_row < enough || IsForeignTime(cost, interval_ns)) return false;
   cost.outside_in_a_row = 0;
   return true;
+}
+
+// An inexact interval beside exact ones. It can be too long by what a host takes to launch.
+bool SaysNothingNew(const Cost& cost, uint64_t interval_ns) {
+  const uint64_t known_ns = cost.cost_ns.load(std::memory_order_relaxed);
+  return cost.has_exact && interval_ns >= known_ns && interval_ns < 2 * known_ns + kLeastSlackNs;
 }
 
 }  // namespace
@@ -94,12 +114,37 @@ uint64_t LowerClusterMean(const uint64_t* intervals_ns, uint32_t count) {
   return sum / members;
 }
 
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
+// Unevenly: time slices come evenly, and the same part of each would be seen for ever.
+void RestCost(Cost& cost) {
+  const uint64_t now_ns = os::NowNs();
+  const uint64_t some_ns = (now_ns * 0x9e3779b97f4a7c15ULL >> 32) % kSampleEveryNs;
+  cost.next_sample_ns.store(now_ns + kSampleEveryNs / 2 + some_ns, std::memory_order_relaxed);
+}
+
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, bool is_exact) {
+  const bool neighbours_idle = neighbours == Neighbours::kIdle;
   const SpinLock::Holder holder(cost.lock);
-  if (IsNewBehaviour(cost, interval_ns, neighbours_idle)) {
-    cost.sample_count = 0;
-    cost.settled_ns.store(0, std::memory_order_relaxed);
+  if (!is_exact && SaysNothingNew(cost, interval_ns)) {
+    cost.next_sample_ns.store(os::NowNs() + kInexactRestNs, std::memory_order_relaxed);
+    return 0;
   }
+  const bool is_first_exact = is_exact && !cost.has_exact;
+  if (is_first_exact) {
+    cost.sample_count = 0;
+    cost.outside_in_a_row = 0;
+    cost.has_exact = true;
+    cost.is_clean = false;
+  } else if (IsNewBehaviour(cost, interval_ns, neighbours)) {
+    cost.sample_count = 0;
+    cost.has_exact = is_exact;
+    cost.is_clean = false;
+    cost.settled_ns.store(0, std::memory_order_relaxed);
+  } else if (!neighbours_idle && (IsForeignTime(cost, interval_ns) ||
+                                  (neighbours == Neighbours::kBusy && cost.outside_in_a_row > 0))) {
+    RestCost(cost);
+    return 0;
+  }
+  if (neighbours_idle) cost.is_clean = true;
   cost.samples_ns[cost.sample_count % kCostSamples] = interval_ns;
   ++cost.sample_count;
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
@@ -107,11 +152,18 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
       neighbours_idle ? Mean(cost.samples_ns, kept) : LowerClusterMean(cost.samples_ns, kept);
   if (learnt_ns == 0) learnt_ns = 1;  // 0 means "not learnt"
   cost.cost_ns.store(learnt_ns, std::memory_order_release);
+  if (is_first_exact && cost.settled_ns.load(std::memory_order_relaxed) != 0) {
+    cost.settled_ns.store(learnt_ns, std::memory_order_relaxed);
+    cost.next_sample_ns.store(0, std::memory_order_relaxed);
+  }
   if (cost.sample_count >= kSettledAfter) {
     cost.settled_ns.store(learnt_ns, std::memory_order_relaxed);
     // One that does not fit in is looked into at once.
-    const uint64_t rest_ns = cost.outside_in_a_row > 0 ? 0 : kSampleEveryNs;
-    cost.next_sample_ns.store(os::NowNs() + rest_ns, std::memory_order_relaxed);
+    if (cost.outside_in_a_row > 0) {
+      cost.next_sample_ns.store(0, std::memory_order_relaxed);
+    } else {
+      RestCost(cost);
+    }
   }
   if (cost.sample_count > 1) return 0;
   const uint64_t launches = cost.guessed_launches.exchange(0, std::memory_order_relaxed);
@@ -120,14 +172,13 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle) {
   return due_ns > charged_ns ? due_ns - charged_ns : 0;
 }
 
-void RestCost(Cost& cost) {
-  cost.next_sample_ns.store(os::NowNs() + kSampleEveryNs, std::memory_order_relaxed);
-}
-
 void ForgetCost(uint64_t key) {
   Cost& cost = *FindCost(key);
   const SpinLock::Holder holder(cost.lock);
   cost.sample_count = 0;
+  cost.outside_in_a_row = 0;
+  cost.has_exact = false;
+  cost.is_clean = false;
   cost.settled_ns.store(0, std::memory_order_relaxed);
   cost.next_sample_ns.store(0, std::memory_order_relaxed);
   cost.guessed_launches.store(0, std::memory_order_relaxed);
@@ -146,6 +197,9 @@ void ResetCosts() {
     cost.guessed_launches.store(0, std::memory_order_relaxed);
     cost.guessed_ns.store(0, std::memory_order_relaxed);
     cost.sample_count = 0;
+    cost.outside_in_a_row = 0;
+    cost.has_exact = false;
+    cost.is_clean = false;
   }
 }
 

@@ -8,7 +8,8 @@
 // short, and the estimate is the mean of the lower cluster of the last samples: those that are not
 // much longer than the shortest. For kernels shorter than a slice that is the kernel's own time;
 // for longer ones every sample contains foreign slices, and the agent's factor (cost_scale_q16 of
-// the region) takes them out.
+// the region) takes them out. What was learnt beside idle neighbours is kept when they become busy:
+// the agent's factor follows what changes.
 //
 // A fixed table without deletion; when it is full further shapes share the entry of their hash.
 // Reads are lock-free; samples are added under the entry's lock.
@@ -24,6 +25,10 @@ namespace hami::preload {
 
 inline constexpr int kCostSamples = 16;
 
+// What is known of other tenants on the device. kBusy: an agent watches, and corrects what is
+// learnt.
+enum class Neighbours : uint8_t { kUnknown, kIdle, kBusy };
+
 struct alignas(64) Cost {
   std::atomic<uint64_t> key{0};             // 0: empty
   std::atomic<uint64_t> settled_ns{0};      // the cost once enough samples agree; 0 before
@@ -37,6 +42,8 @@ struct alignas(64) Cost {
   SpinLock lock;
   uint32_t sample_count = 0;
   uint32_t outside_in_a_row = 0;  // the newest samples, longer than the cluster
+  bool has_exact = false;         // the samples kept are exact ones
+  bool is_clean = false;          // and taken beside idle neighbours
   uint64_t samples_ns[kCostSamples] = {};
 };
 
@@ -68,8 +75,11 @@ Cost* FindCost(uint64_t key);
 uint64_t PeekSettledCost(uint64_t key);
 
 // Adds one measured interval. Returns the GPU time by which the launches that were charged before
-// the cost was known were charged too little; 0 from the second sample on.
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, bool neighbours_idle);
+// the cost was known were charged too little; 0 from the second sample on. `is_exact` false: the
+// interval may contain the time that the host took, so it is not less than the cost; it counts only
+// until there is an exact one, or if it says something new all the same.
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours,
+                       bool is_exact = true);
 
 // Takes no sample of a settled cost for as long as after one that was taken.
 void RestCost(Cost& cost);

@@ -82,6 +82,8 @@ void SetLimits(const Shares& shares, DevicePart& part) {
   part.limit_units.store(unlimited ? region::kUnlimitedUnits : region::LimitUnits(bytes),
                          std::memory_order_relaxed);
   part.cores_pct.store(cores_pct, std::memory_order_relaxed);
+  const bool forced = EnvironmentPolicy() == region::CorePolicy::kForce;
+  part.policy.store(forced ? region::CorePolicy::kForce : limit.policy, std::memory_order_relaxed);
 }
 
 void AddPart(const Shares& shares, Device& device, Share* share, int index) {

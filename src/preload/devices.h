@@ -24,6 +24,7 @@ struct DevicePart {
   int index;                          // of the device in that share's region
   std::atomic<uint64_t> limit_units;  // kUnlimitedUnits: no memory limit
   std::atomic<uint32_t> cores_pct;    // 0: no compute limit
+  std::atomic<region::CorePolicy> policy;
 };
 
 struct Device {

@@ -147,20 +147,28 @@ HAMI_EXPORT CUresult cuLaunchCooperativeKernel_ptsz(CUfunction function, unsigne
   });
 }
 
-// One call starts a kernel on each of several devices. Each is charged; none is measured, because
-// the streams belong to other contexts than the current one.
+// One call starts a kernel on each of several devices: each is charged, and measured, where its
+// stream is.
 HAMI_EXPORT CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS* launches,
                                                           unsigned int count, unsigned int flags) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
-  for (unsigned i = 0; launches != nullptr && i < count; ++i) {
+  constexpr unsigned kMostDevices = 64;
+  Sample* samples[kMostDevices] = {};
+  const unsigned known = launches == nullptr ? 0 : count < kMostDevices ? count : kMostDevices;
+  for (unsigned i = 0; i < known; ++i) {
     const CUDA_LAUNCH_PARAMS& one = launches[i];
     const LaunchShape shape = {one.function,
                                {one.gridDimX, one.gridDimY, one.gridDimZ},
                                {one.blockDimX, one.blockDimY, one.blockDimZ},
                                one.sharedMemBytes};
-    AdmitSlow(shape, one.hStream, StreamForm::kLegacy, false);
+    samples[i] = AdmitSlow(shape, one.hStream, StreamForm::kLegacy, true);
   }
-  return cuda.cuLaunchCooperativeKernelMultiDevice(launches, count, flags);
+  const CUresult result = cuda.cuLaunchCooperativeKernelMultiDevice(launches, count, flags);
+  for (unsigned i = 0; i < known; ++i) {
+    if (samples[i] == nullptr) continue;
+    EndSample(samples[i], launches[i].hStream, StreamForm::kLegacy, result == CUDA_SUCCESS);
+  }
+  return result;
 }
 
 // The oldest forms, before CUDA 4: the block shape was set on the function.

@@ -7,6 +7,8 @@
 #include "preload/driver.h"
 #include "preload/lock.h"
 #include "preload/overlap.h"
+#include "preload/rate.h"
+#include "preload/stream_context.h"
 #include "region/os.h"
 
 namespace hami::preload {
@@ -29,6 +31,9 @@ struct Sample {
   Cost* cost = nullptr;
   uint64_t begun_ns = 0;  // when the first event had been recorded
   uint64_t gap_ns = 0;    // of the interval: the device waited for our launch
+  uint64_t tail_ns = 0;   // from the launch until the second event had been recorded
+  uint64_t launched_ns = 0;
+  bool queued = false;  // the device was busy with earlier work all that time
 };
 
 namespace {
@@ -40,6 +45,11 @@ constinit SpinLock samples_lock;
 constinit Sample samples[kSamples] = {};
 constinit OverlapWindow window;
 constinit Sample* anchor = nullptr;  // of the open window
+
+// The shortest time from a launch to when its end was seen, of this period and of the one before.
+constexpr uint64_t kLagPeriodNs = 10'000'000;
+constinit uint64_t lag_period = 0;
+constinit uint64_t least_lag_ns[2] = {UINT64_MAX, UINT64_MAX};
 
 constinit std::atomic<int> pending_count = 0;
 constinit std::atomic<bool> stopped = false;
@@ -114,10 +124,43 @@ void FinishInWindow(Sample& sample) {
   if (window.Finish(interval)) ReleaseAnchor();
 }
 
+// Whether the interval is that of the launch alone, and not of how fast this thread gave the device
+// the launch and the events around it.
+bool IsExact(const Sample& sample, uint64_t work_ns) {
+  return sample.queued || (work_ns > 2 * sample.tail_ns && work_ns > 8 * sample.gap_ns);
+}
+
+// Notes how long a finished launch was under way. The lock is held.
+void NoteLag(uint64_t lag_ns, uint64_t now_ns) {
+  const uint64_t period = now_ns / kLagPeriodNs;
+  if (period != lag_period) {
+    least_lag_ns[1] = period == lag_period + 1 ? least_lag_ns[0] : UINT64_MAX;
+    least_lag_ns[0] = UINT64_MAX;
+    lag_period = period;
+  }
+  if (lag_ns < least_lag_ns[0]) least_lag_ns[0] = lag_ns;
+}
+
+// Whether a launch that has not finished is under way for much longer than those before it, and
+// than what may be queued in a burst. The lock is held.
+bool IsBehind(const Sample& sample, uint64_t now_ns) {
+  constexpr uint64_t kSlackNs = 2'000'000;
+  const uint64_t known_ns = sample.cost->cost_ns.load(std::memory_order_relaxed);
+  const uint64_t age_ns = now_ns - sample.launched_ns;
+  const uint64_t least_ns = least_lag_ns[0] < least_lag_ns[1] ? least_lag_ns[0] : least_lag_ns[1];
+  return known_ns != 0 && least_ns != UINT64_MAX && age_ns > least_ns + kSlackNs &&
+         age_ns > SavedNs(true) + known_ns + kSlackNs;
+}
+
 // Takes a pending sample in, if it has finished. The lock is held.
-uint64_t Harvest(Sample& sample, bool neighbours_idle) {
+void Harvest(Sample& sample, Neighbours neighbours, Harvested* harvested) {
   const CUresult result = cuda.cuEventQuery(sample.end);
-  if (result == CUDA_ERROR_NOT_READY) return 0;
+  const uint64_t now_ns = os::NowNs();
+  if (result == CUDA_ERROR_NOT_READY) {
+    harvested->is_behind = harvested->is_behind || IsBehind(sample, now_ns);
+    return;
+  }
+  NoteLag(now_ns - sample.launched_ns, now_ns);
   sample.cost->pending.fetch_sub(1, std::memory_order_relaxed);
   pending_count.fetch_sub(1, std::memory_order_relaxed);
   uint64_t interval_ns = 0;
@@ -125,32 +168,35 @@ uint64_t Harvest(Sample& sample, bool neighbours_idle) {
   if (result != CUDA_SUCCESS || !ElapsedNs(sample.begin, sample.end, &interval_ns)) {
     sample.state = SampleState::kUnused;  // the context is gone, and the events with it
     if (in_window) GiveUpWindow();
-    return 0;
+    return;
   }
   const uint64_t work_ns = interval_ns > sample.gap_ns ? interval_ns - sample.gap_ns : 1;
   // Among overlapping launches an interval says nothing about its own launch any more; the windows
   // measure how far what is charged is off, and need something that stands still to measure it by.
   const bool overlaps = in_window || OverlapFactorQ16() != kNoOverlapQ16;
-  const bool is_settled = sample.cost->settled_ns.load(std::memory_order_relaxed) != 0;
-  uint64_t owed_ns = 0;
-  if (overlaps && is_settled) {
+  const uint64_t settled_ns = sample.cost->settled_ns.load(std::memory_order_relaxed);
+  if (overlaps && settled_ns != 0) {
     RestCost(*sample.cost);
   } else {
-    owed_ns = AddCostSample(*sample.cost, work_ns, neighbours_idle);
+    // The host's word that nobody else is there may be old.
+    const bool foreign = ContainsForeignSlice(work_ns, settled_ns);
+    harvested->foreign_slice = harvested->foreign_slice || foreign;
+    const bool is_old = foreign && neighbours == Neighbours::kIdle;
+    const Neighbours believed = is_old ? Neighbours::kUnknown : neighbours;
+    harvested->owed_ns += AddCostSample(*sample.cost, work_ns, believed, IsExact(sample, work_ns));
   }
   sample.state = &sample == anchor && in_window ? SampleState::kHeld : SampleState::kIdle;
   if (in_window) FinishInWindow(sample);
-  return owed_ns;
 }
 
 }  // namespace
 
 Sample* BeginSample(Cost* cost, CUstream stream, StreamForm form) {
   if (stopped.load(std::memory_order_relaxed)) return nullptr;
-  if (active_captures.load(std::memory_order_relaxed) > 0) return nullptr;
-  CUcontext context = nullptr;
-  if (cuda.cuCtxGetCurrent(&context) != CUDA_SUCCESS || context == nullptr) return nullptr;
   const RelaxedCapture relaxed;
+  const InContextOf where(stream);
+  CUcontext context = where.context();
+  if (context == nullptr) return nullptr;
   Sample* sample = nullptr;
   {
     const SpinLock::Holder holder(samples_lock);
@@ -176,9 +222,12 @@ void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) 
     // On a device that had run dry the first event happened at once, and the interval contains the
     // time that this thread took to launch.
     const uint64_t launched_ns = os::NowNs();
+    sample->launched_ns = launched_ns;
     const bool was_busy = cuda.cuEventQuery(sample->begin) == CUDA_ERROR_NOT_READY;
     sample->gap_ns = was_busy ? 0 : launched_ns - sample->begun_ns;
     Record(sample->end, stream, form);
+    sample->tail_ns = os::NowNs() - launched_ns;
+    sample->queued = was_busy && cuda.cuEventQuery(sample->begin) == CUDA_ERROR_NOT_READY;
   }
   const SpinLock::Holder holder(samples_lock);
   if (!launched) {
@@ -191,16 +240,15 @@ void EndSample(Sample* sample, CUstream stream, StreamForm form, bool launched) 
   pending_count.fetch_add(1, std::memory_order_relaxed);
 }
 
-uint64_t HarvestSamples(bool neighbours_idle) {
-  if (pending_count.load(std::memory_order_relaxed) == 0) return 0;
-  if (active_captures.load(std::memory_order_relaxed) > 0) return 0;
+Harvested HarvestSamples(Neighbours neighbours) {
+  Harvested harvested;
+  if (pending_count.load(std::memory_order_relaxed) == 0) return harvested;
   const RelaxedCapture relaxed;
   const SpinLock::Holder holder(samples_lock);
-  uint64_t owed_ns = 0;
   for (Sample& sample : samples) {
-    if (sample.state == SampleState::kPending) owed_ns += Harvest(sample, neighbours_idle);
+    if (sample.state == SampleState::kPending) Harvest(sample, neighbours, &harvested);
   }
-  return owed_ns;
+  return harvested;
 }
 
 bool WindowWantsSample(CUstream stream, bool several) {
@@ -211,12 +259,15 @@ bool WindowWantsSample(CUstream stream, bool several) {
 }
 
 void StopSampling() { stopped.store(true, std::memory_order_relaxed); }
+bool IsSamplingStopped() { return stopped.load(std::memory_order_relaxed); }
 
 void ResetSamplerAfterFork() {
   samples_lock.ResetAfterFork();
   for (Sample& sample : samples) sample = Sample{};
   window = OverlapWindow{};
   anchor = nullptr;
+  lag_period = 0;
+  least_lag_ns[0] = least_lag_ns[1] = UINT64_MAX;
   pending_count.store(0, std::memory_order_relaxed);
   stopped.store(false, std::memory_order_relaxed);
   ResetOverlap();

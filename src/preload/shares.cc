@@ -92,8 +92,15 @@ void AddShare(Shares* shares, const char* directory) {
     Break(shares, path, region::Describe(attached), 0);
     return;
   }
-  ShowLimits(share);
+  // The agent may have replaced the file since it was read: the region is asked first.
   share.generation_seen = GenerationOf(share);
+  if (!JoinPath(directory, api::kLimitsFile, path)) return;
+  const region::LimitsError again = region::LoadLimits(path, &share.limits);
+  if (again.what != nullptr) {
+    Break(shares, directory, again.what, again.line);
+    return;
+  }
+  ShowLimits(share);
   ++shares->count;
   if (shares->grant == Grant::kNone) shares->grant = Grant::kLimitsFiles;
 }
@@ -153,18 +160,6 @@ bool ReadEnvironmentLimit(int index, region::DeviceLimit* limit) {
     }
   }
   return limited;
-}
-
-region::CorePolicy EnvironmentPolicy() {
-  const char* text = FindEnvironment("GPU_CORE_UTILIZATION_POLICY");
-  if (text == nullptr) return region::CorePolicy::kDefault;
-  if (__builtin_strcmp(text, "force") == 0 || __builtin_strcmp(text, "FORCE") == 0) {
-    return region::CorePolicy::kForce;
-  }
-  if (__builtin_strcmp(text, "disable") == 0 || __builtin_strcmp(text, "DISABLE") == 0) {
-    return region::CorePolicy::kDisable;
-  }
-  return region::CorePolicy::kDefault;
 }
 
 // HAMi's way: limits by position in the container. A region that an earlier process of the
@@ -227,6 +222,19 @@ int AskHostPid(const Share& share) {
 
 }  // namespace
 
+region::CorePolicy EnvironmentPolicy() {
+  const char* text = FindEnvironment("GPU_CORE_UTILIZATION_POLICY");
+  if (text == nullptr) return region::CorePolicy::kDefault;
+  if (__builtin_strcmp(text, "force") == 0 || __builtin_strcmp(text, "FORCE") == 0) {
+    return region::CorePolicy::kForce;
+  }
+  if (__builtin_strcmp(text, "disable") == 0 || __builtin_strcmp(text, "DISABLE") == 0) {
+    return region::CorePolicy::kDisable;
+  }
+  if (__builtin_strcmp(text, "burst") == 0) return region::CorePolicy::kBurst;
+  return region::CorePolicy::kDefault;
+}
+
 void FindShares(Shares* shares) {
   shares->grant = Grant::kNone;
   shares->count = 0;
@@ -257,7 +265,12 @@ bool TakeSlots(Shares* shares) {
 }
 
 bool RefreshLimits(Shares* shares) {
-  if (shares->grant != Grant::kLimitsFiles) return false;
+  if (shares->grant != Grant::kLimitsFiles) {
+    for (int i = 0; i < shares->count; ++i) {
+      shares->entries[i].generation_seen = GenerationOf(shares->entries[i]);
+    }
+    return false;
+  }
   bool changed = false;
   for (int i = 0; i < shares->count; ++i) {
     Share& share = shares->entries[i];

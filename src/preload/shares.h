@@ -49,6 +49,9 @@ bool TakeSlots(Shares* shares);
 // Reads limits files again whose generation was counted up. True if something changed.
 bool RefreshLimits(Shares* shares);
 
+// GPU_CORE_UTILIZATION_POLICY.
+region::CorePolicy EnvironmentPolicy();
+
 // Frees the slots of dead processes in every share. Returns how many.
 int ReapShares(Shares* shares);
 

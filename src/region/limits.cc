@@ -37,6 +37,8 @@ bool ParsePolicy(Word word, CorePolicy* policy) {
     *policy = CorePolicy::kForce;
   } else if (Is(word, "disable")) {
     *policy = CorePolicy::kDisable;
+  } else if (Is(word, "burst")) {
+    *policy = CorePolicy::kBurst;
   } else {
     return false;
   }
@@ -128,7 +130,8 @@ struct DeviceReader {
       if (!ParseNumber(value, 100, &number)) return "`cores` needs a percentage, 0 to 100";
       device->cores_pct = number == 100 ? 0 : static_cast<uint32_t>(number);
     } else if (Is(key, "policy")) {
-      if (!ParsePolicy(value, &device->policy)) return "`policy` is default, force or disable";
+      if (!ParsePolicy(value, &device->policy))
+        return "`policy` is default, force, disable or burst";
     } else if (Is(key, "priority")) {
       if (!ParseNumber(value, 1, &number)) return "`priority` is 0 or 1";
       device->priority = static_cast<uint8_t>(number);

@@ -12,7 +12,8 @@
 
 namespace hami::region {
 
-enum class CorePolicy : uint8_t { kDefault, kForce, kDisable };
+// kBurst: the limit holds unless nobody else uses the device.
+enum class CorePolicy : uint8_t { kDefault, kForce, kDisable, kBurst };
 
 struct DeviceLimit {
   char uuid[api::kUuidBytes];

@@ -53,6 +53,23 @@ TEST(Limits, HundredPercentIsNoComputeLimit) {
   EXPECT_EQ(limits.devices[0].cores_pct, 0U);
 }
 
+TEST(Limits, EveryPolicyIsRead) {
+  constexpr struct {
+    const char* name;
+    CorePolicy policy;
+  } kPolicies[] = {{"default", CorePolicy::kDefault},
+                   {"force", CorePolicy::kForce},
+                   {"disable", CorePolicy::kDisable},
+                   {"burst", CorePolicy::kBurst}};
+  for (const auto& [name, policy] : kPolicies) {
+    const std::string text = std::string("hami-limits 1\ngeneration 1\ndevice GPU-1\nmemory 1\n") +
+                             "policy " + name + "\nend\n";
+    Limits limits;
+    ASSERT_EQ(ParseLimits(text.data(), text.size(), &limits).what, nullptr) << name;
+    EXPECT_EQ(limits.devices[0].policy, policy);
+  }
+}
+
 // Whatever prefix of a good file a crash leaves behind must not be taken for a good one.
 TEST(Limits, EveryTruncationIsNoticed) {
   const std::string good(kGood);
@@ -90,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"CoresOver", "device GPU-1\nmemory 1\ncores 101\nend\n",
                 "5: `cores` needs a percentage, 0 to 100"},
         BadCase{"Policy", "device GPU-1\nmemory 1\npolicy maybe\nend\n",
-                "5: `policy` is default, force or disable"},
+                "5: `policy` is default, force, disable or burst"},
         BadCase{"Twice", "device GPU-1\nmemory 1\ndevice GPU-1\nmemory 1\nend\n",
                 "5: a device is named twice"},
         BadCase{"KeyFirst", "memory 1\nend\n", "3: a key before the first `device`"},

@@ -16,10 +16,11 @@ constexpr int64_t kLearningNs = 500'000'000;
 }  // namespace
 
 void ComputePairs::NoteCharged(int pid, int64_t now_ns, uint64_t charged_ns) {
-  auto& [learnt_ns, readings] = processes_[pid];
+  auto& [learnt_ns, paired_until_ns, readings] = processes_[pid];
   if (!readings.empty() && charged_ns < readings.back().charged_ns) {
     readings.clear();
     learnt_ns = 0;
+    paired_until_ns = 0;
   }
   if (learnt_ns == 0 && charged_ns != 0) learnt_ns = now_ns + kLearningNs;
   readings.push_back({now_ns, charged_ns});
@@ -40,11 +41,14 @@ uint64_t ComputePairs::ChargedAt(const std::deque<Reading>& readings, int64_t ti
 void ComputePairs::NoteBusy(int pid, int64_t begin_ns, int64_t end_ns, uint64_t busy_ns) {
   const auto found = processes_.find(pid);
   if (found == processes_.end()) return;
-  const auto& [learnt_ns, readings] = found->second;
+  auto& [learnt_ns, paired_until_ns, readings] = found->second;
   if (learnt_ns == 0 || begin_ns < learnt_ns) return;
   if (begin_ns < readings.front().time_ns || end_ns > readings.back().time_ns) return;
   sum_.true_ns += busy_ns;
-  sum_.charged_ns += ChargedAt(readings, end_ns) - ChargedAt(readings, begin_ns);
+  const bool has_gap = paired_until_ns >= readings.front().time_ns && paired_until_ns < begin_ns;
+  const int64_t since_ns = has_gap ? paired_until_ns : begin_ns;
+  sum_.charged_ns += ChargedAt(readings, end_ns) - ChargedAt(readings, since_ns);
+  paired_until_ns = end_ns;
 }
 
 ComputePairs::Pair ComputePairs::Take() {

@@ -27,6 +27,8 @@ class ComputePairs {
   void NoteCharged(int pid, int64_t now_ns, uint64_t charged_ns);
 
   // One sample of the driver. Between two readings of the counter it is taken to have grown evenly.
+  // Time without a sample, since the one before, is time in which the process was charged for what
+  // it did not do yet.
   void NoteBusy(int pid, int64_t begin_ns, int64_t end_ns, uint64_t busy_ns);
 
   // The sum of the pairs since the last call. Forgets processes that are not noted any more.
@@ -39,6 +41,7 @@ class ComputePairs {
   };
   struct Process {
     int64_t learnt_ns = 0;  // 0: has not computed yet
+    int64_t paired_until_ns = 0;
     std::deque<Reading> readings;
   };
 

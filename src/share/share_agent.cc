@@ -20,6 +20,7 @@ constexpr std::chrono::milliseconds kTick{100};
 constexpr uint64_t kTicksPerLook = kLookPeriod / kTick;
 constexpr uint64_t kTicksPerComputeLook = 5;
 constexpr int kTicksUntilIdle = 15;
+constexpr uint64_t kIdlePct = 1;  // of neighbours, as the library takes it (src/preload/rate.cc)
 constexpr std::chrono::seconds kStopPatience{2};
 constexpr int kGrantedDevice = 0;  // `hami run` grants one device: the first of its limits file
 constexpr int kRepeatMs = 60'000;
@@ -215,8 +216,9 @@ void ShareAgent::LookAtCompute() {
                                          IsAlone() ? std::optional<uint32_t>(0) : std::nullopt);
   } else {
     const ComputePairs::Pair pair = pairs_.Take();
-    cost_scale_ = gpu::Learn(cost_scale_, pair.true_ns, pair.charged_ns);
-    written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scale_.scale));
+    const bool is_busy = neighbour_pct_ > kIdlePct;
+    cost_scales_ = gpu::Learn(cost_scales_, is_busy, pair.true_ns, pair.charged_ns);
+    written = region_.WriteCostScale(kGrantedDevice, gpu::ToQ16(cost_scales_.now().scale));
   }
   if (!written) LOG_WARN_EVERY(kRepeatMs, "region not writable", Field("error", written.error()));
 }

@@ -102,7 +102,7 @@ class ShareAgent {
   const RegionFile region_;
   std::vector<Sight> sights_;
   std::unique_ptr<gpu::UsageSampler> sampler_;
-  gpu::CostScale cost_scale_;
+  gpu::CostScales cost_scales_;
 
   int64_t reap_again_ns_ = 0;              // not before
   std::map<int, uint64_t> hidden_before_;  // at the last look

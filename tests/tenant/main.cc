@@ -31,6 +31,7 @@ constexpr char kUsage[] =
     "  spin US SECONDS      kernels of US microseconds back to back for SECONDS\n"
     "  graph US N SECONDS   the same with graphs of N kernels\n"
     "  streams N            what follows uses N streams in turn\n"
+    "  blocks N             what follows launches N blocks of threads\n"
     "  say TEXT             print it\n"
     "  wait                 for a line, or the end, on standard input\n"
     "  --version, --help    only that\n";
@@ -99,6 +100,11 @@ class Tenant {
 
   void Prepare() {
     if (!spin_) spin_.emplace(driver_);
+  }
+
+  void UseBlocks(unsigned blocks) {
+    Prepare();
+    spin_->UseBlocks(blocks);
   }
 
   void RunSpin(double us, double seconds) {
@@ -216,6 +222,8 @@ void Run(Arguments arguments) {
       tenant.RunGraph(us, kernels, std::stod(arguments.Next()));
     } else if (action == "streams") {
       tenant.UseStreams(std::stoi(arguments.Next()));
+    } else if (action == "blocks") {
+      tenant.UseBlocks(static_cast<unsigned>(std::stoul(arguments.Next())));
     } else if (action == "say") {
       std::cout << arguments.Next() << std::endl;
     } else if (action == "wait") {

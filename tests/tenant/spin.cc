@@ -34,7 +34,7 @@ constexpr uint64_t kCalibrationCounts = 1'000'000;
 
 }  // namespace
 
-Spin::Spin(const Driver& driver) : driver_(driver) {
+Spin::Spin(const Driver& driver) : driver_(driver), blocks_(kBlocks) {
   CUmodule module = nullptr;
   driver_.Must(driver_.module_load(&module, kPtx), "cuModuleLoadData");
   driver_.Must(driver_.module_function(&function_, module, "hami_spin"), "cuModuleGetFunction");
@@ -66,7 +66,7 @@ uint64_t Spin::CountsFor(uint64_t gpu_ns) const {
 CUresult Spin::Launch(CUstream stream, uint64_t gpu_ns) const {
   uint64_t counts = CountsFor(gpu_ns);
   void* params[] = {&counts};
-  return driver_.launch(function_, kBlocks, 1, 1, kThreads, 1, 1, 0, stream, params, nullptr);
+  return driver_.launch(function_, blocks_, 1, 1, kThreads, 1, 1, 0, stream, params, nullptr);
 }
 
 }  // namespace hami::tenant

@@ -20,11 +20,15 @@ class Spin {
   // Starts a kernel that runs for about `gpu_ns` on the whole device.
   CUresult Launch(CUstream stream, uint64_t gpu_ns) const;
 
+  // What is launched from now on has so many blocks; by itself, as many as fill any device.
+  void UseBlocks(unsigned blocks) { blocks_ = blocks; }
+
  private:
   uint64_t CountsFor(uint64_t gpu_ns) const;
 
   const Driver& driver_;
   CUfunction function_ = nullptr;
+  unsigned blocks_;
   double counts_per_ns_ = 1.0;
 };
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preload/holds.h"
+
+#include "preload/process.h"
+#include "region/os.h"
+
+namespace hami::preload {
+
+constinit WatchedWord watched_words[kMaxShares * kWordsPerShare] = {};
+constinit std::atomic<int> watched_count = 0;
+
+namespace {
+
+constexpr int32_t kRunning = 1;
+constexpr int32_t kSuspended = 2;
+constexpr uint64_t kHeldNapNs = 5'000'000;
+
+constinit int32_t always_running = kRunning;
+
+// The order of a share's words.
+enum Place : int { kRecentKernel, kGeneration, kSwitch, kStatus };
+static_assert(kStatus + 1 == kWordsPerShare);
+
+int32_t Read(const int32_t& word) { return __atomic_load_n(&word, __ATOMIC_RELAXED); }
+
+void Watch(int at, const int32_t* word, int32_t expected) {
+  // Other threads may be looking; it is the same word for as long as the process lives.
+  if (watched_words[at].word != word) watched_words[at].word = word;
+  __atomic_store_n(&watched_words[at].expected, expected, __ATOMIC_RELAXED);
+}
+
+const int32_t* StatusOf(const Share& share) {
+  const region::Mapping& mapping = share.mapping;
+  if (mapping.slot < 0) return &always_running;
+  return &mapping.region->v1.processes[mapping.slot].status;
+}
+
+bool IsHeld(const Share& share) {
+  return Read(share.mapping.region->v1.recent_kernel) < 0 || Read(*StatusOf(share)) == kSuspended;
+}
+
+// The switch and the status act on what follows: as they are now they are expected.
+void Expect(int share, Place place) {
+  WatchedWord& watched = watched_words[share * kWordsPerShare + place];
+  __atomic_store_n(&watched.expected, Read(*watched.word), __ATOMIC_RELAXED);
+}
+
+}  // namespace
+
+void WatchShares(const Shares& shares) {
+  for (int i = 0; i < shares.count; ++i) {
+    const Share& share = shares.entries[i];
+    const api::RegionV1& header = share.mapping.region->v1;
+    const int at = i * kWordsPerShare;
+    Watch(at + kRecentKernel, &header.recent_kernel, kRecentKernelWound);
+    Watch(at + kGeneration,
+          reinterpret_cast<const int32_t*>(&share.mapping.region->ext.limits_generation),
+          static_cast<int32_t>(share.generation_seen));
+    Watch(at + kSwitch, &header.utilization_switch, Read(header.utilization_switch));
+    Watch(at + kStatus, StatusOf(share), kRunning);
+  }
+  watched_count.store(shares.count * kWordsPerShare, std::memory_order_release);
+}
+
+void ResetHoldsAfterFork() { watched_count.store(0, std::memory_order_relaxed); }
+
+void WindAndWait(Shares& shares) {
+  for (int i = 0; i < shares.count; ++i) {
+    Share& share = shares.entries[i];
+    while (IsHeld(share)) {
+      os::SleepUntil(os::NowNs() + kHeldNapNs);
+      FollowLimits();
+    }
+    __atomic_store_n(&watched_words[i * kWordsPerShare + kGeneration].expected,
+                     static_cast<int32_t>(share.generation_seen), __ATOMIC_RELAXED);
+    Expect(i, kSwitch);
+    Expect(i, kStatus);
+    api::RegionV1& header = share.mapping.region->v1;
+    std::atomic_ref<int32_t> recent(header.recent_kernel);
+    int32_t seen = recent.load(std::memory_order_relaxed);
+    // Not over a hold that the monitor sets at this moment.
+    while (seen >= 0 && seen != kRecentKernelWound &&
+           !recent.compare_exchange_weak(seen, kRecentKernelWound, std::memory_order_relaxed)) {
+    }
+    std::atomic_ref(header.last_kernel_time).store(os::WallSeconds(), std::memory_order_relaxed);
+  }
+}
+
+}  // namespace hami::preload

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A program that launches in every way there is, as its standard input says: one line per action,
+// "ok" when the GPU has done it, or "error N" with what failed.
+//
+//   FORM COUNT       COUNT kernels of one millisecond; FORM is kernel, ex, coop, dependent, each
+//                    also with _ptsz
+//   graph COUNT      a captured graph of five of them, COUNT times; graph_ptsz
+//   update COUNT     the same graph updated to kernels of three milliseconds
+//   capture MODE N   N launches into a capture (0 global, 1 thread, 2 relaxed), a hundred more on
+//                    another stream between them; the capture must end well, with N nodes
+//   foreign COUNT    the graph on a stream of the second device, the first one's context current
+//   word             a stream waits for a word of 32 bits, and one of 64, that another one writes
+//   ring COUNT       two devices whose streams wait for words that the other one writes, in turn
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "api/cuda/functions.h"
+
+namespace {
+
+constexpr char kPtx[] =
+    ".version 6.0\n.target sm_50\n.address_size 64\n"
+    ".visible .entry work_us_1000()\n{\n ret;\n}\n"
+    ".visible .entry work_us_3000()\n{\n ret;\n}\n";
+
+void* driver = nullptr;
+
+template <typename Function>
+Function* Get(const char* name) {
+  void* found = dlsym(driver, name);
+  if (found == nullptr) {
+    std::cout << "no " << name << std::endl;
+    std::exit(1);
+  }
+  return reinterpret_cast<Function*>(found);
+}
+#define DRIVER(name) Get<decltype(::name)>(#name)
+
+struct Failed {
+  CUresult result;
+  const char* what;
+};
+void Must(CUresult result, const char* what) {
+  if (result != CUDA_SUCCESS) throw Failed{result, what};
+}
+
+using Value32 = CUresult(CUstream, CUdeviceptr, uint32_t, unsigned);
+using StreamCreate = CUresult(CUstream*, unsigned);
+using Instantiate = CUresult(CUgraphExec*, CUgraph, unsigned long long);
+using GetNodes = CUresult(CUgraph, CUgraphNode*, size_t*);
+using NoArguments = CUresult();
+using SetCurrent = CUresult(CUcontext);
+using GetFunction = CUresult(CUfunction*, CUmodule, const char*);
+
+struct Gpu {
+  CUcontext context = nullptr;
+  CUfunction one_ms = nullptr;
+  CUfunction three_ms = nullptr;
+  CUstream stream = nullptr;
+};
+
+void Use(const Gpu& gpu) { Must(Get<SetCurrent>("cuCtxSetCurrent")(gpu.context), "set current"); }
+
+Gpu OpenGpu(int ordinal) {
+  Gpu gpu;
+  Must(DRIVER(cuDevicePrimaryCtxRetain)(&gpu.context, ordinal), "retain");
+  Use(gpu);
+  CUmodule module = nullptr;
+  Must(DRIVER(cuModuleLoadData)(&module, kPtx), "module");
+  Must(Get<GetFunction>("cuModuleGetFunction")(&gpu.one_ms, module, "work_us_1000"), "function");
+  Must(Get<GetFunction>("cuModuleGetFunction")(&gpu.three_ms, module, "work_us_3000"), "function");
+  constexpr unsigned kNonBlocking = 1;
+  Must(Get<StreamCreate>("cuStreamCreate")(&gpu.stream, kNonBlocking), "stream");
+  return gpu;
+}
+
+void Synchronise(CUstream stream) {
+  Must(Get<CUresult(CUstream)>("cuStreamSynchronize")(stream), "synchronise");
+}
+
+void Synchronise() { Must(Get<NoArguments>("cuCtxSynchronize")(), "synchronise"); }
+
+void LaunchPlain(CUfunction function, CUstream stream) {
+  Must(DRIVER(cuLaunchKernel)(function, 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr), "launch");
+}
+
+CUresult LaunchEx(CUfunction function, bool dependent, bool per_thread) {
+  CUlaunchAttribute attribute = {};
+  attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  attribute.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config = {};
+  config.gridDimX = config.gridDimY = config.gridDimZ = 1;
+  config.blockDimX = 32;
+  config.blockDimY = config.blockDimZ = 1;
+  config.attrs = dependent ? &attribute : nullptr;
+  config.numAttrs = dependent ? 1 : 0;
+  return per_thread ? DRIVER(cuLaunchKernelEx_ptsz)(&config, function, nullptr, nullptr)
+                    : DRIVER(cuLaunchKernelEx)(&config, function, nullptr, nullptr);
+}
+
+CUresult LaunchAs(const std::string& form, const Gpu& gpu) {
+  const bool per_thread = form.ends_with("_ptsz");
+  const std::string name = form.substr(0, form.find("_ptsz"));
+  CUfunction f = gpu.one_ms;
+  if (name == "kernel") {
+    return per_thread
+               ? DRIVER(cuLaunchKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr)
+               : DRIVER(cuLaunchKernel)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr);
+  }
+  if (name == "coop") {
+    return per_thread
+               ? DRIVER(cuLaunchCooperativeKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr)
+               : DRIVER(cuLaunchCooperativeKernel)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr);
+  }
+  return LaunchEx(f, name == "dependent", per_thread);
+}
+
+CUgraph CaptureGraph(const Gpu& gpu, CUfunction function, int launches, CUstreamCaptureMode mode,
+                     const std::vector<CUstream>& others) {
+  Must(DRIVER(cuStreamBeginCapture_v2)(gpu.stream, mode), "begin capture");
+  for (int i = 0; i < launches; ++i) {
+    LaunchPlain(function, gpu.stream);
+    for (CUstream other : others) LaunchPlain(function, other);
+  }
+  CUgraph graph = nullptr;
+  Must(DRIVER(cuStreamEndCapture)(gpu.stream, &graph), "end capture");
+  size_t nodes = 0;
+  Must(Get<GetNodes>("cuGraphGetNodes")(graph, nullptr, &nodes), "nodes");
+  if (nodes != static_cast<size_t>(launches)) throw Failed{CUDA_ERROR_UNKNOWN, "node count"};
+  return graph;
+}
+
+CUgraph FiveKernels(const Gpu& gpu, CUfunction function) {
+  return CaptureGraph(gpu, function, 5, CU_STREAM_CAPTURE_MODE_GLOBAL, {});
+}
+
+class Launcher {
+ public:
+  Launcher() {
+    Must(DRIVER(cuInit)(0), "init");
+    int count = 0;
+    Must(DRIVER(cuDeviceGetCount)(&count), "count");
+    for (int i = 0; i < count && i < 2; ++i) gpus_.push_back(OpenGpu(i));
+    Use(gpus_[0]);
+  }
+
+  void Do(const std::string& action, std::istringstream& words) {
+    int count = 0;
+    if (action == "capture") {
+      int mode = 0;
+      words >> mode >> count;
+      Capture(static_cast<CUstreamCaptureMode>(mode), count);
+    } else if (action == "word") {
+      Word();
+    } else if (words >> count; action == "ring") {
+      Ring(count);
+    } else if (action == "foreign") {
+      Foreign(count);
+    } else if (action == "graph" || action == "graph_ptsz" || action == "update") {
+      Replay(action, count);
+    } else {
+      for (int i = 0; i < count; ++i) Must(LaunchAs(action, gpus_[0]), "launch");
+    }
+    for (const Gpu& gpu : gpus_) {
+      Use(gpu);
+      Synchronise();
+    }
+    Use(gpus_[0]);
+  }
+
+ private:
+  CUgraphExec MakeExec(const Gpu& gpu) {
+    CUgraphExec exec = nullptr;
+    Must(Get<Instantiate>("cuGraphInstantiateWithFlags")(&exec, FiveKernels(gpu, gpu.one_ms), 0),
+         "instantiate");
+    return exec;
+  }
+
+  void Replay(const std::string& action, int count) {
+    if (exec_ == nullptr) exec_ = MakeExec(gpus_[0]);
+    if (action == "update") {
+      using Update = CUresult(CUgraphExec, CUgraph, CUgraphNode*, int*);
+      CUgraphNode node = nullptr;
+      int verdict = 0;
+      Must(Get<Update>("cuGraphExecUpdate")(exec_, FiveKernels(gpus_[0], gpus_[0].three_ms), &node,
+                                            &verdict),
+           "update");
+    }
+    for (int i = 0; i < count; ++i) {
+      Must(action == "graph_ptsz" ? DRIVER(cuGraphLaunch_ptsz)(exec_, nullptr)
+                                  : DRIVER(cuGraphLaunch)(exec_, gpus_[0].stream),
+           "graph launch");
+    }
+  }
+
+  // Whatever the library does on the way must not break the capture.
+  void Capture(CUstreamCaptureMode mode, int count) {
+    CUstream other = nullptr;
+    Must(Get<StreamCreate>("cuStreamCreate")(&other, 1), "stream");
+    CaptureGraph(gpus_[0], gpus_[0].one_ms, count, mode, {other});
+  }
+
+  void Foreign(int count) {
+    Use(gpus_[1]);
+    CUgraphExec exec = MakeExec(gpus_[1]);
+    Use(gpus_[0]);
+    for (int i = 0; i < count; ++i) {
+      Must(DRIVER(cuGraphLaunch)(exec, gpus_[1].stream), "graph launch");
+    }
+  }
+
+  void Word() {
+    CUdeviceptr word = 0;
+    Must(DRIVER(cuMemAlloc_v2)(&word, 4096), "alloc");
+    CUstream other = nullptr;
+    Must(Get<StreamCreate>("cuStreamCreate")(&other, 1), "stream");
+    const auto expect = [&](CUresult expected, const char* what) {
+      if (DRIVER(cuStreamQuery)(gpus_[0].stream) != expected) {
+        throw Failed{CUDA_ERROR_UNKNOWN, what};
+      }
+    };
+    using Value64 = CUresult(CUstream, CUdeviceptr, uint64_t, unsigned);
+    constexpr unsigned kEqual = 1;
+    Must(Get<Value32>("cuStreamWaitValue32_v2")(gpus_[0].stream, word, 7, kEqual), "wait");
+    expect(CUDA_ERROR_NOT_READY, "waits for a word");
+    Must(Get<Value32>("cuStreamWriteValue32_v2")(other, word, 6, 0), "write");
+    Synchronise(other);
+    expect(CUDA_ERROR_NOT_READY, "waits for the right word");
+    Must(Get<Value32>("cuStreamWriteValue32_v2")(other, word, 7, 0), "write");
+    Synchronise(other);
+    Synchronise(gpus_[0].stream);
+    Must(Get<Value64>("cuStreamWaitValue64_v2")(gpus_[0].stream, word + 8, 1, 0), "wait");
+    expect(CUDA_ERROR_NOT_READY, "waits for a long word");
+    LaunchPlain(gpus_[0].one_ms, other);
+    Must(Get<Value64>("cuStreamWriteValue64_v2")(other, word + 8, 2, 0), "write");
+    Synchronise(gpus_[0].stream);
+    if (DRIVER(cuStreamQuery)(other) != CUDA_SUCCESS) {
+      throw Failed{CUDA_ERROR_UNKNOWN, "waits for the kernel before the write"};
+    }
+  }
+
+  // Each round the first device waits for a word that the second writes in this round, and the
+  // second for one that the first writes: neither gets on unless this thread feeds both.
+  void Ring(int rounds) {
+    constexpr unsigned kGreaterOrEqual = 0;
+    CUdeviceptr words[2] = {};
+    for (size_t i = 0; i < 2; ++i) {
+      Use(gpus_[i]);
+      Must(DRIVER(cuMemAlloc_v2)(&words[i], 4096), "alloc");
+    }
+    auto* wait = Get<Value32>("cuStreamWaitValue32_v2");
+    auto* write = Get<Value32>("cuStreamWriteValue32_v2");
+    for (int round = 1; round <= rounds; ++round) {
+      for (size_t i = 0; i < 2; ++i) {
+        const auto value = static_cast<uint32_t>(round);
+        Use(gpus_[i]);
+        LaunchPlain(gpus_[i].one_ms, gpus_[i].stream);
+        Must(write(gpus_[i].stream, words[1 - i], value, 0), "write value");
+        Must(wait(gpus_[i].stream, words[i], value, kGreaterOrEqual), "wait value");
+        LaunchPlain(gpus_[i].one_ms, gpus_[i].stream);
+      }
+    }
+  }
+
+  std::vector<Gpu> gpus_;
+  CUgraphExec exec_ = nullptr;
+};
+
+}  // namespace
+
+int main() {
+  driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (driver == nullptr) {
+    std::cout << dlerror() << std::endl;
+    return 1;
+  }
+  try {
+    Launcher launcher;
+    std::cout << "ready" << std::endl;
+    std::string line;
+    while (std::getline(std::cin, line)) {
+      std::istringstream words(line);
+      std::string action;
+      words >> action;
+      launcher.Do(action, words);
+      std::cout << "ok" << std::endl;
+    }
+  } catch (const Failed& failed) {
+    std::cout << "error " << failed.result << " " << failed.what << std::endl;
+    return 1;
+  }
+  return 0;
+}
