@@ -6,7 +6,6 @@
 // Content is the buffer's own; the file's is neither read nor written. Not simulated: other handles
 // than opaque descriptors, and mipmapped arrays on such memory.
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/cuda/functions.h"
@@ -51,10 +50,12 @@ External* FindImported(CUexternalMemory handle) {
   return external != nullptr && external->imported ? external : nullptr;
 }
 
+// By seeking: fstat as a function of its own came only with glibc 2.33.
 bool IsLongEnough(int fd, uint64_t bytes) {
-  struct stat status;
-  return fstat(fd, &status) == 0 && status.st_size >= 0 &&
-         static_cast<uint64_t>(status.st_size) >= bytes;
+  const off_t at = lseek(fd, 0, SEEK_CUR);
+  const off_t end = lseek(fd, 0, SEEK_END);
+  if (at >= 0) lseek(fd, at, SEEK_SET);
+  return end >= 0 && static_cast<uint64_t>(end) >= bytes;
 }
 
 CUresult Import(CUexternalMemory* out, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC* desc) {
