@@ -18,6 +18,7 @@
 #include "dra/runtime_config.h"
 #include "dra/slice_plan.h"
 #include "kube/discovery.h"
+#include "share/bypass.h"
 #include "share/product_files.h"
 
 namespace hami::dra {
@@ -93,13 +94,22 @@ Status Driver::StartKeeper() {
                    share::KeepProductFiles(options_.library_root, {library, hook}));
   ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
   shares_ = std::make_unique<ShareWatch>(
-      options_.share_root, [this](const ClaimRef& claim, const share::Escape& escape) {
+      options_.share_root,
+      [this](const ClaimRef& claim, const share::Escape& escape) {
         SayOfClaim(claim, "LimitExceeded",
                    fmt::format("on node {} process {} goes round the limit of {}: {} of {} are in "
                                "use there",
                                options_.node_name, escape.pid, escape.device_uuid,
                                base::FormatBytesRounded(escape.driver_bytes),
                                base::FormatBytesRounded(escape.limit_bytes)));
+      },
+      [this](const ClaimRef& claim, const share::Outsider& outsider) {
+        SayOfClaim(
+            claim, "LimitsNotActive",
+            fmt::format("on node {} process {} uses the GPU without limits ({}) and holds {}",
+                        options_.node_name, outsider.pid,
+                        share::Describe(share::FindBypass(outsider.pid)),
+                        base::FormatBytesRounded(outsider.bytes)));
       });
   keeper_ = std::make_unique<ClaimKeeper>(
       ClaimKeeperOptions{.pool = options_.node_name,
@@ -358,6 +368,7 @@ DriverFigures Driver::Figures() {
   DriverFigures figures;
   figures.registered = plugin_ != nullptr && plugin_->registered();
   figures.escapes = shares_ == nullptr ? 0 : shares_->escapes();
+  figures.outsiders = shares_ == nullptr ? 0 : shares_->outsiders();
   if (keeper_ != nullptr) figures.claims = keeper_->Kept();
   if (publisher_ != nullptr) figures.publisher = publisher_->stats();
   const std::lock_guard lock(mutex_);

@@ -84,6 +84,9 @@ void DriverMetrics::AddFigures() {
   add(Type::kCounter, "hami_dra_escapes_total",
       "Processes that were seen to hold more than their slice.",
       [](const DriverFigures& now) { return static_cast<double>(now.escapes); });
+  add(Type::kCounter, "hami_dra_unlimited_processes_total",
+      "Processes that were seen to use the GPU without the library that limits them.",
+      [](const DriverFigures& now) { return static_cast<double>(now.outsiders); });
   registry_.AddCallback(Type::kGauge, "hami_dra_fields_dropped",
                         "1 for a feature gate whose fields the API server throws away.", {"gate"},
                         [this] {

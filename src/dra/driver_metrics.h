@@ -25,6 +25,7 @@ struct DriverFigures {
   bool registered = false;
   size_t gpus = 0;
   uint64_t escapes = 0;
+  uint64_t outsiders = 0;
   std::vector<ClaimGrant> claims;
   PublisherStats publisher;
 };

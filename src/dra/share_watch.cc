@@ -37,9 +37,10 @@ base::Fd Listen(const std::string& folder) {
 
 }  // namespace
 
-ShareWatch::ShareWatch(std::string share_root, ReportEscape report)
+ShareWatch::ShareWatch(std::string share_root, ReportEscape report, ReportOutsider report_outsider)
     : root_(std::move(share_root)),
       report_(std::move(report)),
+      report_outsider_(std::move(report_outsider)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   answers_ = std::thread(&ShareWatch::Answer, this);
   starts_ = std::thread(&ShareWatch::StartAgents, this);
@@ -148,10 +149,12 @@ Result<std::unique_ptr<share::ShareAgent>> ShareWatch::MakeAgent(
              report_(claim, escape);
            },
        .report_outsider =
-           [claim](const share::Outsider& outsider) {
+           [this, claim](const share::Outsider& outsider) {
+             ++outsiders_;
              LOG_WARN("limits are not active for a process", Field("claim", TextOf(claim)),
                       Field("pid", outsider.pid), Field("holds_bytes", outsider.bytes),
                       Field("why", share::Describe(share::FindBypass(outsider.pid))));
+             report_outsider_(claim, outsider);
            }});
 }
 

@@ -32,8 +32,10 @@ namespace hami::dra {
 class ShareWatch : public ClaimObserver {
  public:
   // `report`: told once for each process that goes round its claim's limit, from another thread.
+  // `report_outsider`: for each process that uses a claim's GPU without the library.
   using ReportEscape = std::function<void(const ClaimRef&, const share::Escape&)>;
-  ShareWatch(std::string share_root, ReportEscape report);
+  using ReportOutsider = std::function<void(const ClaimRef&, const share::Outsider&)>;
+  ShareWatch(std::string share_root, ReportEscape report, ReportOutsider report_outsider);
   ~ShareWatch() override;
   ShareWatch(const ShareWatch&) = delete;
   ShareWatch& operator=(const ShareWatch&) = delete;
@@ -46,6 +48,8 @@ class ShareWatch : public ClaimObserver {
 
   // Processes that were seen to hold more than their slice, since the start.
   uint64_t escapes() const { return escapes_; }
+  // Processes for which no limit was active, since the start.
+  uint64_t outsiders() const { return outsiders_; }
 
  private:
   struct Slice {
@@ -73,8 +77,10 @@ class ShareWatch : public ClaimObserver {
 
   const ShareRoot root_;
   const ReportEscape report_;
+  const ReportOutsider report_outsider_;
   base::Fd wake_;
   std::atomic<uint64_t> escapes_{0};
+  std::atomic<uint64_t> outsiders_{0};
 
   std::mutex mutex_;
   bool stop_ = false;

@@ -3,13 +3,17 @@
 #include "share/share_agent.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "gpu/inventory.h"
 
@@ -233,7 +237,7 @@ void ShareAgent::ReportOutsiders(const std::vector<Outsider>& outsiders) {
       const std::lock_guard lock(mutex_);
       ++figures_.outsiders;
     }
-    if (is_first && spec_.on_escape == OnEscape::kKill) kill(outsider.pid, SIGKILL);
+    if (is_first && spec_.on_escape == OnEscape::kKill) KillMember(outsider.pid);
   }
   outsiders_ = std::move(seen);
 }
@@ -244,7 +248,20 @@ void ShareAgent::Report(const Escape& escape) {
     const std::lock_guard lock(mutex_);
     ++figures_.escapes;
   }
-  if (spec_.on_escape == OnEscape::kKill) kill(escape.pid, SIGKILL);
+  if (spec_.on_escape == OnEscape::kKill) KillMember(escape.pid);
+}
+
+// The process may have ended since the driver was asked, and its PID be a stranger's: held by a
+// descriptor it is asked for once more.
+void ShareAgent::KillMember(int pid) const {
+  const base::Fd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!process && errno == ESRCH) return;
+  if (!spec_.is_member(pid)) return;
+  if (process) {
+    syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+  } else {
+    kill(pid, SIGKILL);  // Linux before 5.3
+  }
 }
 
 }  // namespace hami::share

@@ -96,6 +96,7 @@ class ShareAgent {
   void TellNeighbourBusy(uint64_t pct);
   void ReapDeadSlots();
   void Report(const Escape& escape);
+  void KillMember(int pid) const;
   void ReportOutsiders(const std::vector<Outsider>& outsiders);
 
   const ShareAgentSpec spec_;

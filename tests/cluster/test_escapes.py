@@ -48,4 +48,7 @@ def test_a_program_without_the_library(driver, tenants):
     message = wait_claim_event(tenants, "thief", "LimitExceeded")
     assert "goes round the limit" in message and "of 1.0 GiB are in use" in message
     driver.wait_said("goes round its limit", f"{tenants.name}/thief")
+    message = wait_claim_event(tenants, "thief", "LimitsNotActive")
+    assert "uses the GPU without limits (started without the library)" in message
+    driver.wait_said("limits are not active for a process", f"{tenants.name}/thief")
     assert driver.metrics()["hami_dra_escapes_total"] == before + 1
