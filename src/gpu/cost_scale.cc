@@ -4,11 +4,28 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 namespace hami::gpu {
 namespace {
 
 constexpr int kLooksAfterChange = 1;
+
+// The library has learnt something else, and what was true of it before is not any more: the charge
+// was far off in one direction, twice in a row.
+constexpr double kFarOff = 1.6;
+constexpr int kFarOffSteps = 2;
+
+void Forget(CostScale* now, double quotient) {
+  const int direction = quotient > kFarOff ? 1 : quotient < 1 / kFarOff ? -1 : 0;
+  now->far_off = direction == 0                 ? 0
+                 : now->far_off * direction > 0 ? now->far_off + direction
+                                                : direction;
+  if (std::abs(now->far_off) < kFarOffSteps) return;
+  now->far_off = 0;
+  now->true_sum_ns = kPriorNs * now->scale;
+  now->unscaled_sum_ns = kPriorNs;
+}
 
 }  // namespace
 
@@ -21,15 +38,15 @@ CostScale Learn(CostScale now, uint64_t true_ns, uint64_t charged_ns) {
   }
   if (true_ns != 0) now.unseen = 0;
   if (now.charged_ns < kStepChargedNs || now.true_ns == 0) return now;
-  const auto charged = static_cast<double>(now.charged_ns);
-  now.true_sum_ns +=
-      std::clamp(static_cast<double>(now.true_ns), charged / kMostStep, charged * kMostStep);
-  now.unscaled_sum_ns += charged / now.scale;
+  const double unscaled = static_cast<double>(now.charged_ns) / now.scale;
+  const double seen =
+      std::clamp(static_cast<double>(now.true_ns), unscaled / kMostStep, unscaled * kMostStep);
+  Forget(&now, seen / (unscaled * now.scale));
+  now.true_sum_ns += seen;
+  now.unscaled_sum_ns += unscaled;
   now.scale = std::clamp(now.true_sum_ns / now.unscaled_sum_ns, kLeastCostScale, kMostCostScale);
-  if (now.unscaled_sum_ns > kMemoryNs) {
-    now.true_sum_ns *= kMemoryNs / now.unscaled_sum_ns;
-    now.unscaled_sum_ns = kMemoryNs;
-  }
+  now.unscaled_sum_ns = std::min(now.unscaled_sum_ns, kMemoryNs);
+  now.true_sum_ns = now.unscaled_sum_ns * now.scale;  // not beyond the bounds either
   now.true_ns = now.charged_ns = 0;
   return now;
 }

@@ -25,7 +25,7 @@ inline constexpr double kPriorNs = 25e6;
 inline constexpr double kMemoryNs = 1e9;
 
 // One step takes a quotient of at most so much, and at least its inverse.
-inline constexpr double kMostStep = 4;
+inline constexpr double kMostStep = 8;
 
 // Looks in a row at which something was charged and nothing seen to run: then samples are missing.
 inline constexpr int kMostUnseen = 4;
@@ -37,6 +37,7 @@ struct CostScale {
   uint64_t true_ns = 0;     // gathered for the next step
   uint64_t charged_ns = 0;  // likewise
   int unseen = 0;
+  int far_off = 0;  // steps in a row, negative: charged too much
 };
 
 // Adds one look.

@@ -161,15 +161,15 @@ TEST(Costs, WhatTheHostTookIsForgottenWithTheFirstExactInterval) {
   ResetCosts();
 }
 
-TEST(Costs, WhatWasLearntBesideIdleNeighboursIsKeptWhenTheyAreBusy) {
+TEST(Costs, WhatWasLearntBesideIdleNeighboursIsKeptForAWhile) {
   ResetCosts();
   const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
   Cost& cost = *FindCost(key);
   for (int i = 0; i < 8; ++i) AddCostSample(cost, 20'000'000, Neighbours::kIdle);
-  for (int i = 0; i < 40; ++i) AddCostSample(cost, 40'000'000, Neighbours::kUnknown);
+  for (int i = 0; i < 15; ++i) AddCostSample(cost, 40'000'000, Neighbours::kBusy);
   EXPECT_EQ(PeekSettledCost(key), 20'000'000U);
   // More than neighbours can be is the kernel's own.
-  for (int i = 0; i < 4; ++i) AddCostSample(cost, 900'000'000, Neighbours::kUnknown);
+  for (int i = 0; i < 4; ++i) AddCostSample(cost, 900'000'000, Neighbours::kBusy);
   EXPECT_EQ(cost.cost_ns, 900'000'000U);
   ResetCosts();
 }

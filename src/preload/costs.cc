@@ -43,13 +43,12 @@ uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
 
 bool IsFarFrom(uint64_t a, uint64_t b) { return a > b + b / 4 + 1000 || b > a + a / 4 + 1000; }
 
-// Whether an interval outside the cluster is neighbours' time: always, when the cluster is of a
-// time without neighbours, unless it is more than they can be.
-bool IsForeignTime(const Cost& cost, uint64_t interval_ns) {
-  constexpr uint64_t kMostNeighbours = 15;
-  const uint64_t known_ns = cost.settled_ns.load(std::memory_order_relaxed);
-  return cost.is_clean && cost.outside_in_a_row > 0 &&
-         interval_ns < (kMostNeighbours + 1) * known_ns;
+// Whether a launch can have become so long by neighbours' time slices. Many neighbours are few
+// where it matters: in launches much longer than a slice.
+bool CanBeNeighbours(uint64_t interval_ns, uint64_t alone_ns) {
+  constexpr uint64_t kMostNeighbours = 3;
+  constexpr uint64_t kSlicesNs = 8'000'000;
+  return interval_ns < (kMostNeighbours + 1) * alone_ns + kSlicesNs;
 }
 
 // The same function with other data: what was learnt before says nothing any more. The lock is
@@ -61,8 +60,9 @@ bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, Neighbours neighbours) {
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
   cost.outside_in_a_row =
       interval_ns > ClusterBound(cost.samples_ns, kept) ? cost.outside_in_a_row + 1 : 0;
-  const uint32_t enough = neighbours == Neighbours::kBusy ? kNewBehaviourBesideBusy : kNewBehaviour;
-  if (cost.outside_in_a_row < enough || IsForeignTime(cost, interval_ns)) return false;
+  const bool waits =
+      (neighbours == Neighbours::kBusy || cost.is_clean) && CanBeNeighbours(interval_ns, before_ns);
+  if (cost.outside_in_a_row < (waits ? kNewBehaviourBesideBusy : kNewBehaviour)) return false;
   cost.outside_in_a_row = 0;
   return true;
 }
@@ -139,9 +139,14 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, 
     cost.has_exact = is_exact;
     cost.is_clean = false;
     cost.settled_ns.store(0, std::memory_order_relaxed);
-  } else if (!neighbours_idle && (IsForeignTime(cost, interval_ns) ||
-                                  (neighbours == Neighbours::kBusy && cost.outside_in_a_row > 0))) {
-    RestCost(cost);
+  } else if (cost.outside_in_a_row > 0 &&
+             (neighbours == Neighbours::kBusy || (cost.is_clean && !neighbours_idle))) {
+    // Probably neighbours' time; it does not push out what is known. The rest is looked into.
+    if (CanBeNeighbours(interval_ns, cost.settled_ns.load(std::memory_order_relaxed))) {
+      RestCost(cost);
+    } else {
+      cost.next_sample_ns.store(0, std::memory_order_relaxed);
+    }
     return 0;
   }
   if (neighbours_idle) cost.is_clean = true;

@@ -8,8 +8,8 @@
 // short, and the estimate is the mean of the lower cluster of the last samples: those that are not
 // much longer than the shortest. For kernels shorter than a slice that is the kernel's own time;
 // for longer ones every sample contains foreign slices, and the agent's factor (cost_scale_q16 of
-// the region) takes them out. What was learnt beside idle neighbours is kept when they become busy:
-// the agent's factor follows what changes.
+// the region) takes them out. What was learnt beside idle neighbours is kept for a while when they
+// become busy: the factor follows what really changes.
 //
 // A fixed table without deletion; when it is full further shapes share the entry of their hash.
 // Reads are lock-free; samples are added under the entry's lock.
