@@ -8,6 +8,7 @@
 
 #include "preload/compute.h"
 #include "preload/driver.h"
+#include "preload/graph_memory.h"
 #include "region/os.h"
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
@@ -402,5 +403,12 @@ Shares& CurrentShares() { return component::the_shares; }
 void FollowLimits() { TheWorld().FollowLimits(); }
 Device* DeviceOfOrdinal(int) { return &TheWorld().device(); }
 int SoleGrantedDevice() { return 0; }
+
+// No graph here takes memory.
+constinit std::atomic<int> memory_graph_count = 0;
+bool PromiseLaunch(CUgraphExec, GraphPromise*) { return true; }
+void EndPromise(const GraphPromise&) {}
+GraphEnd BeginGraphEnd(CUgraphExec) { return {}; }
+void FinishGraphEnd(CUgraphExec, const GraphEnd&, bool) {}
 
 }  // namespace hami::preload
