@@ -311,6 +311,7 @@ typedef enum CUarray_format_enum {
   CU_AD_FORMAT_SIGNED_INT32 = 0x0a,
   CU_AD_FORMAT_HALF = 0x10,
   CU_AD_FORMAT_FLOAT = 0x20,
+  CU_AD_FORMAT_MAX = 0x7FFFFFFF,
 } CUarray_format;
 
 // Flags of arrays (cuda.h: CUDA_ARRAY3D_*, which are macros there).
