@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "bench/cores/groups.h"
-#include "bench/cores/simulation.h"
+#include "bench/simulation.h"
 #include "bench/report.h"
 
 namespace {

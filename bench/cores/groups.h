@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/cores/simulation.h"
+#include "bench/simulation.h"
 
 namespace hami::bench {
 

@@ -20,7 +20,7 @@
 namespace hami::simgpu {
 
 inline constexpr uint64_t kStateMagic = 0x31656e6968636d53;  // "Smchine1", little endian
-inline constexpr uint32_t kStateVersion = 4;
+inline constexpr uint32_t kStateVersion = 5;
 
 inline constexpr uint32_t kMaxClients = 1024;
 inline constexpr uint32_t kMaxContexts = 256;  // with queues, on all devices together
@@ -156,7 +156,8 @@ struct DeviceEvent {
 struct Device {
   // Without what the driver reserves: the sum over clients and shared memory.
   uint64_t used_bytes;
-  uint64_t now_ns;  // the timeline is computed up to here
+  uint64_t used_high_bytes;  // the most that it ever was
+  uint64_t now_ns;           // the timeline is computed up to here
   uint64_t slice_end_ns;
   uint64_t busy_ns;
   uint64_t switches;  // between contexts

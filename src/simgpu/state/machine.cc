@@ -13,6 +13,7 @@
 namespace hami::simgpu {
 namespace {
 
+constexpr size_t kLockMappingBytes = 4096;
 constexpr char kDefaultState[] = "/run/hami/sim/default/state";
 
 bool Join(const char* folder, size_t folder_bytes, const char* rest, char (&path)[kMaxStatePath]) {
@@ -77,14 +78,31 @@ void RestartClocks(State& state, uint64_t now_ns) {
   }
 }
 
-// The first slot whose byte nobody holds. Whoever reaps sees it held from then on.
-bool TakeSlot(int fd, Machine* machine) {
-  for (uint32_t slot = 0; slot < kMaxClients; ++slot) {
+// A slot whose byte nobody holds, one that nobody has left something in if there is one: what a
+// dead client has left can be reaped by everybody only as long as nobody holds its byte again.
+bool LockSlot(int fd, Machine* machine) {
+  for (uint32_t i = 0; i < 2 * kMaxClients; ++i) {
+    const uint32_t slot = i % kMaxClients;
+    const Client& client = machine->state->clients[slot];
+    if (i < kMaxClients && __atomic_load_n(&client.in_use, __ATOMIC_RELAXED) != 0) continue;
     if (!os::TryLock(fd, kClientLockOffset + slot)) continue;
     machine->client = slot;
     return true;
   }
   return false;
+}
+
+// Whoever reaps sees the slot held from then on. The lock is held by a mapping, so that closing all
+// descriptors changes nothing, and that mapping lies above all others: when a process ends, what is
+// mapped above is let go first, as the kernel works today. So the memory of a client is gone before
+// the locks of whoever else watches that process, as a real driver's is, which goes with its
+// descriptors, before any mapping.
+bool TakeSlot(const char* path, Machine* machine) {
+  const int fd = os::OpenReadWrite(path);
+  if (fd < 0) return false;
+  if (LockSlot(fd, machine)) machine->lock_mapping = os::MapOnTop(fd);
+  os::Close(fd);
+  return machine->lock_mapping != nullptr;
 }
 
 // Frees what the slot's last holder left, and writes the new one's record.
@@ -134,12 +152,11 @@ AttachStatus Attach(const char* path, bool observer, Machine* machine) {
     if (made.state != nullptr && made.state->magic == kStateMagic &&
         made.state->version == kStateVersion) {
       status = AttachStatus::kNoSlot;
-      if (TakeSlot(fd, &made)) {
+      if (TakeSlot(path, &made)) {
         status = OpenOwner(&made) ? AttachStatus::kOk : AttachStatus::kNoLocks;
       }
     }
   }
-  // The mapping keeps the open file, and with it the lock.
   os::Close(fd);
   if (status == AttachStatus::kOk) {
     EnterClient(made, observer);
@@ -147,6 +164,7 @@ AttachStatus Attach(const char* path, bool observer, Machine* machine) {
     return status;
   }
   CloseOwner(&made);
+  if (made.lock_mapping != nullptr) os::Unmap(made.lock_mapping, kLockMappingBytes);
   if (made.state != nullptr) os::Unmap(made.state, sizeof(State));
   return status;
 }
@@ -158,6 +176,7 @@ void Detach(Machine* machine) {
     FreeClient(*machine, *machine->state, machine->client);
   }
   CloseOwner(machine);
+  os::Unmap(machine->lock_mapping, kLockMappingBytes);
   os::Unmap(machine->state, sizeof(State));
   machine->state = nullptr;
 }
@@ -223,6 +242,10 @@ bool ReserveMemory(const Machine& machine, State& state, uint32_t device, uint64
   // The record first: after a death in between the total is computed from it.
   state.clients[machine.client].devices[device].used_bytes += bytes;
   target.used_bytes += bytes;
+  if (target.used_bytes > target.used_high_bytes) {
+    ReapDead(machine, state);  // what the dead left does not count
+    if (target.used_bytes > target.used_high_bytes) target.used_high_bytes = target.used_bytes;
+  }
   return true;
 }
 

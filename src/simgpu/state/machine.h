@@ -23,6 +23,7 @@ struct Owner;  // of the lock: lock.cc
 struct Machine {
   State* state = nullptr;
   Owner* owner = nullptr;
+  void* lock_mapping = nullptr;  // pins the open file that holds the client's lock
   uint32_t client = 0;
   bool owner_survives_fork = false;  // on kernels without MADV_WIPEONFORK
   uint64_t file_device = 0;

@@ -22,6 +22,17 @@ constexpr uint64_t kNsPerS = 1'000'000'000;
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+constexpr size_t kPageBytes = 4096;
+// The end of a process' addresses.
+#if defined(__x86_64__)
+constexpr uintptr_t kAddressEnd = 0x7fff'ffff'f000;
+#else
+constexpr uintptr_t kAddressEnd = uintptr_t{1} << 48;
+#endif
 
 uint64_t ReadClock(clockid_t clock) {
   timespec time = {};
@@ -93,6 +104,20 @@ bool IsSameFile(int fd, uint64_t device, uint64_t inode) {
 
 void* MapShared(int fd, size_t bytes) {
   void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return mapped == MAP_FAILED ? nullptr : mapped;
+}
+
+void* MapOnTop(int fd) {
+  constexpr int kTries = 64;  // the kernel's own pages may lie there
+  for (int i = 1; i <= kTries; ++i) {
+    // Pages may be larger than 4 KiB on some kernels.
+    auto* wanted = reinterpret_cast<void*>(kAddressEnd - static_cast<size_t>(i) * 16 * kPageBytes);
+    void* mapped = mmap(wanted, kPageBytes, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+    if (mapped == wanted) return mapped;
+    // A kernel without the flag takes the address for a hint.
+    if (mapped != MAP_FAILED) munmap(mapped, kPageBytes);
+  }
+  void* mapped = mmap(nullptr, kPageBytes, PROT_READ, MAP_SHARED, fd, 0);
   return mapped == MAP_FAILED ? nullptr : mapped;
 }
 

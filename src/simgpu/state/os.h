@@ -25,7 +25,9 @@ bool FileIdentity(int fd, uint64_t* device, uint64_t* inode, uint64_t* bytes);
 
 void* MapShared(int fd, size_t bytes);           // read and write; nullptr
 void* MapSharedNotForked(int fd, size_t bytes);  // a forked child has no such mapping
-void* MapPrivate(size_t bytes, bool writable);   // reserves addresses, takes no memory; nullptr
+// One page of the file above everything else that is mapped, where there is room; nullptr: nowhere.
+void* MapOnTop(int fd);
+void* MapPrivate(size_t bytes, bool writable);  // reserves addresses, takes no memory; nullptr
 void Unmap(void* address, size_t bytes);
 // A file, or fresh zeroes, in the place of what is mapped there.
 bool MapSharedAt(void* address, int fd, size_t bytes);

@@ -98,11 +98,13 @@ TEST(SurvivalTest, AHalfDoneReservationIsSettled) {
 }
 
 // The next to come gets the dead owner's slot and number, before any waiter has judged it dead.
+// That is so only where no other slot is clean.
 TEST(SurvivalTest, ANewProcessTakesTheLockOfTheDeadOneWhosePlaceItGets) {
   const FakeMachine fake;
   Child child([&](Child& self) {
     const AttachedMachine own(fake);
     Lock(own.machine());
+    for (Client& client : own.state().clients) client.in_use = 1;
     own.state().devices[0].used_bytes += 5;
     self.SayReady(static_cast<int>(own.machine().client));
     Child::StayForever();
@@ -115,6 +117,23 @@ TEST(SurvivalTest, ANewProcessTakesTheLockOfTheDeadOneWhosePlaceItGets) {
   EXPECT_EQ(next.machine().client, static_cast<uint32_t>(slot));
   EXPECT_EQ(next.state().repairs, 1U);
   ExpectConsistent(next);
+}
+
+// What a dead client has left is everybody's to reap: a newcomer does not take its place before.
+TEST(SurvivalTest, ANewProcessLeavesTheDeadToTheReaper) {
+  const FakeMachine fake;
+  const AttachedMachine looker(fake, true);
+  Child child([&](Child& self) {
+    const AttachedMachine own(fake);
+    EXPECT_TRUE(own.Reserve(kTestMib));
+    self.SayReady(static_cast<int>(own.machine().client));
+    Child::StayForever();
+  });
+  const int slot = child.WaitReady();
+  child.Kill();
+  const AttachedMachine next(fake);
+  EXPECT_NE(next.machine().client, static_cast<uint32_t>(slot));
+  EXPECT_EQ(looker.Used(), 0U);
 }
 
 TEST(SurvivalTest, ASlowOwnerKeepsTheLock) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For bench/cores: a simulation of its own, tenants on it under `hami run`, and the exact GPU time
+// For benchmarks: a simulation of their own, tenants on it under `hami run`, and the exact GPU time
 // that the simulated driver counted for each of them. Failures end the program with a message.
 
 #pragma once
@@ -27,6 +27,10 @@ class Simulation {
   Simulation& operator=(const Simulation&) = delete;
 
   std::string log() const { return folder_ + "/log"; }  // what hami and tenants complain about
+  std::string library_folder() const;                   // for LD_LIBRARY_PATH: without limits
+
+  // The most that all clients together ever held of the first device.
+  uint64_t HighBytes() const;
 
   // The slots of the processes that compute; a new process has a new slot or generation.
   struct ClientId {
@@ -47,6 +51,9 @@ class Simulation {
   std::string folder_;
   simgpu::Machine machine_;
 };
+
+// Runs a program to its end and returns what it printed.
+std::string RunToEnd(const Simulation& simulation, const std::vector<std::string>& words);
 
 // What a tenant asks for and does.
 struct TenantSpec {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "bench/cores/simulation.h"
+#include "bench/simulation.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -18,10 +18,10 @@
 namespace hami::bench {
 namespace {
 
-constexpr char kName[] = "cores";
+constexpr char kName[] = "bench";
 
 [[noreturn]] void Die(const std::string& problem) {
-  std::cerr << "cores: " << problem << '\n';
+  std::cerr << "bench: " << problem << '\n';
   std::exit(1);
 }
 
@@ -78,7 +78,7 @@ std::string BinFolder() {
 }
 
 Simulation::Simulation(const std::string& profile) {
-  folder_ = (std::filesystem::temp_directory_path() / "hami-bench-cores-XXXXXX").string();
+  folder_ = (std::filesystem::temp_directory_path() / "hami-bench-XXXXXX").string();
   if (mkdtemp(folder_.data()) == nullptr) Die("no temporary folder");
   for (const char* name : {"HAMI_SIM", "LD_LIBRARY_PATH", "LD_PRELOAD", "HAMI_SHARES"}) {
     unsetenv(name);
@@ -99,6 +99,29 @@ Simulation::~Simulation() {
   simgpu::Detach(&machine_);
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
+}
+
+std::string Simulation::library_folder() const { return folder_ + "/sim/" + kName + "/lib"; }
+
+uint64_t Simulation::HighBytes() const {
+  const simgpu::LockGuard guard(machine_);
+  return machine_.state->devices[0].used_high_bytes;
+}
+
+std::string RunToEnd(const Simulation& simulation, const std::vector<std::string>& words) {
+  int from = -1;
+  const pid_t pid = Start(words, simulation.log(), nullptr, &from);
+  std::string text;
+  char part[4096];
+  for (ssize_t got = read(from, part, sizeof(part)); got > 0;
+       got = read(from, part, sizeof(part))) {
+    text.append(part, static_cast<size_t>(got));
+  }
+  close(from);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  if (status != 0) Die(words.front() + " failed, see " + simulation.log());
+  return text;
 }
 
 std::vector<Simulation::ClientId> Simulation::Clients() const {
