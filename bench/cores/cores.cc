@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "bench/cores/groups.h"
-#include "bench/simulation.h"
 #include "bench/report.h"
+#include "bench/simulation/simulation.h"
 
 namespace {
 

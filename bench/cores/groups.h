@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/simulation.h"
+#include "bench/simulation/simulation.h"
 
 namespace hami::bench {
 

@@ -21,7 +21,7 @@
 
 #include "bench/memory/racer.h"
 #include "bench/report.h"
-#include "bench/simulation.h"
+#include "bench/simulation/simulation.h"
 
 namespace hami::bench {
 namespace {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "bench/report.h"
-#include "bench/simulation.h"
+#include "bench/simulation/simulation.h"
 
 namespace hami::bench {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "bench/simulation.h"
+#include "bench/simulation/simulation.h"
 
 #include <fcntl.h>
 #include <signal.h>
