@@ -125,8 +125,8 @@ Spinner::Spinner() {
   CUevent start = NewEvent();
   CUevent end = NewEvent();
   float shortest = 0;
-  // The shortest of a few: others may use the device, and its clocks rise first.
-  for (int i = 0; i < 5; ++i) {
+  // The shortest of some: others may use the device or this processor, and clocks rise first.
+  for (int i = 0; i < 20; ++i) {
     OK("cuEventRecord", start, CUstream{nullptr});
     LaunchCounts(nullptr, 2'000'000);
     OK("cuEventRecord", end, CUstream{nullptr});
