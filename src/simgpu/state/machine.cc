@@ -122,6 +122,7 @@ void EnterClient(const Machine& machine, bool observer) {
   client.pid_namespace = os::PidNamespace(0);
   client.attached_ns = os::NowNs();
   client.in_use = 1;
+  ReapDead(machine, state);  // the work of the dead is not to run beside the newcomer's
 }
 
 }  // namespace
