@@ -67,7 +67,6 @@ void UpdateDeviceLimits(Shares* shares);
 void FormatUuid(const char (&bytes)[16], char (&text)[api::kUuidBytes]);
 
 // ---- charging
-// ---------------------------------------------------------------------------------------
 
 // Takes `bytes` for this process on `device` if the limit allows; dead processes are looked for
 // before a refusal. kind says where HAMi's monitor sees it.

@@ -39,7 +39,6 @@ void BindOne(const Object& object, const char* symbol, void* missing, Function* 
 }
 
 // ---- from a driver's pointer to our hook
-// ----------------------------------------------------------
 
 struct Translation {
   void* driver_pointer;

@@ -50,7 +50,6 @@ class Room {
 };
 
 // ---- memory of processes
-// ----------------------------------------------------------------------------
 
 constexpr unsigned int kNoInstance = ~0U;  // not on a MIG device
 
@@ -103,7 +102,6 @@ nvmlReturn_t Processes(nvmlDevice_t handle, unsigned int* count, Info* infos, Pr
 }
 
 // ---- what the driver knows of processes
-// ----------------------------------------------------------------------------
 
 unsigned int& PidOf(unsigned int& pid) { return pid; }
 template <typename Item>
@@ -196,7 +194,6 @@ unsigned int AccountedPid(nvmlDevice_t handle, Device& device, unsigned int own_
 }
 
 // ---- names
-// ----------------------------------------------------------------------------
 
 // The first word of a process' command line as this container's /proc has it. False: there is none.
 bool ReadName(unsigned int pid, char* name, unsigned int length) {
