@@ -11,6 +11,9 @@
 # Which tests: every program with the ctest label `soak` (its source reads HAMI_SOAK_SECONDS), and
 # every pytest case with the mark `soak`; those in tests/cluster make a cluster, and need root.
 
+# shellcheck source=tools/dev/cluster.sh
+. tools/dev/cluster.sh
+
 # "NAME PROGRAM [ARGUMENT ...]" of each, tab-separated.
 _soak_tests() {
   ctest --test-dir build -L '^soak$' -R "$1" --show-only=json-v1 | "$HAMI_PYTHON" -c '
@@ -26,7 +29,7 @@ verb_soak() {
       --seconds) seconds=${2:?--seconds needs a number} && shift ;;
       -k)
         pattern=${2:?-k needs a pattern}
-        pytest_pattern=(-k "$pattern")
+        pytest_pattern=(-k "${pattern//|/ or }")
         shift
         ;;
       *) die "soak: no option '$1'" 2 ;;
