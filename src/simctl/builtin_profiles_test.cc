@@ -19,7 +19,7 @@ TEST(BuiltinProfilesTest, AllLoadUnderTheirName) {
     EXPECT_EQ(profile->name, builtin.name);
     EXPECT_TRUE(simgpu::ExpandDevices(*profile, "default").has_value());
   }
-  EXPECT_THAT(names, testing::IsSupersetOf({"a10-550", "a10-580", "h200-580"}));
+  EXPECT_THAT(names, testing::IsSupersetOf({"a10-550", "a10-580", "h200-580", "t4-440"}));
 }
 
 TEST(BuiltinProfilesTest, AnUnknownNameListsTheOthers) {

@@ -15,7 +15,7 @@ HAMI = BUILD / "bin" / "hami"
 CONFORMANCE = BUILD / "bin" / "conformance"
 PATIENCE_S = 150  # never the subject of a test, only its end
 REAL = os.environ.get("HAMI_REAL_GPU") == "1"
-PROFILES = ["real"] if REAL else ["a10-550", "h200-580"]
+PROFILES = ["real"] if REAL else ["a10-550", "h200-580", "t4-440"]
 
 
 def case_names():

@@ -168,9 +168,13 @@ bool PopCurrent(Context** context);
 // The machine's device of an ordinal of this process; false for a bad one.
 bool FindDevice(CUdevice ordinal, uint32_t* device);
 
+// The newest CUDA version that this library belongs to, such as 13000: each flavour's own.
+extern const int kLibraryCudaVersion;
+
 // What can be asked before cuInit: zeros where there is no machine. Read once.
 struct Glance {
-  int cuda_version;
+  int cuda_version;  // the machine's; a library newer than its driver (CUDA Compatibility) says its
+                     // own
   bool proc_address_aliases;
 };
 const Glance& GlanceAtMachine();

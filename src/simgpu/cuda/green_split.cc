@@ -35,7 +35,7 @@ Step StepOf(uint32_t device) {
   const uint32_t capability = ConfigOf(device).compute_capability;
   if (capability >= 90) return {8, 8};
   if (capability >= 80) return {4, 2};
-  if (capability >= 70 || MachineOf().cuda_version >= 13000) return {2, 2};
+  if (capability >= 70 || GlanceAtMachine().cuda_version >= 13000) return {2, 2};
   return {1, 1};
 }
 

@@ -138,6 +138,9 @@ const Glance& GlanceAtMachine() {
   if (!FindState(&anchor, path) || Attach(path, true, &looker) != AttachStatus::kOk) return glance;
   const MachineConfig& config = looker.state->config;
   glance = {static_cast<int>(config.cuda_version), config.proc_address_aliases != 0};
+  if (glance.cuda_version < kLibraryCudaVersion) {
+    glance = {kLibraryCudaVersion, kLibraryCudaVersion >= 12000};
+  }
   Detach(&looker);
   __atomic_store_n(&known, 1, __ATOMIC_RELEASE);
   return glance;

@@ -60,7 +60,7 @@ CUresult LoadLibrary(const void* image, Library** out) {
   const ImageStatus status =
       ParseImage(image, static_cast<int>(ConfigOf(device).compute_capability),
                  {&gathering, AddLibraryKernel, IgnoreGlobal}, &device_bytes,
-                 MaxPtxVersion(static_cast<int>(MachineOf().cuda_version)));
+                 MaxPtxVersion(GlanceAtMachine().cuda_version));
   if (status != ImageStatus::kOk) {
     DeleteObject(library);
     if (status == ImageStatus::kInvalidPtx) return CUDA_ERROR_INVALID_PTX;

@@ -101,7 +101,7 @@ CUresult LoadModule(Context* context, const void* image, Module** out) {
   const ImageVisitor visitor = {module, AddKernel, AddGlobal};
   uint64_t device_bytes = 0;
   const auto sm = static_cast<int>(ConfigOf(context->device).compute_capability);
-  const auto version = static_cast<int>(MachineOf().cuda_version);
+  const auto version = GlanceAtMachine().cuda_version;
   CUresult result = ResultOf(ParseImage(image, sm, visitor, &device_bytes, MaxPtxVersion(version)));
   if (result == CUDA_SUCCESS) result = PlaceOnDevice(module, device_bytes);
   if (result != CUDA_SUCCESS) {

@@ -68,7 +68,8 @@ TEST_P(ShippedProfile, ReadsAndSurvivesWriting) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ShippedProfile,
-                         testing::Values("a10-550.yaml", "a10-580.yaml", "h200-580.yaml"));
+                         testing::Values("a10-550.yaml", "a10-580.yaml", "h200-580.yaml",
+                                         "t4-440.yaml"));
 
 TEST(ProfileTest, ReadmeNamesEveryKey) {
   const Result<std::string> readme = base::ReadFile(Shipped("README.md"), 1 << 20);

@@ -12,8 +12,9 @@
 //   LEVELS | unmipmap NAME graph NAME | takes GRAPH NAME BYTES | gives GRAPH NAME | capture GRAPH
 //   BYTES | ungraph GRAPH instantiate EXEC GRAPH [FLAGS] | launch EXEC | upload EXEC | unexec EXEC
 //   | graphfree NAME | trimgraphs module NAME FILE | unmodule NAME info -> free total | total ->
-//   bytes | address NAME -> value fork -> pid   (the child answers nothing and waits until the
-//   input of this process ends) children      (waits for them)
+//   bytes | address NAME -> value | version -> 10020 | has SYMBOL -> "driver" if dlsym finds it in
+//   the driver, "program" if it does so in the whole program | fork -> pid   (the child answers
+//   nothing and waits until the input of this process ends) children      (waits for them)
 
 #include "tests/component/preload/script.h"
 
@@ -300,6 +301,14 @@ bool Script::DoOther(const std::string& verb, std::istringstream& words) {
     } else {
       std::cout << bytes << std::endl;
     }
+  } else if (verb == "has") {
+    words >> name;
+    std::cout << (dlsym(driver_handle, name.c_str()) != nullptr ? "driver " : "")
+              << (dlsym(RTLD_DEFAULT, name.c_str()) != nullptr ? "program" : "") << std::endl;
+  } else if (verb == "version") {
+    int version = 0;
+    const CUresult result = DRIVER(cuDriverGetVersion)(&version);
+    std::cout << (result == CUDA_SUCCESS ? version : -1) << std::endl;
   } else if (verb == "fork") {
     Fork();
   } else if (verb == "children") {
