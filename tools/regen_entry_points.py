@@ -27,7 +27,9 @@ TYPEDEF_HEADERS = [h.replace(".h", "Typedefs.h") for h in CUDA_HEADERS]
 MODES = [[], ["-DCUDA_API_PER_THREAD_DEFAULT_STREAM"], ["-D__CUDA_API_VERSION_INTERNAL"]]
 
 # NVML has no version in its typedefs. A name counts as introduced by the driver branch whose
-# toolkit header shows it first.
+# toolkit header shows it first; for the oldest header by INTRODUCED, else by OLDEST or before.
+OLDEST = 440
+INTRODUCED = ROOT / "api/nvml/introduced.txt"
 NVML_BRANCH = {"11.8": 520, "12.4": 550, "12.9": 575, "13.0": 580, "13.5": 615}
 
 
@@ -106,15 +108,25 @@ def render_cuda(rows) -> str:
   return "\n".join(lines) + "\n"
 
 
+def read_introduced() -> dict[str, int]:
+  lines = (line.split() for line in INTRODUCED.read_text().splitlines() if line[:1] != "#")
+  return {name: int(branch) for name, branch in lines}
+
+
 def read_nvml(folders: dict[str, pathlib.Path]) -> list[tuple[str, int]]:
   first: dict[str, int] = {}
+  oldest = min(NVML_BRANCH.values())
+  introduced = read_introduced()
   for release, folder in sorted(folders.items(), key=lambda kv: NVML_BRANCH[kv[0]]):
     names: set[str] = set()
     for flags in [[], ["-DNVML_NO_UNVERSIONED_FUNC_DEFS"]]:
       text = preprocess(folder / "nvml.h", flags)
       names.update(re.findall(r"\b(?:nvmlReturn_t|const char\s*\*)\s*(nvml[A-Z]\w*)\s*\(", text))
     for name in names:
-      first.setdefault(name, NVML_BRANCH[release])
+      branch = NVML_BRANCH[release]
+      first.setdefault(name, introduced.get(name, OLDEST) if branch == oldest else branch)
+  if unknown := introduced.keys() - first.keys():
+    sys.exit(f"{INTRODUCED}: in no header: {', '.join(sorted(unknown))}")
   return sorted(first.items())
 
 
@@ -123,8 +135,9 @@ def render_nvml(rows) -> str:
       "// SPDX-License-Identifier: Apache-2.0",
       "//",
       "// Every function that libnvidia-ml.so.1 exports, one line each:",
-      "//   HAMI_NVML_ENTRY(symbol, driver branch whose toolkit header shows it first)",
-      "// 520 stands for \"520 or older\". Written by tools/regen_entry_points.py.",
+      "//   HAMI_NVML_ENTRY(symbol, driver branch that has it first)",
+      "// 440 stands for \"440 or older\". Written by tools/regen_entry_points.py from the vendor",
+      "// headers and introduced.txt.",
       "",
   ]
   lines += [f"HAMI_NVML_ENTRY({name}, {branch})" for name, branch in rows]

@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <sstream>
 #include <string>
 
 #include "tests/component/harness.h"
@@ -68,6 +69,25 @@ TEST_F(DriverAgesTest, WhatTheOldestDriverLacksIsNotThere) {
     EXPECT_EQ(Ask(script, std::string("has ") + name), "") << name;
   }
   EXPECT_EQ(Ask(script, "has cuMemAlloc_v2").substr(0, 6), "driver");
+}
+
+// NVML's first forms: those of branch 440 are the only ones it has.
+TEST_F(DriverAgesTest, TheOldestNvmlShowsTheSlice) {
+  const Tenant tenant("4Gi", "t4-440", kT4ContextBytes);
+  Running script = tenant.StartScript();
+  Running neighbour(tenant.simulation.With({TestProgram("script"), {}, {}}));
+  for (Running* each : {&script, &neighbour}) {
+    ASSERT_EQ(Ask(*each, "init"), "ok");
+    ASSERT_EQ(Ask(*each, "retain"), "ok");
+    ASSERT_EQ(Ask(*each, "alloc a 1073741824"), "ok");
+  }
+  const uint64_t used = tenant.Charged();
+  const Output view = tenant.share.Run({TestProgram("nvml_view"), {}, {}});
+  EXPECT_EQ(view.exit_code, 0);
+  std::ostringstream expected;
+  expected << "gpu 0\nv1 " << tenant.limit_bytes << ' ' << tenant.limit_bytes - used << ' ' << used
+           << "\nprocess " << script.pid() << ' ' << used << '\n';
+  EXPECT_EQ(view.text, expected.str());
 }
 
 // The image's newer library under the host's older driver: the host's NVML says 550, the program

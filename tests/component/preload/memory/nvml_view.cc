@@ -23,11 +23,14 @@ nvmlReturn_t CallAs(Function*, const char* name, Arguments... arguments) {
 }
 #define CALL(name, ...) CallAs(&name, #name __VA_OPT__(, ) __VA_ARGS__)
 
+bool Has(const char* name) { return dlsym(library, name) != nullptr; }
+
 void PrintMemory(nvmlDevice_t device) {
   nvmlMemory_t v1 = {};
   if (CALL(nvmlDeviceGetMemoryInfo, device, &v1) == NVML_SUCCESS) {
     std::cout << "v1 " << v1.total << ' ' << v1.free << ' ' << v1.used << '\n';
   }
+  if (!Has("nvmlDeviceGetMemoryInfo_v2")) return;
   nvmlMemory_v2_t v2 = {};
   v2.version = HAMI_NVML_STRUCT_VERSION(nvmlMemory_v2_t, 2);
   if (CALL(nvmlDeviceGetMemoryInfo_v2, device, &v2) == NVML_SUCCESS) {
@@ -36,15 +39,23 @@ void PrintMemory(nvmlDevice_t device) {
   }
 }
 
-void PrintProcesses(nvmlDevice_t device) {
-  std::vector<nvmlProcessInfo_t> processes(1024);
+template <typename Info, typename Function>
+void PrintProcessesOf(Function* function, const char* name, nvmlDevice_t device) {
+  std::vector<Info> processes(1024);
   auto count = static_cast<unsigned int>(processes.size());
-  if (CALL(nvmlDeviceGetComputeRunningProcesses_v3, device, &count, processes.data()) !=
-      NVML_SUCCESS) {
-    return;
-  }
+  if (CallAs(function, name, device, &count, processes.data()) != NVML_SUCCESS) return;
   for (unsigned int i = 0; i < count; ++i) {
     std::cout << "process " << processes[i].pid << ' ' << processes[i].usedGpuMemory << '\n';
+  }
+}
+
+// In the newest form that the driver has: before 510 there is no third, before 450 only the first.
+void PrintProcesses(nvmlDevice_t device) {
+  if (constexpr char kThird[] = "nvmlDeviceGetComputeRunningProcesses_v3"; Has(kThird)) {
+    PrintProcessesOf<nvmlProcessInfo_t>(&nvmlDeviceGetComputeRunningProcesses_v3, kThird, device);
+  } else {
+    PrintProcessesOf<nvmlProcessInfo_v1_t>(&nvmlDeviceGetComputeRunningProcesses,
+                                           "nvmlDeviceGetComputeRunningProcesses", device);
   }
 }
 
