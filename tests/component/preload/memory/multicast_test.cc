@@ -66,6 +66,26 @@ TEST_F(Multicast, MemoryIsBoundByItsAddress) {
   Step("unbind m 0 " + InBytes(4 * kMiB), 0);
 }
 
+// The variants that name the device came with CUDA 13.1; the profile's driver is older.
+TEST(MulticastOfTheNewestDriver, TheVariantsThatNameADeviceBindAsWell) {
+  SpecialScript script("4Gi", "h200-615", kH200ContextBytes);
+  const auto step = [&](const std::string& line, uint64_t bytes) {
+    EXPECT_EQ(script.Step(line, bytes), "");
+  };
+  step("retain", 0);
+  step("multicast m " + InBytes(64 * kMiB), 0);
+  step("create a " + InBytes(4 * kMiB), 4 * kMiB);
+  step("create b " + InBytes(6 * kMiB), 10 * kMiB);
+  step("map x b", 10 * kMiB);
+  step("bind2 m 0 a", 10 * kMiB);
+  step("bindat2 m " + InBytes(4 * kMiB) + " x", 10 * kMiB);
+  step("release a", 10 * kMiB);
+  step("release b", 10 * kMiB);
+  step("unmap x", 10 * kMiB);
+  step("unbind m 0 " + InBytes(4 * kMiB), 6 * kMiB);
+  step("unbind m " + InBytes(4 * kMiB) + " " + InBytes(6 * kMiB), 0);
+}
+
 TEST_F(Multicast, TheLimitHolds) {
   const uint64_t rest = script_.tenant().limit_bytes - kH200ContextBytes;
   Step("multicast m " + InBytes(64 * kMiB), 0);

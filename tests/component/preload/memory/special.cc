@@ -9,7 +9,7 @@
 //   enter NAME | leave                               (makes it current; makes the primary one so)
 //   create NAME BYTES | release NAME | map NAME HANDLE | unmap NAME
 //   multicast NAME BYTES | bind MULTICAST OFFSET HANDLE | bindat MULTICAST OFFSET MAP
-//   unbind MULTICAST OFFSET BYTES
+//   unbind MULTICAST OFFSET BYTES                    (bind2, bindat2: by their second variants)
 //   checkpoint lock|save|restore|unlock|move          (of itself; move: a restore to another GPU)
 //   import NAME BYTES | buffer NAME IMPORT OFFSET BYTES | unimport NAME   (a buffer goes by free)
 
@@ -244,6 +244,15 @@ bool Special::DoMulticast(const std::string& verb, std::istringstream& words) {
     const Memory& memory = memories_.at(other);
     Answer(Cu("cuMulticastBindMem", memories_.at(name).handle, offset, memory.handle, size_t{0},
               memory.bytes, 0ULL));
+  } else if (verb == "bind2") {
+    words >> name >> offset >> other;
+    const Memory& memory = memories_.at(other);
+    Answer(Cu("cuMulticastBindMem_v2", memories_.at(name).handle, device_, offset, memory.handle,
+              size_t{0}, memory.bytes, 0ULL));
+  } else if (verb == "bindat2") {
+    words >> name >> offset >> other;
+    Answer(Cu("cuMulticastBindAddr_v2", memories_.at(name).handle, device_, offset,
+              mapped_at_.at(other), mapped_bytes_.at(other), 0ULL));
   } else if (verb == "bindat") {
     words >> name >> offset >> other;
     Answer(Cu("cuMulticastBindAddr", memories_.at(name).handle, offset, mapped_at_.at(other),
