@@ -6,11 +6,12 @@
 2. Each of these functions stands exactly once in src/preload/hooks.def or forwarded.def, and
    nothing else stands there; what is forwarded for now has a reason; what hooks.def has is declared
    in api/*/functions.h, and so is what calls.def has.
-3. Each prototype, structure, enumerator and constant of api/cuda and api/nvml is what the vendor's
+3. Each function of hooks.def is named by a test, tests/**/*.{cc,h,py}.
+4. Each prototype, structure, enumerator and constant of api/cuda and api/nvml is what the vendor's
    header says, in every release that has it: a source file made of both is compiled, with
    assertions on calling convention, sizes, offsets and values (abi_assertions.h).
 
-Without the headers (./dev setup --headers) only part 2 runs and the exit code is 77: skipped.
+Without the headers (./dev setup --headers) only parts 2 and 3 run and the exit code is 77: skipped.
 """
 
 import argparse
@@ -62,6 +63,15 @@ def check_classes(root: pathlib.Path) -> list[str]:
   return problems
 
 
+def check_tested(root: pathlib.Path) -> list[str]:
+  named = set()
+  for path in (root / "tests").rglob("*"):
+    if path.suffix in (".cc", ".h", ".py"):
+      named.update(re.findall(r"\w+", path.read_text()))
+  return [f"hooks.def: no test names {symbol}"
+          for _, symbol, _ in read_def(root / "src/preload/hooks.def") if symbol not in named]
+
+
 def check_entry_points(root: pathlib.Path, headers: pathlib.Path) -> list[str]:
   done = subprocess.run([sys.executable, str(root / "tools/regen_entry_points.py"), "--check",
                          str(headers)], capture_output=True, text=True)
@@ -77,7 +87,7 @@ def main() -> int:
   headers = args.headers or args.root / ".cache/headers"
   releases = {api: sorted(headers.glob(f"{api}-*")) for api in ("cuda", "nvml")}
 
-  problems = check_classes(args.root)
+  problems = check_classes(args.root) + check_tested(args.root)
   if all(releases.values()):
     problems += check_entry_points(args.root, headers)
     with concurrent.futures.ThreadPoolExecutor() as pool:

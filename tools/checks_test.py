@@ -189,6 +189,8 @@ class Hooks(Tree):
     (self.root / "tools").mkdir()
     shutil.copy(TOOLS / "regen_entry_points.py", self.root / "tools")
     shutil.copytree(TOOLS / "header_stubs", self.root / "tools/header_stubs")
+    self.put("api/nvml/introduced.txt", "# none\n")
+    self.put("tests/a_test.py", "call('cuThing')\n")
     self.ours(self.TYPES, self.FUNCTIONS)
     self.regen()
 
@@ -223,6 +225,10 @@ class Hooks(Tree):
              "HAMI_CUDA_HOOK(cuOther, kFailOpen)\nHAMI_CUDA_HOOK(cuNowhere, kFailOpen)\n")
     self.expect(self.check(), 1, "cuOther stands 2 times", "cuNowhere is no entry point",
                 "cuOther has no prototype")
+
+  def test_without_a_test(self) -> None:
+    self.put("tests/a_test.py", "call('cuThing_v2')\n")
+    self.expect(self.check(), 1, "hooks.def: no test names cuThing")
 
   def test_later_without_reason(self) -> None:
     self.put("src/preload/forwarded.def",

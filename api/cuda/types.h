@@ -245,6 +245,32 @@ typedef struct CUmulticastObjectProp_st {
   unsigned long long flags;
 } CUmulticastObjectProp;
 
+typedef enum CUlogicalEndpointIpcHandleType_enum {
+  CU_LOGICAL_ENDPOINT_IPC_HANDLE_TYPE_NONE,
+  CU_LOGICAL_ENDPOINT_IPC_HANDLE_TYPE_FABRIC
+} CUlogicalEndpointIpcHandleType;
+
+typedef enum CUlogicalEndpointType_enum {
+  CU_LOGICAL_ENDPOINT_TYPE_INVALID,
+  CU_LOGICAL_ENDPOINT_TYPE_UNICAST,
+  CU_LOGICAL_ENDPOINT_TYPE_MULTICAST
+} CUlogicalEndpointType;
+
+typedef struct CUlogicalEndpointProp_struct {
+  CUlogicalEndpointType type;
+  union {
+    struct {
+      CUdevice device;
+    } unicast;
+    struct {
+      unsigned int numDevices;
+    } multicast;
+  };
+  unsigned long long size;
+  unsigned int ipcHandleTypes;
+  unsigned int flags;
+} CUlogicalEndpointProp;
+
 typedef struct CUmemPoolProps_st {
   CUmemAllocationType allocType;
   CUmemAllocationHandleType handleTypes;

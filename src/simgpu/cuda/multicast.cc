@@ -20,26 +20,12 @@ struct Binding {
   Binding* next;
 };
 
-struct Multicast {
-  uint32_t wanted_devices;
-  uint32_t device_count;
-  uint32_t devices[kMaxDevices];
-  Binding* bindings;
-};
-
 namespace {
 
 constexpr uint32_t kLeastCapability = 90;
 
-bool IsSupported() {
-  for (uint32_t i = 0; i < process.device_count; ++i) {
-    if (ConfigOf(process.devices[i]).compute_capability < kLeastCapability) return false;
-  }
-  return true;
-}
-
 CUresult CheckProperties(const CUmulticastObjectProp* props) {
-  if (!IsSupported()) return CUDA_ERROR_NOT_SUPPORTED;
+  if (!IsMulticastSupported()) return CUDA_ERROR_NOT_SUPPORTED;
   if (props == nullptr || props->numDevices == 0 || props->flags != 0) {
     return CUDA_ERROR_INVALID_VALUE;
   }
@@ -69,71 +55,66 @@ bool Overlaps(const Multicast& multicast, uint32_t device, uint64_t offset, uint
   return false;
 }
 
-struct Range {
-  uint64_t offset;
-  uint64_t memory_offset;
-  uint64_t bytes;
-};
+}  // namespace
 
-CUresult Bind(CUmemGenericAllocationHandle handle, const CUdevice* ordinal, Physical* physical,
-              const Range& range, unsigned long long flags) {
-  const Physical* object = FindObject(handle);
+bool IsMulticastSupported() {
+  for (uint32_t i = 0; i < process.device_count; ++i) {
+    if (ConfigOf(process.devices[i]).compute_capability < kLeastCapability) return false;
+  }
+  return true;
+}
+
+CUresult AddToTeam(Multicast* team, CUdevice ordinal) {
   uint32_t device = 0;
-  if (object == nullptr || physical == nullptr || physical->multicast != nullptr || flags != 0) {
+  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
+  if (IsComplete(*team) || IsInTeam(*team, device)) return CUDA_ERROR_INVALID_VALUE;
+  team->devices[team->device_count++] = device;
+  return CUDA_SUCCESS;
+}
+
+CUresult BindPhysical(Multicast* team, uint64_t team_bytes, const CUdevice* ordinal,
+                      Physical* physical, const BindRange& range, unsigned long long flags) {
+  uint32_t device = 0;
+  if (physical == nullptr || physical->multicast != nullptr || flags != 0) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  Multicast& multicast = *object->multicast;
   if (ordinal != nullptr && (!FindDevice(*ordinal, &device) || device != physical->device)) {
     return CUDA_ERROR_INVALID_DEVICE;
   }
-  if (!IsInTeam(multicast, physical->device)) return CUDA_ERROR_INVALID_DEVICE;
-  if (!IsComplete(multicast)) return CUDA_ERROR_ILLEGAL_STATE;
+  if (!IsInTeam(*team, physical->device)) return CUDA_ERROR_INVALID_DEVICE;
+  if (!IsComplete(*team)) return CUDA_ERROR_ILLEGAL_STATE;
   const bool aligned = range.offset % kChunkBytes == 0 && range.memory_offset % kChunkBytes == 0 &&
                        range.bytes % kChunkBytes == 0 && range.bytes != 0;
-  const bool inside = range.bytes <= object->bytes && range.offset <= object->bytes - range.bytes &&
+  const bool inside = range.bytes <= team_bytes && range.offset <= team_bytes - range.bytes &&
                       range.bytes <= physical->bytes &&
                       range.memory_offset <= physical->bytes - range.bytes;
-  if (!aligned || !inside || Overlaps(multicast, physical->device, range.offset, range.bytes)) {
+  if (!aligned || !inside || Overlaps(*team, physical->device, range.offset, range.bytes)) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   auto* made = static_cast<Binding*>(AllocateZeroed(sizeof(Binding)));
-  *made = {physical->device, range.offset, range.bytes, physical, multicast.bindings};
-  multicast.bindings = made;
+  *made = {physical->device, range.offset, range.bytes, physical, team->bindings};
+  team->bindings = made;
   HoldPhysical(physical);
   return CUDA_SUCCESS;
 }
 
-CUresult BindMemory(CUmemGenericAllocationHandle handle, const CUdevice* ordinal,
-                    CUmemGenericAllocationHandle memory, const Range& range,
-                    unsigned long long flags) {
-  HAMI_ENTER(Need::kInit);
-  return Bind(handle, ordinal, FindPhysical(memory), range, flags);
-}
-
 // Memory of a pool is bound by its address too; not simulated.
-CUresult BindAddress(CUmemGenericAllocationHandle handle, const CUdevice* ordinal, uint64_t address,
-                     uint64_t offset, uint64_t bytes, unsigned long long flags) {
-  HAMI_ENTER(Need::kInit);
+CUresult BindMapped(Multicast* team, uint64_t team_bytes, const CUdevice* ordinal, uint64_t address,
+                    BindRange range, unsigned long long flags) {
   const Mapping* mapping = FindMapping(address);
   if (mapping == nullptr) {
     return FindEntered(address) != nullptr ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
   }
+  range.memory_offset = address - mapping->allocation.base;
   auto* physical = static_cast<Physical*>(mapping->allocation.extra);
-  return Bind(handle, ordinal, physical, {offset, address - mapping->allocation.base, bytes},
-              flags);
+  return BindPhysical(team, team_bytes, ordinal, physical, range, flags);
 }
 
-CUresult Unbind(CUmemGenericAllocationHandle handle, CUdevice ordinal, uint64_t offset,
-                uint64_t bytes) {
-  HAMI_ENTER(Need::kInit);
-  const Physical* object = FindObject(handle);
+CUresult UnbindRange(Multicast* team, CUdevice ordinal, uint64_t offset, uint64_t bytes) {
   uint32_t device = 0;
-  if (object == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (!FindDevice(ordinal, &device) || !IsInTeam(*object->multicast, device)) {
-    return CUDA_ERROR_INVALID_DEVICE;
-  }
+  if (!FindDevice(ordinal, &device) || !IsInTeam(*team, device)) return CUDA_ERROR_INVALID_DEVICE;
   bool found = false;
-  for (Binding** at = &object->multicast->bindings; *at != nullptr;) {
+  for (Binding** at = &team->bindings; *at != nullptr;) {
     Binding* binding = *at;
     const bool covered = binding->device == device && binding->offset >= offset &&
                          binding->bytes <= bytes &&
@@ -149,8 +130,6 @@ CUresult Unbind(CUmemGenericAllocationHandle handle, CUdevice ordinal, uint64_t 
   }
   return found ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
-
-}  // namespace
 
 void DropBindings(Multicast* multicast) {
   while (multicast->bindings != nullptr) {
@@ -169,6 +148,28 @@ bool IsComplete(const Multicast& multicast) {
 }  // namespace hami::simgpu::cuda
 
 using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
+
+namespace {
+
+CUresult BindMemory(CUmemGenericAllocationHandle handle, const CUdevice* ordinal,
+                    CUmemGenericAllocationHandle memory, const BindRange& range,
+                    unsigned long long flags) {
+  HAMI_ENTER(Need::kInit);
+  const Physical* object = FindObject(handle);
+  if (object == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return BindPhysical(object->multicast, object->bytes, ordinal, FindPhysical(memory), range,
+                      flags);
+}
+
+CUresult BindAddress(CUmemGenericAllocationHandle handle, const CUdevice* ordinal, uint64_t address,
+                     uint64_t offset, uint64_t bytes, unsigned long long flags) {
+  HAMI_ENTER(Need::kInit);
+  const Physical* object = FindObject(handle);
+  if (object == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return BindMapped(object->multicast, object->bytes, ordinal, address, {offset, 0, bytes}, flags);
+}
+
+}  // namespace
 
 HAMI_SIM_API CUresult cuMulticastCreate(CUmemGenericAllocationHandle* out,
                                         const CUmulticastObjectProp* props) {
@@ -190,13 +191,7 @@ HAMI_SIM_API CUresult cuMulticastCreate(CUmemGenericAllocationHandle* out,
 HAMI_SIM_API CUresult cuMulticastAddDevice(CUmemGenericAllocationHandle handle, CUdevice ordinal) {
   HAMI_ENTER(Need::kInit);
   const Physical* object = FindObject(handle);
-  uint32_t device = 0;
-  if (object == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
-  Multicast& multicast = *object->multicast;
-  if (IsComplete(multicast) || IsInTeam(multicast, device)) return CUDA_ERROR_INVALID_VALUE;
-  multicast.devices[multicast.device_count++] = device;
-  return CUDA_SUCCESS;
+  return object == nullptr ? CUDA_ERROR_INVALID_VALUE : AddToTeam(object->multicast, ordinal);
 }
 
 HAMI_SIM_API CUresult cuMulticastBindMem(CUmemGenericAllocationHandle handle, size_t offset,
@@ -222,7 +217,10 @@ HAMI_SIM_API CUresult cuMulticastBindAddr_v2(CUmemGenericAllocationHandle handle
 }
 HAMI_SIM_API CUresult cuMulticastUnbind(CUmemGenericAllocationHandle handle, CUdevice device,
                                         size_t offset, size_t bytes) {
-  return Unbind(handle, device, offset, bytes);
+  HAMI_ENTER(Need::kInit);
+  const Physical* object = FindObject(handle);
+  if (object == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return UnbindRange(object->multicast, device, offset, bytes);
 }
 
 HAMI_SIM_API CUresult cuMulticastGetGranularity(size_t* bytes, const CUmulticastObjectProp* props,

@@ -42,6 +42,14 @@ TEST_F(ExternalMemory, ABufferKeepsIt) {
   Fails("free y", CUDA_ERROR_INVALID_VALUE, 0);
 }
 
+// cuExternalMemoryGetMappedMipmappedArray: what the driver refuses (the simulation always does)
+// keeps nothing.
+TEST_F(ExternalMemory, LevelsThatTheDriverRefusesKeepNothing) {
+  Step("import a " + InBytes(10 * kMiB), 10 * kMiB);
+  Fails("levels a", CUDA_ERROR_NOT_SUPPORTED, 10 * kMiB);
+  Step("unimport a", 0);
+}
+
 TEST_F(ExternalMemory, TheLimitHolds) {
   const uint64_t rest = script_.tenant().limit_bytes - kContextBytes;
   Fails("import a " + InBytes(rest + 1), CUDA_ERROR_OUT_OF_MEMORY, 0);

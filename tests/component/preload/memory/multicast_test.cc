@@ -66,24 +66,44 @@ TEST_F(Multicast, MemoryIsBoundByItsAddress) {
   Step("unbind m 0 " + InBytes(4 * kMiB), 0);
 }
 
-// The variants that name the device came with CUDA 13.1; the profile's driver is older.
-TEST(MulticastOfTheNewestDriver, TheVariantsThatNameADeviceBindAsWell) {
-  SpecialScript script("4Gi", "h200-615", kH200ContextBytes);
-  const auto step = [&](const std::string& line, uint64_t bytes) {
-    EXPECT_EQ(script.Step(line, bytes), "");
-  };
-  step("retain", 0);
-  step("multicast m " + InBytes(64 * kMiB), 0);
-  step("create a " + InBytes(4 * kMiB), 4 * kMiB);
-  step("create b " + InBytes(6 * kMiB), 10 * kMiB);
-  step("map x b", 10 * kMiB);
-  step("bind2 m 0 a", 10 * kMiB);
-  step("bindat2 m " + InBytes(4 * kMiB) + " x", 10 * kMiB);
-  step("release a", 10 * kMiB);
-  step("release b", 10 * kMiB);
-  step("unmap x", 10 * kMiB);
-  step("unbind m 0 " + InBytes(4 * kMiB), 6 * kMiB);
-  step("unbind m " + InBytes(4 * kMiB) + " " + InBytes(6 * kMiB), 0);
+// What the newest driver has besides: variants that name the device (CUDA 13.1), and logical
+// endpoints (13.3).
+class NewestMulticast : public testing::Test {
+ protected:
+  NewestMulticast() : script_("4Gi", "h200-615", kH200ContextBytes) { Step("retain", 0); }
+  void Step(const std::string& line, uint64_t bytes) { EXPECT_EQ(script_.Step(line, bytes), ""); }
+
+  SpecialScript script_;
+};
+
+TEST_F(NewestMulticast, TheVariantsThatNameADeviceBindAsWell) {
+  Step("multicast m " + InBytes(64 * kMiB), 0);
+  Step("create a " + InBytes(4 * kMiB), 4 * kMiB);
+  Step("create b " + InBytes(6 * kMiB), 10 * kMiB);
+  Step("map x b", 10 * kMiB);
+  Step("bind2 m 0 a", 10 * kMiB);
+  Step("bindat2 m " + InBytes(4 * kMiB) + " x", 10 * kMiB);
+  Step("release a", 10 * kMiB);
+  Step("release b", 10 * kMiB);
+  Step("unmap x", 10 * kMiB);
+  Step("unbind m 0 " + InBytes(4 * kMiB), 6 * kMiB);
+  Step("unbind m " + InBytes(4 * kMiB) + " " + InBytes(6 * kMiB), 0);
+}
+
+TEST_F(NewestMulticast, ALogicalEndpointKeepsWhatIsBoundToIt) {
+  Step("endpoint 1 " + InBytes(64 * kMiB), 0);
+  Step("create a " + InBytes(4 * kMiB), 4 * kMiB);
+  Step("create b " + InBytes(6 * kMiB), 10 * kMiB);
+  Step("map x b", 10 * kMiB);
+  Step("endbind 1 0 a", 10 * kMiB);
+  EXPECT_EQ(script_.Fails("endbind 1 0 a", CUDA_ERROR_INVALID_VALUE, 10 * kMiB), "");  // is taken
+  Step("endbindat 1 " + InBytes(4 * kMiB) + " x", 10 * kMiB);
+  Step("release a", 10 * kMiB);
+  Step("release b", 10 * kMiB);
+  Step("unmap x", 10 * kMiB);
+  Step("endunbind 1 0 " + InBytes(4 * kMiB), 6 * kMiB);
+  Step("unendpoint 1", 0);
+  EXPECT_EQ(script_.Fails("unendpoint 1", CUDA_ERROR_INVALID_VALUE, 0), "");
 }
 
 TEST_F(Multicast, TheLimitHolds) {

@@ -10,8 +10,11 @@
 //   create NAME BYTES | release NAME | map NAME HANDLE | unmap NAME
 //   multicast NAME BYTES | bind MULTICAST OFFSET HANDLE | bindat MULTICAST OFFSET MAP
 //   unbind MULTICAST OFFSET BYTES                    (bind2, bindat2: by their second variants)
+//   endpoint NUMBER BYTES | unendpoint NUMBER        (a logical endpoint of device 0)
+//   endbind NUMBER OFFSET HANDLE | endbindat NUMBER OFFSET MAP | endunbind NUMBER OFFSET BYTES
 //   checkpoint lock|save|restore|unlock|move          (of itself; move: a restore to another GPU)
 //   import NAME BYTES | buffer NAME IMPORT OFFSET BYTES | unimport NAME   (a buffer goes by free)
+//   levels IMPORT                                     (a mipmapped array of an empty description)
 
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -73,6 +76,9 @@ class Special {
   CUresult MakeMulticast(const std::string& name, size_t bytes);
   bool DoPhysical(const std::string& verb, std::istringstream& words);
   bool DoMulticast(const std::string& verb, std::istringstream& words);
+
+  CUresult MakeEndpoint(CUlogicalEndpointId id, size_t bytes);
+  bool DoEndpoints(const std::string& verb, std::istringstream& words);
 
   CUresult Import(CUexternalMemory* external, size_t bytes);
   CUresult MapBuffer(CUdeviceptr* pointer, CUexternalMemory external, size_t offset, size_t bytes);
@@ -266,6 +272,52 @@ bool Special::DoMulticast(const std::string& verb, std::istringstream& words) {
   return true;
 }
 
+CUresult Special::MakeEndpoint(CUlogicalEndpointId id, size_t bytes) {
+  CUlogicalEndpointId first = 0;
+  int complete = 0;
+  CUlogicalEndpointProp props = {};
+  props.type = CU_LOGICAL_ENDPOINT_TYPE_UNICAST;
+  props.unicast.device = device_;
+  props.size = bytes;
+  // Numbers are given out from 1; the test names the next one.
+  CUresult result = Cu("cuLogicalEndpointIdReserve", &first, cuuint32_t{1});
+  if (result != CUDA_SUCCESS) return result;
+  if (first != id) return CUDA_ERROR_UNKNOWN;
+  result = Cu("cuLogicalEndpointCreate", id, static_cast<const CUlogicalEndpointProp*>(&props));
+  return result != CUDA_SUCCESS ? result
+                                : Cu("cuLogicalEndpointQuery", id, cuuint32_t{1}, &complete);
+}
+
+bool Special::DoEndpoints(const std::string& verb, std::istringstream& words) {
+  CUlogicalEndpointId id = 0;
+  cuuint64_t offset = 0;
+  cuuint64_t bytes = 0;
+  std::string other;
+  words >> id;
+  if (verb == "endpoint") {
+    words >> bytes;
+    Answer(MakeEndpoint(id, bytes));
+  } else if (verb == "unendpoint") {
+    Answer(Cu("cuLogicalEndpointDestroy", id));
+  } else if (verb == "endbind") {
+    words >> offset >> other;
+    const Memory& memory = memories_.at(other);
+    Answer(Cu("cuLogicalEndpointBindMem", id, device_, offset, memory.handle, cuuint64_t{0},
+              cuuint64_t{memory.bytes}, 0ULL));
+  } else if (verb == "endbindat") {
+    words >> offset >> other;
+    Answer(Cu("cuLogicalEndpointBindAddr", id, device_, offset,
+              reinterpret_cast<void*>(mapped_at_.at(other)), cuuint64_t{mapped_bytes_.at(other)},
+              0ULL));
+  } else if (verb == "endunbind") {
+    words >> offset >> bytes;
+    Answer(Cu("cuLogicalEndpointUnbind", id, device_, offset, bytes));
+  } else {
+    return false;
+  }
+  return true;
+}
+
 // A file in memory takes the place of what another interface would have exported.
 CUresult Special::Import(CUexternalMemory* external, size_t bytes) {
   const int fd = memfd_create("special", MFD_CLOEXEC);
@@ -316,6 +368,12 @@ bool Special::DoExternal(const std::string& verb, std::istringstream& words) {
   } else if (verb == "buffer") {
     words >> name >> other >> offset >> bytes;
     Answer(MapBuffer(&pointers_[name], externals_.at(other), offset, bytes));
+  } else if (verb == "levels") {
+    words >> other;
+    CUmipmappedArray array = nullptr;
+    alignas(8) const unsigned char shape[256] = {};  // nothing that a driver would map
+    Answer(Cu("cuExternalMemoryGetMappedMipmappedArray", &array, externals_.at(other),
+              static_cast<const void*>(shape)));
   } else if (verb == "checkpoint") {
     words >> name;
     Answer(Checkpoint(name));
@@ -333,7 +391,7 @@ bool Special::Do(const std::string& line) {
   std::string verb;
   words >> verb;
   return DoContexts(verb, words) || DoGreen(verb, words) || DoPhysical(verb, words) ||
-         DoMulticast(verb, words) || DoExternal(verb, words);
+         DoMulticast(verb, words) || DoExternal(verb, words) || DoEndpoints(verb, words);
 }
 
 }  // namespace

@@ -141,22 +141,32 @@ CUresult Capture(const std::string& begin, CUgraph* graph) {
   const std::string form = begin.ends_with("_ptsz") ? "_ptsz" : "";
   CUstream stream = nullptr;
   CUdeviceptr address = 0;
-  Require(Cu("cuStreamCreate", &stream, 1U), "cuStreamCreate");
   CUresult result;
+  if (begin.starts_with("cuStreamBeginRecapture")) {
+    result = Capture("cuStreamBeginCapture_v2", graph);
+    if (result != CUDA_SUCCESS) return result;
+  }
+  Require(Cu("cuStreamCreate", &stream, 1U), "cuStreamCreate");
   if (begin.starts_with("cuStreamBeginCaptureToGraph")) {
     Require(Cu("cuGraphCreate", graph, 0U), "cuGraphCreate");
     result =
         Cu(begin, stream, *graph, static_cast<const CUgraphNode*>(nullptr),
            static_cast<const CUgraphEdgeData*>(nullptr), size_t{0}, CU_STREAM_CAPTURE_MODE_GLOBAL);
+  } else if (begin.starts_with("cuStreamBeginRecapture")) {
+    result = Cu(begin, stream, CU_STREAM_CAPTURE_MODE_GLOBAL, *graph,
+                static_cast<CUgraphRecaptureCallback>(nullptr), static_cast<void*>(nullptr));
+  } else if (begin.starts_with("cuStreamBeginCaptureToCig")) {
+    result = Cu(begin, stream, static_cast<CUstreamCigCaptureParams*>(nullptr));
   } else if (begin.starts_with("cuStreamBeginCapture_v2")) {
     result = Cu(begin, stream, CU_STREAM_CAPTURE_MODE_GLOBAL);
   } else {
     result = Cu(begin, stream);
   }
+  const std::string end = form.empty() ? "cuStreamEndCapture" : "cuStreamEndCapture_ptsz";
   if (result == CUDA_SUCCESS) {
     result = Cu("cuMemAllocAsync" + form, &address, kBytes, stream);
     if (result == CUDA_SUCCESS) result = Cu("cuMemFreeAsync" + form, address, stream);
-    const CUresult ended = Cu("cuStreamEndCapture" + form, stream, graph);
+    const CUresult ended = Cu(end, stream, graph);
     if (result == CUDA_SUCCESS) result = ended;
   }
   Cu("cuStreamDestroy_v2", stream);
@@ -179,7 +189,8 @@ CUresult Graph(const std::string& symbol, const std::string& begin) {
   } else {
     result = Cu("cuGraphInstantiateWithFlags", &exec, graph, 0ULL);
   }
-  if (result == CUDA_SUCCESS) result = Cu("cuGraphUpload" + form, exec, CUstream{});
+  if (result == CUDA_SUCCESS)
+    result = Cu(form.empty() ? "cuGraphUpload" : "cuGraphUpload_ptsz", exec, CUstream{});
   if (result == CUDA_SUCCESS) result = Cu("cuGraphLaunch" + form, exec, CUstream{});
   if (result == CUDA_SUCCESS) result = Cu("cuCtxSynchronize");
   give = [=] {
@@ -188,6 +199,19 @@ CUresult Graph(const std::string& symbol, const std::string& begin) {
     return Cu("cuDeviceGraphMemTrim", 0);
   };
   return result;
+}
+
+// The library's file name that a look-up by name leads to.
+std::string Lookup(const std::string& symbol) {
+  void* found = nullptr;
+  const CUresult result = symbol.starts_with("cuGetProcAddress_v2")
+                              ? Cu(symbol, "cuMemAlloc", &found, 12000, cuuint64_t{0},
+                                   static_cast<CUdriverProcAddressQueryResult*>(nullptr))
+                              : Cu(symbol, "cuMemAlloc", &found, 12000, cuuint64_t{0});
+  Dl_info info = {};
+  if (result != CUDA_SUCCESS || dladdr(found, &info) == 0) return "nowhere";
+  const std::string path = info.dli_fname;
+  return path.substr(path.rfind('/') + 1);
 }
 
 CUresult Take(const std::string& what) {
@@ -227,6 +251,10 @@ int main(int count, char** arguments) {
   while (std::getline(std::cin, line)) {
     CUresult result = CUDA_SUCCESS;
     try {
+      if (line.starts_with("lookup ")) {
+        std::cout << Lookup(line.substr(7)) << std::endl;
+        continue;
+      }
       if (line == "enter") {
         result = Cu("cuDevicePrimaryCtxRetain", &primary, 0);
         if (result == CUDA_SUCCESS) result = Cu("cuCtxSetCurrent", primary);

@@ -64,6 +64,18 @@ TEST_P(VariantsTest, IsRefusedWhereThereIsNoRoom) {
   EXPECT_EQ(tenant.Truth(), truth);
 }
 
+// Look-ups lead to the library, whichever a program asks.
+TEST(LookupVariantsTest, AllLeadToTheLibrary) {
+  const Tenant tenant("4Gi", "a10-580");
+  Running program = tenant.share.Start({TestProgram("variants"), {"/dev/null"}, {}});
+  Running native(tenant.simulation.With({TestProgram("variants"), {"/dev/null"}, {}}));
+  for (const std::string call : {"cuGetProcAddress", "cuGetProcAddress_ptsz", "cuGetProcAddress_v2",
+                                 "cuGetProcAddress_v2_ptsz"}) {
+    EXPECT_EQ(Ask(native, "lookup " + call).substr(0, 7), "libcuda") << call;
+    EXPECT_EQ(Ask(program, "lookup " + call), "libvgpu.so") << call;
+  }
+}
+
 // A primary context goes by whichever call ends it.
 TEST(PrimaryContextTest, GoesByEveryVariant) {
   for (const std::string end : {"cuDevicePrimaryCtxRelease", "cuDevicePrimaryCtxRelease_v2",
@@ -88,6 +100,29 @@ TEST(NarrowAddressTest, WhatTheDriverRefusesCostsNothing) {
   for (const std::string call : {"cuMemAlloc", "cuMemAllocPitch"}) {
     EXPECT_EQ(Ask(program, "take " + call), "error 801") << call;
     EXPECT_EQ(tenant.Charged(), kContextBytes) << call;
+  }
+}
+
+// A recapture takes the place of a graph that was captured before (CUDA 13.3). Captures into
+// another interface's command list need that interface: the driver's refusal passes, and nothing is
+// charged.
+TEST(NewestCaptureTest, IsChargedAtItsLaunch) {
+  const Tenant tenant("4Gi", "h200-615", 520 * kMiB);
+  Running program = tenant.share.Start({TestProgram("variants"), {"/dev/null"}, {}});
+  ASSERT_EQ(Ask(program, "enter"), "ok");
+  const uint64_t before = tenant.Charged();
+  for (const std::string call :
+       {"cuStreamBeginRecaptureToGraph", "cuStreamBeginRecaptureToGraph_ptsz"}) {
+    SCOPED_TRACE(call);
+    ASSERT_EQ(Ask(program, "take " + call), "ok");
+    EXPECT_EQ(tenant.Charged(), before + 64 * kMiB);
+    EXPECT_EQ(tenant.Truth(), tenant.Charged());
+    ASSERT_EQ(Ask(program, "give"), "ok");
+    EXPECT_EQ(tenant.Charged(), before);
+  }
+  for (const std::string call : {"cuStreamBeginCaptureToCig", "cuStreamBeginCaptureToCig_ptsz"}) {
+    EXPECT_EQ(Ask(program, "take " + call), "error 801") << call;
+    EXPECT_EQ(tenant.Charged(), before) << call;
   }
 }
 
