@@ -53,6 +53,7 @@ struct Outcome {
   double achieved_pct = 0;
   std::vector<double> seconds_pct;  // each whole second of the measured time
   std::optional<double> neighbour_pct;
+  int disturbed = 0;  // measurements before this one that do not count
 };
 
 struct Options {
@@ -176,6 +177,24 @@ Outcome Measure(const Simulation& simulation, const Case& test, bool is_long) {
   return outcome;
 }
 
+// A neighbour without a limit leaves no time of the GPU unused, whatever the tenant's limit does.
+// Where much is left the machine has fed neither of the two, and the row says nothing.
+bool IsDisturbed(const Case& test, const Outcome& outcome) {
+  constexpr double kLeastTogetherPct = 95;
+  return test.beside == Beside::kBusy && outcome.neighbour_pct &&
+         outcome.achieved_pct + *outcome.neighbour_pct < kLeastTogetherPct;
+}
+
+Outcome MeasureUndisturbed(const Simulation& simulation, const Case& test, bool is_long) {
+  constexpr int kMostAgain = 2;
+  Outcome outcome = Measure(simulation, test, is_long);
+  for (int again = 1; again <= kMostAgain && IsDisturbed(test, outcome); ++again) {
+    outcome = Measure(simulation, test, is_long);
+    outcome.disturbed = again;
+  }
+  return outcome;
+}
+
 // The second that is farthest from what was possible, in points.
 double WorstSecond(const Case& test, const Outcome& outcome) {
   double worst = 0;
@@ -195,6 +214,10 @@ std::string Note(const Case& test, const Outcome& outcome) {
   if (outcome.neighbour_pct) note = fmt::format("neighbour {:.1f}", *outcome.neighbour_pct);
   if (test.asked_pct > 0 && Possible(test) < test.asked_pct) {
     note += fmt::format("; {:.0f} is possible, error from there", Possible(test));
+  }
+  if (IsDisturbed(test, outcome)) note += "; disturbed: both were short of the host's time";
+  if (outcome.disturbed > 0) {
+    note += fmt::format("; measured again, {} disturbed", outcome.disturbed);
   }
   return note;
 }
@@ -309,7 +332,7 @@ int Run(const Options& options) {
   Summary summary;
   for (const Case& test : Cases(options.is_long)) {
     if (NameOf(test).find(options.only) == std::string::npos) continue;
-    const Outcome outcome = Measure(simulation, test, options.is_long);
+    const Outcome outcome = MeasureUndisturbed(simulation, test, options.is_long);
     PrintRow(test, outcome);
     records.push_back(Record(test, outcome, conditions));
     summary.Add(test, outcome);

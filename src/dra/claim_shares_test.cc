@@ -115,6 +115,21 @@ TEST_F(ClaimSharesTest, TheTenantsParserReadsTheLimits) {
   EXPECT_EQ(Look(Limits(0)).st_mode & 07777, 0444U);
 }
 
+TEST_F(ClaimSharesTest, EveryPolicyThatAClaimMayAskForReachesTheTenant) {
+  const std::pair<const char*, region::CorePolicy> policies[] = {
+      {"default", region::CorePolicy::kDefault},
+      {"force", region::CorePolicy::kForce},
+      {"disable", region::CorePolicy::kDisable},
+      {"burst", region::CorePolicy::kBurst}};
+  for (const auto& [name, policy] : policies) {
+    ClaimGrant grant = grant_;
+    grant.slices[0].policy = name;
+    bool mended = false;
+    ASSERT_TRUE(shares_.Ensure(grant, &mended)) << name;
+    EXPECT_EQ(ReadBack(Limits(0)).policy, policy) << name;
+  }
+}
+
 TEST_F(ClaimSharesTest, RegionsAreForEverybodyWhateverTheUmask) {
   const mode_t before = umask(077);
   Ensure();

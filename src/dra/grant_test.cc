@@ -225,6 +225,7 @@ TEST(GrantTest, TheLastConfigThatAppliesCounts) {
   EXPECT_EQ(policies({Config("force"), Config("disable"), Config("force")}), "force force");
   EXPECT_EQ(policies({Config("force", {}, true), Config("disable", {"one"})}), "disable force");
   EXPECT_EQ(policies({Config("disable", {"any"})}), "default disable");
+  EXPECT_EQ(policies({Config("force", {}, true), Config("burst", {"one"})}), "burst force");
   EXPECT_EQ(policies({Config("disable", {"any/big"})}), "default disable");
   EXPECT_EQ(policies({Config("disable", {"any/small"})}), "default default");
 }

@@ -34,10 +34,10 @@ Result<SliceConfig> ParseSliceConfig(std::string_view parameters) {
     }
     config.core_policy = value.Text();
     if (config.core_policy != "default" && config.core_policy != "force" &&
-        config.core_policy != "disable") {
-      return Fail(
-          Code::kInvalidArgument,
-          fmt::format("corePolicy {} is none; write default, force or disable", value.Json()));
+        config.core_policy != "disable" && config.core_policy != "burst") {
+      return Fail(Code::kInvalidArgument,
+                  fmt::format("corePolicy {} is none; write default, force, disable or burst",
+                              value.Json()));
     }
   }
   return config;

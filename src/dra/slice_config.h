@@ -4,7 +4,7 @@
 //
 //   apiVersion: hami.io/v1
 //   kind: SliceConfig
-//   corePolicy: force        # default, force, disable: GPU_CORE_UTILIZATION_POLICY of HAMi
+//   corePolicy: force   # default, force, disable: GPU_CORE_UTILIZATION_POLICY of HAMi; burst: ours
 //
 // Everything else is refused: a parameter that is not understood would silently do nothing.
 

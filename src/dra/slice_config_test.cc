@@ -28,7 +28,7 @@ std::string RefusalOf(const std::string& parameters) {
 }
 
 TEST(SliceConfigTest, EveryPolicyIsTaken) {
-  for (const std::string policy : {"default", "force", "disable"}) {
+  for (const std::string policy : {"default", "force", "disable", "burst"}) {
     EXPECT_EQ(PolicyOf(R"({"apiVersion":"hami.io/v1","kind":"SliceConfig","corePolicy":")" +
                        policy + "\"}"),
               policy);
@@ -55,10 +55,12 @@ TEST(SliceConfigTest, AnUnknownFieldIsToldWhatThereIs) {
 }
 
 TEST(SliceConfigTest, AnUnknownPolicyIsToldWhatThereIs) {
-  for (const std::string policy : {"\"Force\"", "\"\"", "1", "null", "[\"force\"]", "{}"}) {
-    EXPECT_THAT(RefusalOf(R"({"apiVersion":"hami.io/v1","kind":"SliceConfig","corePolicy":)" +
-                          policy + "}"),
-                AllOf(HasSubstr("corePolicy " + policy), HasSubstr("default, force or disable")));
+  for (const std::string policy :
+       {"\"Force\"", "\"Burst\"", "\"\"", "1", "null", "[\"force\"]", "{}"}) {
+    EXPECT_THAT(
+        RefusalOf(R"({"apiVersion":"hami.io/v1","kind":"SliceConfig","corePolicy":)" + policy +
+                  "}"),
+        AllOf(HasSubstr("corePolicy " + policy), HasSubstr("default, force, disable or burst")));
   }
 }
 

@@ -113,6 +113,36 @@ TEST(CostScaleTest, WhatIsLearntBesideBusyNeighboursIsNotUsedBesideIdleOnes) {
   EXPECT_NEAR(scales.now().scale, 0.5, 0.02);
 }
 
+CostScales LearnLooks(CostScales scales, int looks, bool is_busy, double charged_over_true) {
+  for (int i = 0; i < looks; ++i) {
+    const double charged = 1e8 * charged_over_true * scales.now().scale;
+    scales = Learn(scales, is_busy, kSecondNs / 10, static_cast<uint64_t>(charged));
+  }
+  return scales;
+}
+
+// The library's first estimates, beside a busy neighbour, were twice too high; in idle time it
+// learnt better ones, and keeps them.
+TEST(CostScaleTest, WhatWasLearntBesideBusyNeighboursBeforeAnIdleTimeIsForgottenOnce) {
+  CostScales scales = LearnLooks({}, 20, true, 2.0);
+  EXPECT_NEAR(scales.now().scale, 0.5, 0.02);
+  scales = LearnLooks(scales, 10, false, 1.0);
+  scales = LearnLooks(scales, 1, true, 1.0);
+  EXPECT_DOUBLE_EQ(scales.now().scale, 1.0);
+  // It may be that estimates are never better.
+  scales = LearnLooks(scales, 20, true, 2.0);
+  scales = LearnLooks(scales, 10, false, 1.0);
+  scales = LearnLooks(scales, 1, true, 2.0);
+  EXPECT_NEAR(scales.now().scale, 0.5, 0.02);
+}
+
+TEST(CostScaleTest, IdleTimeInWhichNothingWasChargedTeachesNothing) {
+  CostScales scales = LearnLooks({}, 20, true, 2.0);
+  for (int i = 0; i < 10; ++i) scales = Learn(scales, false, 0, 0);
+  scales = LearnLooks(scales, 1, true, 2.0);
+  EXPECT_NEAR(scales.now().scale, 0.5, 0.02);
+}
+
 TEST(CostScaleTest, FixedPointIsBounded) {
   EXPECT_EQ(ToQ16(1.0), 65536U);
   EXPECT_EQ(ToQ16(0.0), 16384U);

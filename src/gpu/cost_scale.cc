@@ -11,6 +11,9 @@ namespace {
 
 constexpr int kLooksAfterChange = 1;
 
+// After so many looks beside idle neighbours the library has learnt what its launches take alone.
+constexpr int kLooksUntilExact = 2;
+
 // The library has learnt something else, and what was true of it before is not any more: the charge
 // was far off in one direction, twice in a row.
 constexpr double kFarOff = 1.6;
@@ -53,6 +56,11 @@ CostScale Learn(CostScale now, uint64_t true_ns, uint64_t charged_ns) {
 
 CostScales Learn(CostScales scales, bool is_busy, uint64_t true_ns, uint64_t charged_ns) {
   if (is_busy != scales.is_busy) {
+    // Once: from then on what is learnt beside busy ones is of estimates that may be kept.
+    if (is_busy && scales.idle_looks == kLooksUntilExact) {
+      scales.busy = {};
+      ++scales.idle_looks;
+    }
     scales.is_busy = is_busy;
     scales.looks_to_skip = kLooksAfterChange;
   }
@@ -60,6 +68,7 @@ CostScales Learn(CostScales scales, bool is_busy, uint64_t true_ns, uint64_t cha
     --scales.looks_to_skip;
     return scales;
   }
+  if (!is_busy && charged_ns != 0 && scales.idle_looks < kLooksUntilExact) ++scales.idle_looks;
   CostScale& mine = is_busy ? scales.busy : scales.idle;
   mine = Learn(mine, true_ns, charged_ns);
   return scales;

@@ -43,13 +43,16 @@ struct CostScale {
 // Adds one look.
 CostScale Learn(CostScale now, uint64_t true_ns, uint64_t charged_ns);
 
-// Beside idle neighbours the library's estimates are exact, beside busy ones they contain the
-// neighbours' time: what was learnt beside the ones says nothing beside the others.
+// Beside idle neighbours the library's estimates are exact; it keeps them when neighbours become
+// busy. What it learns beside busy ones contains their time. So what was learnt beside the ones
+// says nothing beside the others, and what was learnt beside busy ones before there were idle ones
+// is not true when they come back.
 struct CostScales {
   CostScale idle;
   CostScale busy;
   bool is_busy = false;
   int looks_to_skip = 0;  // they are of the time before the change, or of both
+  int idle_looks = 0;     // at which something was charged, up to what counts
 
   const CostScale& now() const { return is_busy ? busy : idle; }
 };

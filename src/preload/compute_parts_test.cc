@@ -161,16 +161,32 @@ TEST(Costs, WhatTheHostTookIsForgottenWithTheFirstExactInterval) {
   ResetCosts();
 }
 
-TEST(Costs, WhatWasLearntBesideIdleNeighboursIsKeptForAWhile) {
+TEST(Costs, WhatWasLearntBesideIdleNeighboursIsKeptUntilTheAgentSaysOtherwise) {
   ResetCosts();
   const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
   Cost& cost = *FindCost(key);
   for (int i = 0; i < 8; ++i) AddCostSample(cost, 20'000'000, Neighbours::kIdle);
-  for (int i = 0; i < 15; ++i) AddCostSample(cost, 40'000'000, Neighbours::kBusy);
+  for (int i = 0; i < 1000; ++i) AddCostSample(cost, 40'000'000, Neighbours::kBusy);
   EXPECT_EQ(PeekSettledCost(key), 20'000'000U);
+  // A few slices in a long launch are neighbours' too.
+  for (int i = 0; i < 100; ++i) AddCostSample(cost, 25'000'000, Neighbours::kBusy);
+  EXPECT_EQ(PeekSettledCost(key), 20'000'000U);
+  AddCostSample(cost, 40'000'000, Neighbours::kBusyUndercharged);
+  EXPECT_EQ(cost.cost_ns, 40'000'000U);
   // More than neighbours can be is the kernel's own.
+  for (int i = 0; i < 4; ++i) AddCostSample(cost, 40'000'000, Neighbours::kIdle);
   for (int i = 0; i < 4; ++i) AddCostSample(cost, 900'000'000, Neighbours::kBusy);
   EXPECT_EQ(cost.cost_ns, 900'000'000U);
+  ResetCosts();
+}
+
+TEST(Costs, BesideBusyNeighboursOnlyWhatIsShorterIsNews) {
+  ResetCosts();
+  const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
+  Cost& cost = *FindCost(key);
+  for (int i = 0; i < 8; ++i) AddCostSample(cost, 20'000'000, Neighbours::kIdle);
+  for (int i = 0; i < 16; ++i) AddCostSample(cost, 8'000'000, Neighbours::kBusy);
+  EXPECT_EQ(PeekSettledCost(key), 8'000'000U);
   ResetCosts();
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "preload/rate.h"
 #include "region/os.h"
 
 namespace hami::preload {
@@ -20,9 +21,13 @@ constexpr uint64_t kLeastSlackNs = 50'000;
 
 // So many samples in a row outside the cluster are a new behaviour, not neighbours.
 // Beside neighbours that are known to be busy they are more likely those, and the agent's factor
-// follows what has really changed.
+// follows what has really changed: what was learnt beside idle ones waits for its word.
 constexpr uint32_t kNewBehaviour = 4;
 constexpr uint32_t kNewBehaviourBesideBusy = 16;
+
+// The agent's word may be as old as a period of the driver's and a turn of its own: 0.3 s, more on
+// a busy host.
+constexpr uint32_t kOldWordMs = 600;
 
 // So many samples settle a cost; it is then sampled again this often.
 constexpr uint32_t kSettledAfter = 4;
@@ -41,6 +46,12 @@ uint64_t ClusterBound(const uint64_t* intervals_ns, uint32_t count) {
   return shortest + shortest / 2 + slack;
 }
 
+uint32_t NowMs() { return static_cast<uint32_t>(os::NowNs() / 1'000'000); }
+
+bool IsBusy(Neighbours neighbours) {
+  return neighbours == Neighbours::kBusy || neighbours == Neighbours::kBusyUndercharged;
+}
+
 bool IsFarFrom(uint64_t a, uint64_t b) { return a > b + b / 4 + 1000 || b > a + a / 4 + 1000; }
 
 // Whether a launch can have become so long by neighbours' time slices. Many neighbours are few
@@ -51,18 +62,40 @@ bool CanBeNeighbours(uint64_t interval_ns, uint64_t alone_ns) {
   return interval_ns < (kMostNeighbours + 1) * alone_ns + kSlicesNs;
 }
 
+// Counts samples in a row that are longer than what is known. The lock is held.
+void NoteOutside(Cost& cost, uint64_t interval_ns, uint64_t before_ns, Neighbours neighbours) {
+  constexpr uint16_t kMost = 1000;
+  const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
+  // Beside a few slices of a neighbour's a long launch still looks like itself.
+  const bool is_outside =
+      interval_ns > ClusterBound(cost.samples_ns, kept) ||
+      (cost.is_clean && IsBusy(neighbours) && ContainsForeignSlice(interval_ns, before_ns));
+  if (!is_outside) {
+    cost.outside_in_a_row = 0;
+    return;
+  }
+  if (cost.outside_in_a_row == 0) cost.outside_since_ms = NowMs();
+  if (cost.outside_in_a_row < kMost) ++cost.outside_in_a_row;
+}
+
+// Whether that many samples in a row can only be the launch's own. The lock is held.
+bool AreOwn(const Cost& cost, bool can_be_neighbours, Neighbours neighbours) {
+  if (!can_be_neighbours || (!cost.is_clean && !IsBusy(neighbours))) {
+    return cost.outside_in_a_row >= kNewBehaviour;
+  }
+  if (cost.outside_in_a_row < kNewBehaviourBesideBusy) return false;
+  if (!cost.is_clean || neighbours == Neighbours::kBusyUndercharged) return true;
+  return neighbours == Neighbours::kUnknown && NowMs() - cost.outside_since_ms >= kOldWordMs;
+}
+
 // The same function with other data: what was learnt before says nothing any more. The lock is
 // held.
 bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, Neighbours neighbours) {
   const uint64_t before_ns = cost.settled_ns.load(std::memory_order_relaxed);
   if (before_ns == 0) return false;
   if (neighbours == Neighbours::kIdle) return IsFarFrom(interval_ns, before_ns);
-  const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
-  cost.outside_in_a_row =
-      interval_ns > ClusterBound(cost.samples_ns, kept) ? cost.outside_in_a_row + 1 : 0;
-  const bool waits =
-      (neighbours == Neighbours::kBusy || cost.is_clean) && CanBeNeighbours(interval_ns, before_ns);
-  if (cost.outside_in_a_row < (waits ? kNewBehaviourBesideBusy : kNewBehaviour)) return false;
+  NoteOutside(cost, interval_ns, before_ns, neighbours);
+  if (!AreOwn(cost, CanBeNeighbours(interval_ns, before_ns), neighbours)) return false;
   cost.outside_in_a_row = 0;
   return true;
 }
@@ -140,7 +173,7 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, 
     cost.is_clean = false;
     cost.settled_ns.store(0, std::memory_order_relaxed);
   } else if (cost.outside_in_a_row > 0 &&
-             (neighbours == Neighbours::kBusy || (cost.is_clean && !neighbours_idle))) {
+             (IsBusy(neighbours) || (cost.is_clean && !neighbours_idle))) {
     // Probably neighbours' time; it does not push out what is known. The rest is looked into.
     if (CanBeNeighbours(interval_ns, cost.settled_ns.load(std::memory_order_relaxed))) {
       RestCost(cost);

@@ -8,8 +8,10 @@
 // short, and the estimate is the mean of the lower cluster of the last samples: those that are not
 // much longer than the shortest. For kernels shorter than a slice that is the kernel's own time;
 // for longer ones every sample contains foreign slices, and the agent's factor (cost_scale_q16 of
-// the region) takes them out. What was learnt beside idle neighbours is kept for a while when they
-// become busy: the factor follows what really changes.
+// the region) takes them out. What was learnt beside idle neighbours is kept when they become busy,
+// until the factor says that it is not true any more: longer intervals alone are neighbours' time,
+// and to learn them would halve a share for the second that the factor needs to follow
+// (compute_share_test, NewNeighbour).
 //
 // A fixed table without deletion; when it is full further shapes share the entry of their hash.
 // Reads are lock-free; samples are added under the entry's lock.
@@ -26,8 +28,8 @@ namespace hami::preload {
 inline constexpr int kCostSamples = 16;
 
 // What is known of other tenants on the device. kBusy: an agent watches, and corrects what is
-// learnt.
-enum class Neighbours : uint8_t { kUnknown, kIdle, kBusy };
+// learnt. kBusyUndercharged: and it sees much more of our work than what was charged for it.
+enum class Neighbours : uint8_t { kUnknown, kIdle, kBusy, kBusyUndercharged };
 
 struct alignas(64) Cost {
   std::atomic<uint64_t> key{0};             // 0: empty
@@ -40,12 +42,15 @@ struct alignas(64) Cost {
   std::atomic<uint64_t> guessed_ns{0};
 
   SpinLock lock;
-  uint32_t sample_count = 0;
-  uint32_t outside_in_a_row = 0;  // the newest samples, longer than the cluster
   bool has_exact = false;         // the samples kept are exact ones
   bool is_clean = false;          // and taken beside idle neighbours
+  uint16_t outside_in_a_row = 0;  // the newest samples, longer than what is known
+  uint32_t outside_since_ms = 0;  // the first of them; CLOCK_MONOTONIC, the lower bits
+  uint32_t sample_count = 0;
   uint64_t samples_ns[kCostSamples] = {};
 };
+
+static_assert(sizeof(Cost) == 192);
 
 struct LaunchShape {
   const void* function;  // or an executable graph

@@ -17,6 +17,10 @@ constexpr uint64_t kNoBurstNs = 1'000'000'000;
 
 constexpr uint64_t kBurstSavedNs = 2'000'000;
 
+// The agent's factor from which what was learnt is not believed any more. Less can be a few kernels
+// that have not ended yet, and the factor corrects it.
+constexpr uint32_t kUnderchargedQ16 = 65536 * 3 / 2;
+
 // Less than any driver's time slice.
 constexpr uint64_t kLeastSliceNs = 400'000;
 
@@ -26,7 +30,10 @@ Neighbours NeighboursOf(const DevicePart& part) {
   const uint32_t seen =
       std::atomic_ref(BucketOf(part).neighbour_busy_pct).load(std::memory_order_relaxed);
   if (seen == 0) return Neighbours::kUnknown;
-  return seen - 1 <= kIdlePct ? Neighbours::kIdle : Neighbours::kBusy;
+  if (seen - 1 <= kIdlePct) return Neighbours::kIdle;
+  const uint32_t scale_q16 =
+      std::atomic_ref(BucketOf(part).cost_scale_q16).load(std::memory_order_relaxed);
+  return scale_q16 < kUnderchargedQ16 ? Neighbours::kBusy : Neighbours::kBusyUndercharged;
 }
 
 bool IsBursting(const DevicePart& part, uint64_t now_ns) {

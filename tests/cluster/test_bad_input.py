@@ -29,7 +29,7 @@ def refused(tenants, driver, name, *parts):
     ({"colour": "red"}, ['kind "" ', "SliceConfig of hami.io/v1"]),
     (CONFIG | {"colour": "red"}, ['no field "colour"', "there is corePolicy"]),
     (CONFIG | {"corePolicy": "often"}, ['corePolicy "often" is none',
-                                        "default, force or disable"]),
+                                        "default, force, disable or burst"]),
 ])
 def test_parameters_that_nobody_knows(driver, tenants, parameters, parts):
   tenants.create(claim("bad", request(memory="1Gi"), config=[opaque(parameters, "gpu")]),
