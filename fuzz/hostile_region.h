@@ -59,7 +59,16 @@ class HostileRegion {
 
  private:
   static constexpr size_t kWriteBytes = 12;
-  enum Part : uint8_t { kHeader, kShownSlot, kTail, kExtension, kDevice, kSlot, kAllSlots, kLength };
+  enum Part : uint8_t {
+    kHeader,
+    kShownSlot,
+    kTail,
+    kExtension,
+    kDevice,
+    kSlot,
+    kAllSlots,
+    kLength
+  };
 
   static size_t InExtension(size_t offset) { return api::kExtensionOffset + offset; }
   static size_t SlotField(size_t slot, size_t field) {

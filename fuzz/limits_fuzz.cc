@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Any bytes as a limits file. What must hold: no read outside, no hang; what is accepted is within
-// the format's ranges, is complete (no shorter text is accepted), and written out it reads the same.
+// the format's ranges, is complete (no shorter text is accepted), and written out it reads the
+// same.
 
 #include <stdint.h>
 #include <stdlib.h>

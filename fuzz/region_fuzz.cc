@@ -2,8 +2,8 @@
 //
 // Any bytes as a region that the host's programs read (`hami region`, `hami top`, agents). The
 // input is hostile_region.h's. What must hold: no read outside, no hang, no overflow; no more
-// devices and processes than there is room for; text that cannot move a terminal's cursor, JSON that
-// can be read.
+// devices and processes than there is room for; text that cannot move a terminal's cursor, JSON
+// that can be read.
 
 #include <stdint.h>
 

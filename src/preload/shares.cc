@@ -304,7 +304,10 @@ bool RefreshLimits(Shares* shares) {
 
 int ReapShares(Shares* shares) {
   int reaped = 0;
-  for (int i = 0; i < shares->count; ++i) reaped += region::ReapDead(shares->entries[i].mapping);
+  for (int i = 0; i < shares->count; ++i) {
+    const int freed = region::ReapDead(shares->entries[i].mapping);
+    if (freed > 0) reaped += freed;
+  }
   return reaped;
 }
 

@@ -17,7 +17,8 @@ const char* UuidOf(const void*, int number) {
 
 std::string Translated(const std::string& list, size_t room = 64) {
   std::string out(room, 'x');
-  if (!TranslateVisibleDevices(list.c_str(), UuidOf, nullptr, out.data(), room)) return "left alone";
+  if (!TranslateVisibleDevices(list.c_str(), UuidOf, nullptr, out.data(), room))
+    return "left alone";
   return out.c_str();
 }
 
@@ -35,7 +36,8 @@ TEST(VisibleDevices, ANumberWithoutADeviceEndsTheList) {
 }
 
 TEST(VisibleDevices, OtherFormsAreTheDrivers) {
-  for (const char* list : {"", "GPU-a", "MIG-1", "-1", "0,GPU-b", "0, 1", "0,", ",", "0;1", "none"}) {
+  for (const char* list :
+       {"", "GPU-a", "MIG-1", "-1", "0,GPU-b", "0, 1", "0,", ",", "0;1", "none"}) {
     EXPECT_EQ(Translated(list), "left alone") << list;
   }
 }
