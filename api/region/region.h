@@ -135,7 +135,7 @@ struct alignas(128) DeviceExtension {
   // accounts for. They count against the limit.
   uint64_t hidden_bytes;
   uint64_t no_burst_until_ns;  // CLOCK_MONOTONIC: a neighbour was seen (src/preload/rate.h)
-  uint64_t unused[1];
+  uint64_t disturbed;  // words met here that no library can have written (src/region/ledger.h)
 };
 static_assert(sizeof(DeviceExtension) == 128);
 

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "api/region/region.h"
 #include "api/share/agent.h"
@@ -32,6 +33,30 @@ Result<bool> IsLocked(const std::string& path, int64_t start, int64_t length) {
   lock.l_len = length;
   if (fcntl(file->get(), F_OFD_GETLK, &lock) != 0) return FailErrno("query locks of " + path);
   return lock.l_type != F_UNLCK;
+}
+
+// A number that is not whole, or too large, is what nlohmann-json would make of it: another one, or
+// undefined (fuzz/booking_fuzz.cc).
+template <typename Number>
+bool TakeWhole(const nlohmann::json& json, const char* key, Number* number) {
+  const nlohmann::json& value = json.at(key);
+  if (value.is_number_unsigned()) {
+    const auto whole = value.get<uint64_t>();
+    *number = static_cast<Number>(whole);
+    return std::in_range<Number>(whole);
+  }
+  if (!value.is_number_integer()) return false;
+  const auto whole = value.get<int64_t>();
+  *number = static_cast<Number>(whole);
+  return std::in_range<Number>(whole);
+}
+
+bool TakeNumbers(const nlohmann::json& json, Booking* booking) {
+  return TakeWhole(json, "pid", &booking->pid) && TakeWhole(json, "uid", &booking->uid) &&
+         TakeWhole(json, "created_unix_s", &booking->created_unix_s) &&
+         TakeWhole(json, "device_index", &booking->device_index) &&
+         TakeWhole(json, "memory_bytes", &booking->memory_bytes) &&
+         TakeWhole(json, "cores_pct", &booking->cores_pct);
 }
 
 }  // namespace
@@ -71,20 +96,18 @@ std::string WriteBooking(const Booking& booking) {
 Result<Booking> ParseBooking(const std::string& text) {
   try {
     const nlohmann::json json = nlohmann::json::parse(text);
-    if (json.at("version").get<int>() != kVersion) {
+    int version = 0;
+    if (!TakeWhole(json, "version", &version) || version != kVersion) {
       return Fail(Code::kDataLoss, "a booking of another version of hami");
     }
     Booking booking;
+    if (!TakeNumbers(json, &booking)) {
+      return Fail(Code::kDataLoss, "not a booking: a number is not whole, or out of range");
+    }
     json.at("name").get_to(booking.name);
-    json.at("pid").get_to(booking.pid);
-    json.at("uid").get_to(booking.uid);
-    json.at("created_unix_s").get_to(booking.created_unix_s);
     json.at("device_uuid").get_to(booking.device_uuid);
-    json.at("device_index").get_to(booking.device_index);
     json.at("device_name").get_to(booking.device_name);
     json.at("simulation").get_to(booking.simulation);
-    json.at("memory_bytes").get_to(booking.memory_bytes);
-    json.at("cores_pct").get_to(booking.cores_pct);
     json.at("policy").get_to(booking.policy);
     json.at("degraded").get_to(booking.degraded);
     json.at("command").get_to(booking.command);

@@ -62,6 +62,20 @@ TEST(BookingTest, ALongCommandIsCutSoThatOtherRunsCanReadIt) {
   EXPECT_EQ(read->command, (std::vector<std::string>{"first", "..."}));
 }
 
+// Who reads it is somebody else than who wrote it.
+TEST(BookingTest, NumbersAreWholeAndInRange) {
+  const std::string good = WriteBooking({.name = "x", .pid = 77, .cores_pct = 33});
+  ASSERT_TRUE(ParseBooking(good));
+  for (const char* number : {"7.5", "1e66", "-1e66", "77e0", "2147483648", "4294967373", "null"}) {
+    std::string text = good;
+    text.replace(text.find("77"), 2, number);
+    EXPECT_FALSE(ParseBooking(text)) << text;
+    text = good;
+    text.replace(text.find("33"), 2, number);
+    EXPECT_FALSE(ParseBooking(text)) << text;
+  }
+}
+
 TEST(BookingTest, WhatIsNoBookingIsDataLoss) {
   std::string older = WriteBooking(Example());
   older.replace(older.find("\"version\":1"), 11, "\"version\":2");

@@ -11,6 +11,10 @@
 namespace hami::preload {
 namespace {
 
+// How often the room of one of several parts is looked at: others take it meanwhile, and a region
+// that was written over may show room that is not to be had.
+constexpr int kMostLooks = 64;
+
 api::RegionExtension& ExtensionOf(const DevicePart& part) {
   return part.share->mapping.region->ext;
 }
@@ -73,7 +77,8 @@ bool ChargeUnitsOnce(Device& device, uint64_t units, region::ChargeKind kind) {
   for (int i = 0; i < device.part_count && rest > 0; ++i) {
     DevicePart& part = device.parts[i];
     // Another process may take the room between the look and the claim; then look again.
-    for (uint64_t room = RoomOf(part); room > 0; room = RoomOf(part)) {
+    uint64_t room = RoomOf(part);
+    for (int looks = 0; room > 0 && looks < kMostLooks; ++looks, room = RoomOf(part)) {
       const uint64_t take = room < rest ? room : rest;
       if (!ChargePart(part, take, kind)) continue;
       rest -= take;
@@ -85,6 +90,16 @@ bool ChargeUnitsOnce(Device& device, uint64_t units, region::ChargeKind kind) {
   return false;
 }
 
+// The total may say more than there is.
+bool CountAgain(const Device& device) {
+  bool counted = false;
+  for (int i = 0; i < device.part_count; ++i) {
+    const DevicePart& part = device.parts[i];
+    counted = region::RecountIfUneven(ExtensionOf(part), part.index) || counted;
+  }
+  return counted;
+}
+
 }  // namespace
 
 bool Charge(Device& device, uint64_t bytes, region::ChargeKind kind) {
@@ -94,7 +109,11 @@ bool Charge(Device& device, uint64_t bytes, region::ChargeKind kind) {
   }
   // Before refusing: room that nobody uses any more. Reclaim() frees dead processes' slots and asks
   // the driver what its pools still hold.
-  if (device.part_count > 0 && Reclaim(device) && ChargeUnitsOnce(device, units, kind)) return true;
+  if (device.part_count > 0) {
+    const bool counted = CountAgain(device);
+    if ((Reclaim(device) || counted) && ChargeUnitsOnce(device, units, kind)) return true;
+  }
+  SayDisturbances();
   for (int i = 0; i < device.part_count; ++i) {
     const DevicePart& part = device.parts[i];
     std::atomic_ref(ExtensionOf(part).devices[part.index].refused)
@@ -112,6 +131,16 @@ void ChargeAnyway(Device& device, uint64_t bytes, region::ChargeKind kind) {
   const uint64_t units = region::ChargeUnits(bytes);
   region::Force(ExtensionOf(part), part.share->mapping.slot, part.index, units);
   Show(part, units, true, kind);
+}
+
+void SayDisturbances() {
+  static bool said = false;
+  const uint64_t seen = region::DisturbancesSeen();
+  if (seen == 0) return;
+  LogAlways(&said,
+            "a process of this container writes over the region (%u words that no library writes); "
+            "they are put right, and what cannot be counted is refused",
+            seen);
 }
 
 void Refund(Device& device, uint64_t bytes, region::ChargeKind kind) {

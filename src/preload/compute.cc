@@ -85,7 +85,9 @@ Turn Take(const DevicePart& part, uint64_t gpu_ns) {
   api::SlotExtension& slot = part.share->mapping.region->ext.slots[part.share->mapping.slot];
   std::atomic_ref(slot.gpu_ns[part.index]).fetch_add(true_ns, std::memory_order_relaxed);
   const uint64_t saved_ns = SavedNs(IsBursting(part, now_ns));
-  return {TakeGpuTime(BucketOf(part), true_ns, rate_pct, now_ns, saved_ns), rate_pct};
+  const Turn turn = {TakeGpuTime(BucketOf(part), true_ns, rate_pct, now_ns, saved_ns), rate_pct};
+  SayDisturbances();
+  return turn;
 }
 
 // Where a launch goes.

@@ -77,10 +77,32 @@ TEST(Bucket, LittleIdleTimeCountsWhereLittleIsAskedFor) {
   EXPECT_EQ(TakeGpuTime(device, kMs, 100, kNow, 2 * kMs), kNow - 2 * kMs);
 }
 
-TEST(Bucket, AWordFromTheFarFutureDoesNotStopTheShareForEver) {
+// As a share's that had one launch of an hour.
+TEST(Bucket, ALongDebtIsLetOffTheRest) {
   api::DeviceExtension device = {};
-  device.next_free_ns = ~uint64_t{0};
-  EXPECT_LE(TakeGpuTime(device, kMs, 50, kNow), kNow + 600'000 * kMs);
+  TakeGpuTime(device, 3'600'000 * kMs, 50, kNow);
+  EXPECT_EQ(TakeGpuTime(device, kMs, 50, kNow), kNow + 600'000 * kMs);
+  EXPECT_EQ(device.disturbed, 0U);
+}
+
+// No launch is so long: a stranger wrote it, and nobody waits for that.
+TEST(Bucket, AWordOfNoLibraryIsAsInANewRegion) {
+  for (const uint64_t word : {~uint64_t{0}, kNow + 200'000'000 * kMs, kNow * kNow, kNow + 101}) {
+    api::DeviceExtension device = {};
+    device.next_free_ns = word;
+    EXPECT_EQ(TakeGpuTime(device, kMs, 50, kNow), kNow - kBurstNs) << word;
+    EXPECT_EQ(TakeGpuTime(device, kMs, 50, kNow), kNow - kBurstNs + 2 * kMs) << word;
+    EXPECT_EQ(device.disturbed, 1U) << word;
+    device.next_free_ns = word;
+    FollowRate(device, 50, kNow);
+    EXPECT_LE(NextFreeNs(device), kNow) << word;
+  }
+}
+
+TEST(Bucket, AGrantBeyondAllMeasureIsBounded) {
+  api::DeviceExtension device = {};
+  TakeGpuTime(device, ~uint64_t{0}, 1, kNow);
+  EXPECT_EQ(TakeGpuTime(device, kMs, 1, kNow), kNow + 600'000 * kMs);
 }
 
 TEST(Bucket, ThreadsShareOneRate) {

@@ -6,6 +6,7 @@
 #include "preload/environment.h"
 #include "preload/log.h"
 #include "preload/process.h"
+#include "preload/visible_devices.h"
 
 namespace hami::preload {
 namespace {
@@ -130,16 +131,8 @@ Device* DeviceAtPosition(Shares* shares, const char* uuid, int position) {
 // The position in the container of a CUDA ordinal. With CUDA_VISIBLE_DEVICES as a list of numbers
 // the ordinal counts through that list; other forms keep the order.
 int PositionOfOrdinal(int ordinal) {
-  const char* c = FindEnvironment("CUDA_VISIBLE_DEVICES");
-  if (c == nullptr) return ordinal;
-  for (int at = 0;; ++at) {
-    int number = 0;
-    const char* first = c;
-    for (; *c >= '0' && *c <= '9'; ++c) number = number * 10 + (*c - '0');
-    if (c == first || (*c != ',' && *c != 0)) return ordinal;
-    if (at == ordinal) return number;
-    if (*c++ == 0) return ordinal;
-  }
+  const char* list = FindEnvironment("CUDA_VISIBLE_DEVICES");
+  return list != nullptr ? VisibleNumber(list, ordinal) : ordinal;
 }
 
 bool ReadUuid(CUdevice handle, char (&text)[api::kUuidBytes]) {

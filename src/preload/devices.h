@@ -73,6 +73,8 @@ void FormatUuid(const char (&bytes)[16], char (&text)[api::kUuidBytes]);
 bool Charge(Device& device, uint64_t bytes, region::ChargeKind kind);
 // Takes them although the limit forbids: the memory exists already.
 void ChargeAnyway(Device& device, uint64_t bytes, region::ChargeKind kind);
+// Says once, at any log level, that the region was written over, if that was met.
+void SayDisturbances();
 void Refund(Device& device, uint64_t bytes, region::ChargeKind kind);
 
 struct MemoryView {

@@ -100,4 +100,18 @@ bool ParseWholeNumber(const char* text, uint64_t* number) {
   return TakeDigits(&text, number) && *text == 0;
 }
 
+ListedPath TakeListedPath(const char** list, char* path, size_t room) {
+  const char* first = *list;
+  while (*first == ':') ++first;
+  const char* end = first;
+  while (*end != 0 && *end != ':') ++end;
+  *list = end;
+  const auto length = static_cast<size_t>(end - first);
+  if (length == 0) return ListedPath::kEnd;
+  if (length >= room) return ListedPath::kTooLong;
+  __builtin_memcpy(path, first, length);
+  path[length] = 0;
+  return ListedPath::kTaken;
+}
+
 }  // namespace hami::preload

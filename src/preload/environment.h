@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace hami::preload {
@@ -22,5 +23,9 @@ bool ParseMemorySize(const char* text, uint64_t* bytes);
 
 // A whole number without a unit. False for anything else.
 bool ParseWholeNumber(const char* text, uint64_t* number);
+
+// The next path of a list with colons between; moves behind it. Empty ones are passed over.
+enum class ListedPath : uint8_t { kEnd, kTaken, kTooLong };
+ListedPath TakeListedPath(const char** list, char* path, size_t room);
 
 }  // namespace hami::preload

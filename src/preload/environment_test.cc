@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 namespace hami::preload {
 namespace {
@@ -59,6 +60,26 @@ TEST(Environment, WholeNumbers) {
   EXPECT_EQ(number, 50U);
   EXPECT_FALSE(ParseWholeNumber("50%", &number));
   EXPECT_FALSE(ParseWholeNumber("", &number));
+}
+
+std::vector<std::string> PathsOf(const char* list) {
+  std::vector<std::string> paths;
+  char path[8];
+  for (;;) {
+    const ListedPath taken = TakeListedPath(&list, path, sizeof(path));
+    if (taken == ListedPath::kEnd) return paths;
+    paths.emplace_back(taken == ListedPath::kTaken ? path : "too long");
+  }
+}
+
+TEST(Environment, ListsOfPaths) {
+  using Paths = std::vector<std::string>;
+  EXPECT_EQ(PathsOf(""), Paths());
+  EXPECT_EQ(PathsOf(":::"), Paths());
+  EXPECT_EQ(PathsOf("/a"), Paths({"/a"}));
+  EXPECT_EQ(PathsOf(":/a::/b:"), Paths({"/a", "/b"}));
+  EXPECT_EQ(PathsOf("/345678:/b"), Paths({"/345678", "/b"}));
+  EXPECT_EQ(PathsOf("/a:/3456789:/b"), Paths({"/a", "too long", "/b"})) << "never cut to another";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "preload/holds.h"
 
+#include "preload/log.h"
 #include "preload/process.h"
 #include "region/os.h"
 
@@ -15,6 +16,8 @@ namespace {
 constexpr int32_t kRunning = 1;
 constexpr int32_t kSuspended = 2;
 constexpr uint64_t kHeldNapNs = 5'000'000;
+constexpr uint64_t kSayHeldNs = 5'000'000'000;
+constexpr int kMostTries = 16;  // against somebody who writes the word all the time
 
 constinit int32_t always_running = kRunning;
 
@@ -38,6 +41,21 @@ const int32_t* StatusOf(const Share& share) {
 
 bool IsHeld(const Share& share) {
   return Read(share.mapping.region->v1.recent_kernel) < 0 || Read(*StatusOf(share)) == kSuspended;
+}
+
+// Waits until the host lets the launches go, however long that is. Who looks for a hang finds why.
+void AwaitLetGo(const Share& share) {
+  static bool said = false;
+  const uint64_t began_ns = os::NowNs();
+  while (IsHeld(share)) {
+    const uint64_t now_ns = os::NowNs();
+    if (now_ns - began_ns > kSayHeldNs) {
+      LogAlways(&said, "%s: launches are held back (`hami region resume` lets them go)",
+                share.mapping.path);
+    }
+    os::SleepUntil(now_ns + kHeldNapNs);
+    FollowLimits();
+  }
 }
 
 // The switch and the status act on what follows: as they are now they are expected.
@@ -68,10 +86,7 @@ void ResetHoldsAfterFork() { watched_count.store(0, std::memory_order_relaxed); 
 void WindAndWait(Shares& shares) {
   for (int i = 0; i < shares.count; ++i) {
     Share& share = shares.entries[i];
-    while (IsHeld(share)) {
-      os::SleepUntil(os::NowNs() + kHeldNapNs);
-      FollowLimits();
-    }
+    AwaitLetGo(share);
     __atomic_store_n(&watched_words[i * kWordsPerShare + kGeneration].expected,
                      static_cast<int32_t>(share.generation_seen), __ATOMIC_RELAXED);
     Expect(i, kSwitch);
@@ -80,8 +95,8 @@ void WindAndWait(Shares& shares) {
     std::atomic_ref<int32_t> recent(header.recent_kernel);
     int32_t seen = recent.load(std::memory_order_relaxed);
     // Not over a hold that the monitor sets at this moment.
-    while (seen >= 0 && seen != kRecentKernelWound &&
-           !recent.compare_exchange_weak(seen, kRecentKernelWound, std::memory_order_relaxed)) {
+    for (int tries = 0; seen >= 0 && seen != kRecentKernelWound && tries < kMostTries; ++tries) {
+      if (recent.compare_exchange_weak(seen, kRecentKernelWound, std::memory_order_relaxed)) break;
     }
     std::atomic_ref(header.last_kernel_time).store(os::WallSeconds(), std::memory_order_relaxed);
   }

@@ -16,6 +16,7 @@
 #include "preload/memory_vmm.h"
 #include "preload/modules.h"
 #include "preload/pools.h"
+#include "preload/visible_devices.h"
 #include "region/os.h"
 
 namespace hami::preload {
@@ -81,32 +82,6 @@ Mode FindSharesOnce(ForkGate& gate) {
   mode = ModeOf(shares.grant);
   gate.nvml_mode.store(mode, std::memory_order_release);
   return mode;
-}
-
-// A comma-separated list of numbers, each counting through the granted devices, as UUIDs. False:
-// the list has something else in it (UUIDs, MIG names), which is left alone.
-bool TranslateVisibleDevices(const char* list, char* out, size_t out_bytes) {
-  size_t used = 0;
-  const auto put = [&](const char* text) {
-    for (; *text != 0; ++text) {
-      if (used + 1 >= out_bytes) return;
-      out[used++] = *text;
-    }
-  };
-  const char* c = list;
-  while (true) {
-    int number = 0;
-    const char* first = c;
-    for (; *c >= '0' && *c <= '9' && number < 1000; ++c) number = number * 10 + (*c - '0');
-    if (c == first || (*c != ',' && *c != 0)) return false;
-    const char* uuid = GrantedUuid(shares, number);
-    if (uuid == nullptr) break;  // as the driver does: an invalid entry ends the list
-    if (used > 0) put(",");
-    put(uuid);
-    if (*c++ == 0) break;
-  }
-  out[used] = 0;
-  return true;
 }
 
 }  // namespace
@@ -184,7 +159,13 @@ void ShowGrantedDevices() {
       "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,"
       "27,28,29,30,31";
   const SpinLock::Holder holder(Gate().lock);
-  if (!TranslateVisibleDevices(asked != nullptr ? asked : kAll, visible, sizeof(visible))) return;
+  const UuidOfNumber uuid_of = [](const void* granted, int number) {
+    return GrantedUuid(*static_cast<const Shares*>(granted), number);
+  };
+  if (!TranslateVisibleDevices(asked != nullptr ? asked : kAll, uuid_of, &shares, visible,
+                               sizeof(visible))) {
+    return;
+  }
   setenv("CUDA_VISIBLE_DEVICES", visible, 1);
   Log(LogLevel::kInfo, "CUDA_VISIBLE_DEVICES is %s", visible);
 }

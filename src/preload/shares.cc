@@ -15,6 +15,8 @@ namespace {
 
 constexpr char kDefaultRegionPath[] = "/tmp/cudevshr.cache";
 
+constexpr char kTooLong[] = "the path of a share directory is too long";
+
 constinit bool said_broken = false;
 
 // directory + "/" + name, or false if it does not fit.
@@ -70,10 +72,14 @@ uint32_t GenerationOf(const Share& share) {
       .load(std::memory_order_acquire);
 }
 
-// Adds the share directory `directory`. A directory without a limits file is not a share.
+// Adds the share directory `directory`; one whose limits cannot be read breaks the grant.
 void AddShare(Shares* shares, const char* directory) {
   char path[region::kMaxPathBytes];
-  if (!JoinPath(directory, api::kLimitsFile, path)) return;
+  if (!JoinPath(directory, api::kLimitsFile, path)) {
+    Break(shares, "HAMI_SHARES", kTooLong, 0);  // a mounted one's is not
+    return;
+    return;
+  }
   if (shares->count == kMaxShares) {
     Break(shares, directory, "more than 8 share directories", 0);
     return;
@@ -120,16 +126,17 @@ void AddMountedShares(Shares* shares) {
 
 void AddListedShares(Shares* shares, const char* list) {
   char directory[region::kMaxPathBytes];
-  size_t used = 0;
-  for (const char* c = list;; ++c) {
-    if (*c != ':' && *c != 0) {
-      if (used < sizeof(directory) - 1) directory[used++] = *c;
-      continue;
+  for (;;) {
+    switch (TakeListedPath(&list, directory, sizeof(directory))) {
+      case ListedPath::kEnd:
+        return;
+      case ListedPath::kTaken:
+        AddShare(shares, directory);
+        break;
+      case ListedPath::kTooLong:
+        Break(shares, "HAMI_SHARES", kTooLong, 0);
+        break;
     }
-    directory[used] = 0;
-    if (used > 0) AddShare(shares, directory);
-    used = 0;
-    if (*c == 0) return;
   }
 }
 
@@ -297,7 +304,10 @@ bool RefreshLimits(Shares* shares) {
 
 int ReapShares(Shares* shares) {
   int reaped = 0;
-  for (int i = 0; i < shares->count; ++i) reaped += region::ReapDead(shares->entries[i].mapping);
+  for (int i = 0; i < shares->count; ++i) {
+    const int freed = region::ReapDead(shares->entries[i].mapping);
+    if (freed > 0) reaped += freed;
+  }
   return reaped;
 }
 

@@ -24,6 +24,13 @@
 // A recounter that stops (or dies) half-way is overtaken: after a bounded wait somebody else begins
 // a recount of epoch e+2, and the first one notices because the words have moved on.
 //
+// The words are the tenant's to write, so every operation ends after a bounded time (about a
+// second) whatever stands there and however often it changes. No process of ours ever writes a word
+// of an epoch that has not begun, or publishes a total while a slot's word is of another epoch:
+// what nobody of ours can have written is counted again, and if that never settles a reservation is
+// refused. Numbers that look right are believed: a tenant can deceive its own account, and is seen
+// by the driver's figure (docs/adr/0018).
+//
 // Proofs: ledger_test (model, threads), tests/component/region (single-stepped deaths, SIGKILL
 // storms). Threading: every function may be called from any number of threads and processes.
 
@@ -80,12 +87,17 @@ void Force(api::RegionExtension& ext, int slot, int device, uint64_t units);
 void Release(api::RegionExtension& ext, int slot, int device, uint64_t units);
 
 // Makes the total of `device` the sum of all slots' charges. Returns when a recount that began
-// after this call has been published. The slots need not be locked or alive.
-void Recount(api::RegionExtension& ext, int device);
+// after this call has been published; false: that never came. The slots need not be locked or
+// alive.
+bool Recount(api::RegionExtension& ext, int device);
+
+// Recounts if the total says more than the slots do at this moment: somebody is between his two
+// steps, or has died there, or a stranger wrote it. Before a refusal; true if it was counted again.
+bool RecountIfUneven(api::RegionExtension& ext, int device);
 
 // Makes the words of a slot that is about to be used, and holds nothing, belong to the current
-// epochs. `slots_ever_used` must cover the slot before.
-void AdoptEpochs(api::RegionExtension& ext, int slot);
+// epochs. `slots_ever_used` must cover the slot before. False: the epochs never stood still.
+bool AdoptEpochs(api::RegionExtension& ext, int slot);
 
 // Sets the charge of a dead slot to zero without touching the total. Only for its reaper, who holds
 // the slot's lock and recounts afterwards.
@@ -94,6 +106,14 @@ void ClearCharge(api::RegionExtension& ext, int slot, int device);
 // Sets the word of a slot that no living process has to zero, whatever stood there, in the epoch of
 // the total. Only with the slot's lock, and for who recounts afterwards.
 void ResetCharge(api::RegionExtension& ext, int slot, int device);
+
+// From now on a slot is counted, and all below it.
+void CountSlot(api::RegionExtension& ext, int slot);
+
+// For whoever meets in a device's words what no process of ours can have written: counts it in the
+// region, and for this process. How often this process has.
+void NoteDisturbed(api::DeviceExtension& device);
+uint64_t DisturbancesSeen();
 
 // The slots at and above this one have never been taken; they need not have disk space.
 int SlotsEverUsed(const api::RegionExtension& ext);

@@ -3,6 +3,7 @@
 #include "region/ledger.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -196,6 +197,7 @@ void Storm(int threads, int recounters, int rounds, bool shared_slots) {
   EXPECT_FALSE(over) << "more was given out than the limit";
   EXPECT_EQ(TotalUnits(*ext, kDevice), 0U);
   EXPECT_EQ(SumOfSlots(*ext), 0U);
+  EXPECT_EQ(ext->devices[kDevice].disturbed, 0U) << "a word of ours was taken for a stranger's";
 }
 
 int Rounds() { return std::getenv("HAMI_SOAK_SECONDS") != nullptr ? 2'000'000 : 40'000; }
@@ -204,6 +206,111 @@ TEST(LedgerStorm, WithoutRecounts) { Storm(4, 0, Rounds(), false); }
 TEST(LedgerStorm, WhileOneRecounts) { Storm(4, 1, Rounds(), false); }
 TEST(LedgerStorm, WhileThreeRecount) { Storm(3, 3, Rounds(), false); }
 TEST(LedgerStorm, ThreadsOfOneProcessWhileTwoRecount) { Storm(4, 2, Rounds(), true); }
+
+// What a tenant writes over the words of its own region. Nothing here may wait for ever: the alarm
+// ends the test then.
+class HostileLedger : public testing::Test {
+ protected:
+  HostileLedger() {
+    alarm(120);
+    EXPECT_TRUE(Reserve(*ext_, 0, kDevice, 10, 100));
+    EXPECT_TRUE(Reserve(*ext_, 1, kDevice, 20, 100));
+  }
+  ~HostileLedger() override { alarm(0); }
+
+  static std::vector<LedgerWord> Words() {
+    std::vector<LedgerWord> words = {0,
+                                     ~uint64_t{0},
+                                     kRecountBit,
+                                     MakeWord(1, 0),
+                                     MakeWord(1, 0) | kRecountBit,
+                                     MakeWord(kEpochMask, 30),
+                                     MakeWord(kEpochMask / 2, 30) | kRecountBit,
+                                     MakeWord(kEpochMask / 2 + 1, kUnitMask)};
+    std::mt19937_64 random(1);
+    for (int i = 0; i < 20; ++i) words.push_back(random());
+    return words;
+  }
+  LedgerWord& total() { return ext_->devices[kDevice].total; }
+  uint64_t disturbed() const { return ext_->devices[kDevice].disturbed; }
+
+  const std::unique_ptr<api::RegionExtension> ext_ = Fresh();
+};
+
+TEST_F(HostileLedger, AnyTotalIsCountedAgain) {
+  for (const LedgerWord word : Words()) {
+    total() = word;
+    ASSERT_TRUE(Recount(*ext_, kDevice)) << word;
+    EXPECT_EQ(TotalUnits(*ext_, kDevice), 30U) << word;
+  }
+}
+
+TEST_F(HostileLedger, AnyWordOfASlotIsPartOfTheSum) {
+  for (const LedgerWord word : Words()) {
+    ext_->slots[1].charge[kDevice] = word;
+    ASSERT_TRUE(Recount(*ext_, kDevice)) << word;
+    const uint64_t sum = 10 + UnitsOf(word);
+    EXPECT_EQ(TotalUnits(*ext_, kDevice), sum < kUnitMask ? sum : kUnitMask) << word;
+    EXPECT_EQ(EpochOf(ext_->slots[1].charge[kDevice]), EpochOf(total())) << word;
+  }
+  EXPECT_GT(disturbed(), 0U);
+}
+
+// A total of another epoch would say that a recount has counted what is being taken.
+TEST_F(HostileLedger, ATotalOfNoEpochGivesNothingAway) {
+  for (const LedgerWord word : {MakeWord(77, 0), MakeWord(kEpochMask - 5, 0)}) {
+    total() = word;
+    EXPECT_FALSE(Reserve(*ext_, 0, kDevice, 71, 100));
+    EXPECT_EQ(TotalUnits(*ext_, kDevice), 30U);
+    EXPECT_TRUE(Reserve(*ext_, 0, kDevice, 70, 100));
+    total() = word;
+    Release(*ext_, 0, kDevice, 70);
+    EXPECT_EQ(TotalUnits(*ext_, kDevice), 30U);
+    total() = word;
+    Force(*ext_, 0, kDevice, 5);
+    EXPECT_EQ(TotalUnits(*ext_, kDevice), 35U);
+    Release(*ext_, 0, kDevice, 5);
+  }
+  EXPECT_GE(disturbed(), 6U) << "of each call, and of the words that were counted again";
+}
+
+TEST_F(HostileLedger, ASlotThatIsNoLongerCountedIsCountedAgain) {
+  ext_->slots_ever_used = 0;
+  ASSERT_TRUE(Recount(*ext_, kDevice));
+  ASSERT_EQ(TotalUnits(*ext_, kDevice), 0U);
+  EXPECT_FALSE(Reserve(*ext_, 1, kDevice, 71, 100)) << "slots 0 and 1 hold 30";
+  EXPECT_EQ(TotalUnits(*ext_, kDevice), 30U);
+}
+
+TEST_F(HostileLedger, ATotalWithNothingBehindItIsRecounted) {
+  EXPECT_FALSE(RecountIfUneven(*ext_, kDevice)) << "it is right";
+  total() = MakeWord(EpochOf(total()), 99);
+  EXPECT_TRUE(RecountIfUneven(*ext_, kDevice));
+  EXPECT_EQ(TotalUnits(*ext_, kDevice), 30U);
+}
+
+// While one writes words that say "being recounted" all the time.
+TEST_F(HostileLedger, NobodyWaitsForWordsThatNeverSettle) {
+  std::atomic<bool> writing = false;
+  std::atomic<bool> stop = false;
+  std::thread scribbler([&] {
+    for (uint64_t epoch = 0; !stop; ++epoch) {
+      std::atomic_ref(total()).store(MakeWord(epoch, 0) | kRecountBit);
+      writing = true;
+    }
+  });
+  while (!writing) std::this_thread::yield();
+  // Each may succeed in a lucky moment.
+  (void)Recount(*ext_, kDevice);
+  (void)Reserve(*ext_, 0, kDevice, 1, 100);
+  Force(*ext_, 0, kDevice, 1);
+  Release(*ext_, 0, kDevice, 1);
+  (void)AdoptEpochs(*ext_, 2);
+  stop = true;
+  scribbler.join();
+  EXPECT_TRUE(Recount(*ext_, kDevice));
+  EXPECT_EQ(TotalUnits(*ext_, kDevice), SumOfSlots(*ext_));
+}
 
 }  // namespace
 }  // namespace hami::region

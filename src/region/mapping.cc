@@ -133,6 +133,7 @@ AttachError TakeSlot(int fd, api::Region& region, const Identity& identity, int*
   }
   *slot = ClaimSlot(region, fd, identity);
   if (*slot == kNoSpace) return AttachError::kCannotGrow;
+  if (*slot == kNeverSettles) return AttachError::kUnsettled;
   return *slot < 0 ? AttachError::kNoSlot : AttachError::kNone;
 }
 
@@ -164,6 +165,8 @@ const char* Describe(AttachError error) {
       return "is on a file system or kernel without F_OFD_SETLK locks";
     case AttachError::kNoSlot:
       return "has no free process slot (1024 live processes)";
+    case AttachError::kUnsettled:
+      return "never settles: a process of its tenant writes over it all the time";
   }
   return "unknown";
 }

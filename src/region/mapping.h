@@ -21,9 +21,10 @@ enum class AttachError : uint8_t {
   kNotARegion,  // foreign content or a version that is not ours
   kCannotGrow,  // no space
   kCannotMap,
-  kBusy,     // somebody holds the initialisation lock and does not finish
-  kNoLocks,  // the file system or kernel has no open-file-description locks
-  kNoSlot,   // 1024 live processes
+  kBusy,       // somebody holds the initialisation lock and does not finish
+  kNoLocks,    // the file system or kernel has no open-file-description locks
+  kNoSlot,     // 1024 live processes
+  kUnsettled,  // somebody writes over it all the time
 };
 const char* Describe(AttachError error);
 
@@ -45,7 +46,8 @@ AttachError Attach(const char* path, bool create, const Identity* identity, Mapp
 // mapping stays, because other threads may be reading it.
 AttachError AttachSlot(const Identity& identity, Mapping* mapping);
 
-// Frees the slots of dead processes. Returns how many. 0 also if the file cannot be opened again.
+// Frees the slots of dead processes. Returns how many. 0 also if the file cannot be opened again;
+// kNeverSettles (slots.h).
 int ReapDead(const Mapping& mapping);
 
 // The same file through an open file description of its own, which the caller closes; negative: the

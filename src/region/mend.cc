@@ -36,8 +36,8 @@ bool Mend(const Mapping& mapping) {
   const int fd = ReopenFile(mapping);
   if (fd < 0) return false;
   api::Region& region = *mapping.region;
-  const bool has_room = os::Reserve(fd, 0, api::kRegionFileBytes) == 0;
-  if (has_room) {
+  bool mended = os::Reserve(fd, 0, api::kRegionFileBytes) == 0;
+  if (mended) {
     ClampCount(region.v1);
     for (int slot = 0; slot < api::kMaxProcesses; ++slot) {
       ClearIfAbandoned(region, fd, slot);
@@ -45,11 +45,13 @@ bool Mend(const Mapping& mapping) {
       MarkUsed(region.ext, slot);
       ShowUsed(region.v1, slot);
     }
-    ReapDeadSlots(region, fd);
-    for (int device = 0; device < api::kMaxDevices; ++device) Recount(region.ext, device);
+    mended = ReapDeadSlots(region, fd) != kNeverSettles;
+    for (int device = 0; mended && device < api::kMaxDevices; ++device) {
+      mended = Recount(region.ext, device);
+    }
   }
   os::Close(fd);
-  return has_room;
+  return mended;
 }
 
 }  // namespace hami::region

@@ -11,7 +11,7 @@ namespace hami::region {
 
 // Frees the slots of dead processes, clears what is counted for free slots, makes all slots in use
 // visible, and sums the charges up again. Processes may go on meanwhile. False: the file cannot be
-// opened again, or the disk has no room for it.
+// opened again, the disk has no room for it, or somebody writes over it all the time.
 bool Mend(const Mapping& mapping);
 
 }  // namespace hami::region

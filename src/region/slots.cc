@@ -11,6 +11,8 @@
 namespace hami::region {
 namespace {
 
+constexpr int kMostTries = 1000;  // against somebody who writes all the time
+
 template <typename T>
 std::atomic_ref<T> Ref(T& value) {
   return std::atomic_ref<T>(value);
@@ -38,14 +40,6 @@ void Hint(api::RegionExtension& ext, int slot, bool used) {
   }
 }
 
-// Makes a counter at least `value`.
-template <typename T>
-void RaiseTo(std::atomic_ref<T> counter, T value) {
-  T seen = counter.load(std::memory_order_relaxed);
-  while (seen < value && !counter.compare_exchange_weak(seen, value, std::memory_order_seq_cst)) {
-  }
-}
-
 bool IsFree(api::SlotExtension& slot) {
   return Ref(slot.state).load(std::memory_order_acquire) ==
          static_cast<uint32_t>(api::SlotState::kFree);
@@ -58,14 +52,15 @@ void ClearShownSlot(api::ProcessSlot& shown) {
                    sizeof(shown) - sizeof(shown.pid));
 }
 
-// The caller holds the slot's byte; the owner is gone.
-void ReapLocked(api::Region& region, int slot) {
+// The caller holds the slot's byte; the owner is gone. False: the sums never settle, and the slot
+// is left for the next to look.
+bool ReapLocked(api::Region& region, int slot) {
   api::SlotExtension& extension = region.ext.slots[slot];
   for (int device = 0; device < api::kMaxDevices; ++device) {
     // Also where this slot's word is zero: its owner may have died between its word and the total.
     if (SlotUnits(region.ext, slot, device) != 0 || TotalUnits(region.ext, device) != 0) {
       ClearCharge(region.ext, slot, device);
-      Recount(region.ext, device);
+      if (!Recount(region.ext, device)) return false;
     }
     Ref(extension.driver_bytes[device]).store(0, std::memory_order_relaxed);
     Ref(extension.gpu_ns[device]).store(0, std::memory_order_relaxed);
@@ -74,13 +69,14 @@ void ReapLocked(api::Region& region, int slot) {
   Ref(extension.state)
       .store(static_cast<uint32_t>(api::SlotState::kFree), std::memory_order_release);
   Hint(region.ext, slot, false);
+  return true;
 }
 
-// The caller holds the slot's byte; the slot is free.
-void Occupy(api::Region& region, int slot, const Identity& identity) {
+// The caller holds the slot's byte; the slot is free. False: the sums never settle.
+bool Occupy(api::Region& region, int slot, const Identity& identity) {
   api::SlotExtension& extension = region.ext.slots[slot];
   MarkUsed(region.ext, slot);
-  AdoptEpochs(region.ext, slot);
+  if (!AdoptEpochs(region.ext, slot)) return false;
   Ref(extension.generation).fetch_add(1, std::memory_order_relaxed);
   Ref(extension.start_ticks).store(identity.start_ticks, std::memory_order_relaxed);
   Ref(extension.pid_namespace).store(identity.pid_namespace, std::memory_order_relaxed);
@@ -91,6 +87,7 @@ void Occupy(api::Region& region, int slot, const Identity& identity) {
   Ref(shown.status).store(1, std::memory_order_relaxed);
   Ref(shown.pid).store(identity.pid, std::memory_order_release);
   ShowUsed(region.v1, slot);
+  return true;
 }
 
 // Both of the slot's parts.
@@ -110,8 +107,11 @@ int TakeLocked(api::Region& region, int fd, int slot, const Identity& identity) 
     os::Unlock(fd, api::kSlotLockOffset + slot);
     return kNoSpace;
   }
-  if (!IsFree(region.ext.slots[slot])) ReapLocked(region, slot);
-  Occupy(region, slot, identity);
+  if ((!IsFree(region.ext.slots[slot]) && !ReapLocked(region, slot)) ||
+      !Occupy(region, slot, identity)) {
+    os::Unlock(fd, api::kSlotLockOffset + slot);
+    return kNeverSettles;
+  }
   return slot;
 }
 
@@ -157,10 +157,16 @@ uint64_t ReadStartTicks() {
 
 void MarkUsed(api::RegionExtension& ext, int slot) {
   Hint(ext, slot, true);
-  RaiseTo(Ref(ext.slots_ever_used), static_cast<uint32_t>(slot) + 1);
+  CountSlot(ext, slot);
 }
 
-void ShowUsed(api::RegionV1& v1, int slot) { RaiseTo(Ref(v1.process_count), slot + 1); }
+void ShowUsed(api::RegionV1& v1, int slot) {
+  std::atomic_ref<int32_t> count(v1.process_count);
+  int32_t seen = count.load(std::memory_order_relaxed);
+  for (int tries = 0; seen <= slot && tries < kMostTries; ++tries) {
+    if (count.compare_exchange_weak(seen, slot + 1, std::memory_order_seq_cst)) return;
+  }
+}
 
 Identity ReadIdentity() {
   Identity identity = {};
@@ -198,13 +204,15 @@ int ReapDeadSlots(api::Region& region, int fd) {
   for (int slot = NextHinted(region.ext, 0, true); slot < api::kMaxProcesses;
        slot = NextHinted(region.ext, slot + 1, true)) {
     if (os::TryLock(fd, api::kSlotLockOffset + slot) != os::LockResult::kLocked) continue;
+    bool settled = true;
     if (IsFree(region.ext.slots[slot])) {
       Hint(region.ext, slot, false);
     } else {
-      ReapLocked(region, slot);
+      settled = ReapLocked(region, slot);
       ++reaped;
     }
     os::Unlock(fd, api::kSlotLockOffset + slot);
+    if (!settled) return kNeverSettles;
   }
   return reaped;
 }

@@ -32,8 +32,9 @@ Identity ReadIdentity();
 
 // Takes a free slot for the open file `fd` (which must have been mapped, see mapping.h) and marks
 // it active. -1: all slots are taken by live processes, or the file system has no such locks.
-// kNoSpace: the file system is full.
+// kNoSpace: the file system is full. kNeverSettles: somebody writes over the region all the time.
 inline constexpr int kNoSpace = -2;
+inline constexpr int kNeverSettles = -3;
 int ClaimSlot(api::Region& region, int fd, const Identity& identity);
 
 // Makes sure that all look at a slot: our library, and who reads the HAMi part (the slots below
@@ -42,7 +43,8 @@ void MarkUsed(api::RegionExtension& ext, int slot);
 void ShowUsed(api::RegionV1& v1, int slot);
 
 // Frees every slot whose owner is gone. `fd` must be an open file description of its own (open the
-// file anew), because locks of one's own description do not conflict. Returns how many were freed.
+// file anew), because locks of one's own description do not conflict. Returns how many were freed;
+// kNeverSettles: not all, somebody writes over the region all the time.
 int ReapDeadSlots(api::Region& region, int fd);
 
 // Whether any slot but `slot` (-1: any at all) is in use, alive or dead: cheap, and usually no.

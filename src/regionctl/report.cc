@@ -142,6 +142,7 @@ class Reader {
         device.gpu_ns = extension.charged_gpu_ns;
         device.throttled_ns = extension.throttled_ns;
         device.refused = extension.refused;
+        device.disturbed = extension.disturbed;
       }
       report_.devices.push_back(std::move(device));
     }

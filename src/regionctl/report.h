@@ -25,7 +25,8 @@ struct DeviceReport {
   uint64_t hidden_bytes = 0;  // of them, seen by the agent alone
   uint64_t gpu_ns = 0;        // granted since the region was made
   uint64_t throttled_ns = 0;
-  uint64_t refused = 0;  // allocations
+  uint64_t refused = 0;    // allocations
+  uint64_t disturbed = 0;  // words that were met and that no library can have written
 };
 
 struct ProcessReport {

@@ -29,8 +29,9 @@ std::string_view StateText(const ProcessReport& process) {
 std::string LaunchText(const RegionReport& report, int64_t now_s) {
   if (report.recent_kernel < 0) return "held back";
   if (report.last_kernel_time == 0) return "none yet";
-  const int64_t age_s = now_s - static_cast<int64_t>(report.last_kernel_time);
-  return age_s < 0 ? "in the future" : fmt::format("last {} s ago", age_s);
+  const auto now = static_cast<uint64_t>(now_s);
+  if (report.last_kernel_time > now) return "in the future";
+  return fmt::format("last {} s ago", now - report.last_kernel_time);
 }
 
 std::string DeviceText(const DeviceReport& device, bool extended) {
@@ -45,6 +46,7 @@ std::string DeviceText(const DeviceReport& device, bool extended) {
   if (device.hidden_bytes != 0) {
     text += fmt::format(", {} seen by the agent alone", FormatBytesRounded(device.hidden_bytes));
   }
+  if (device.disturbed != 0) text += fmt::format(", written over {} times", device.disturbed);
   return text + "\n";
 }
 
@@ -104,6 +106,7 @@ void WriteJson(const RegionReport& report, base::JsonWriter* json) {
         .Member("gpu_ns", device.gpu_ns)
         .Member("throttled_ns", device.throttled_ns)
         .Member("refused", device.refused)
+        .Member("disturbed", device.disturbed)
         .EndObject();
   }
   json->EndArray().Key("processes").BeginArray();

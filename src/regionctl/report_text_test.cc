@@ -47,6 +47,17 @@ TEST(RegionTextTest, ForPeople) {
       "     1       13         ?  ended         0 B\n");
 }
 
+TEST(RegionTextTest, OfOneThatWasWrittenOver) {
+  RegionReport report = MakeReport();
+  report.last_kernel_time = UINT64_MAX;
+  report.devices[0].disturbed = 3;
+  EXPECT_NE(TextOf(report, 1).find("launches in the future,"), std::string::npos);
+  report.last_kernel_time = uint64_t{1} << 63;
+  EXPECT_NE(TextOf(report, 1).find("launches in the future,"), std::string::npos);
+  EXPECT_NE(TextOf(report, 1).find("seen by the agent alone, written over 3 times\n"),
+            std::string::npos);
+}
+
 TEST(RegionTextTest, OfHamisOwnLibraryWithoutLimits) {
   RegionReport report = {.path = "/s/a.cache", .recent_kernel = -1};
   EXPECT_EQ(TextOf(report, 0),
@@ -81,7 +92,7 @@ TEST(RegionTextTest, ForPrograms) {
       R"({"path":"/s/region","file_bytes":2543616,"extended":true,"utilization_switch":1,)"
       R"("recent_kernel":2,"priority":1,"last_kernel_time":1000,"devices":[{"uuid":"GPU-1",)"
       R"("limit_bytes":10737418240,"limit_cores_pct":50,"used_bytes":3221225472,)"
-      R"("hidden_bytes":1073741824,"gpu_ns":1500000000,"throttled_ns":250000000,"refused":2}],)"
+      R"("hidden_bytes":1073741824,"gpu_ns":1500000000,"throttled_ns":250000000,"refused":2,"disturbed":0}],)"
       R"("processes":[{"slot":0,"pid":12,"host_pid":4711,"alive":true,"used_bytes":[2147483648]},)"
       R"({"slot":1,"pid":13,"host_pid":0,"alive":null,"used_bytes":[0]}],)"
       R"("problems":[{"text":"slot 1: process 13 has ended","repairable":true},)"

@@ -208,8 +208,7 @@ Status RegionFile::Repair() const { return InChild(region::Mend); }
 
 Status RegionFile::ReapDeadSlots() const {
   return InChild([](const region::Mapping& mapping) {
-    region::ReapDead(mapping);
-    return true;
+    return region::ReapDead(mapping) != region::kNeverSettles;
   });
 }
 

@@ -11,6 +11,7 @@
 #include "base/temporary_folder.h"
 #include "region/ledger.h"
 #include "region/mapping.h"
+#include "region/os.h"
 #include "share/fake_tenant.h"
 
 namespace hami::share {
@@ -70,8 +71,9 @@ TEST_F(RegionFileTest, ASlotIsSeenAliveThenDeadThenReaped) {
   EXPECT_EQ(file_->ReadDevice(0)->charged_bytes, 0U);
 }
 
-// A tenant's slot claims to be of an epoch that no recount will reach.
-TEST_F(RegionFileTest, CountsThatNeverSettleKeepNobody) {
+// A tenant's slot claims to be of an epoch that no recount will reach, and its device to be
+// counted.
+TEST_F(RegionFileTest, WordsOfNoEpochAreCountedAgain) {
   const pid_t living = StartFakeTenant(path_);
   const pid_t dead = StartFakeTenant(path_);
   kill(dead, SIGKILL);
@@ -79,17 +81,36 @@ TEST_F(RegionFileTest, CountsThatNeverSettleKeepNobody) {
   region::Mapping mapping;
   ASSERT_EQ(region::Attach(path_.c_str(), false, nullptr, &mapping), region::AttachError::kNone);
   constexpr uint64_t kFarEpoch = 4'000'000;
-  mapping.region->ext.slots[0].charge[0] = kFarEpoch << region::kEpochShift;
+  mapping.region->ext.slots[0].charge[0] = region::MakeWord(kFarEpoch, region::ChargeUnits(kGib));
   mapping.region->ext.slots[1].charge[0] = region::ChargeUnits(kGib);
   mapping.region->ext.devices[0].total = region::kRecountBit;
+  ASSERT_TRUE(file_->ReapDeadSlots());
+  EXPECT_EQ(file_->ReadSlots()->size(), 1U);
+  EXPECT_EQ(file_->ReadDevice(0)->charged_bytes, kGib);
+  kill(living, SIGKILL);
+  ASSERT_EQ(waitpid(living, nullptr, 0), living);
+  EXPECT_TRUE(file_->Repair());
+  EXPECT_TRUE(file_->ReadSlots()->empty());
+  EXPECT_EQ(file_->ReadDevice(0)->charged_bytes, 0U);
+}
+
+// A process of the tenant has the region look half made, and never lets go of the lock under which
+// one is made.
+TEST_F(RegionFileTest, ARegionThatNeverSettlesKeepsNobody) {
+  const pid_t dead = StartFakeTenant(path_);
+  kill(dead, SIGKILL);
+  ASSERT_EQ(waitpid(dead, nullptr, 0), dead);
+  region::Mapping mapping;
+  ASSERT_EQ(region::Attach(path_.c_str(), false, nullptr, &mapping), region::AttachError::kNone);
+  const int lock = region::ReopenFile(mapping);
+  ASSERT_EQ(os::TryLock(lock, api::kInitLockOffset), os::LockResult::kLocked);
+  mapping.region->v1.initialized = 0;
   const Status reaped = file_->ReapDeadSlots();
   ASSERT_FALSE(reaped);
   EXPECT_EQ(reaped.error().code, Code::kDataLoss);
   EXPECT_NE(reaped.error().message.find("never settle"), std::string::npos);
-  EXPECT_FALSE(file_->Repair()) << "the tenant lives";
-  kill(living, SIGKILL);
-  ASSERT_EQ(waitpid(living, nullptr, 0), living);
-  EXPECT_TRUE(file_->Repair());
+  os::Close(lock);
+  EXPECT_TRUE(file_->ReapDeadSlots());
   EXPECT_TRUE(file_->ReadSlots()->empty());
 }
 

@@ -9,6 +9,7 @@
 #include "preload/compute.h"
 #include "preload/driver.h"
 #include "preload/graph_memory.h"
+#include "preload/log.h"
 #include "region/os.h"
 #include "simgpu/state/machine.h"
 #include "simgpu/state/os.h"
@@ -401,6 +402,8 @@ Mode EnterCudaSlow() {
 }
 Shares& CurrentShares() { return component::the_shares; }
 void FollowLimits() { TheWorld().FollowLimits(); }
+void SayDisturbances() {}
+void WriteLog(LogLevel, const char*, ...) noexcept {}
 Device* DeviceOfOrdinal(int) { return &TheWorld().device(); }
 int SoleGrantedDevice() { return 0; }
 

@@ -230,6 +230,21 @@ TEST_F(Limits, AListedFolderWithoutAFileRefusesEverything) {
   ExpectAllRefused(Transcript(share.With({}), kTakers), share.folder() + ": cannot be read");
 }
 
+// Of two lengths that do not fit: with its files' names, and alone. Cut off, a path would lead to
+// another folder.
+TEST_F(Limits, AFolderWhosePathIsTooLongRefusesEverything) {
+  const Share share(simulation_, Of("4Gi"));
+  for (const size_t length : {size_t{508}, size_t{4000}}) {
+    std::string folder = share.folder();
+    while (folder.size() < length) folder += "/.";
+    Command command = share.With({});
+    command.environment["HAMI_SHARES"] = folder;
+    const std::vector<std::string> transcript = Transcript(command, kTakers);
+    EXPECT_EQ(std::count(transcript.begin(), transcript.end(), "error 2"), 7);
+    EXPECT_THAT(transcript, testing::Contains(AllOf(HasSubstr("is too long"), EndsWith(kRefused))));
+  }
+}
+
 TEST_F(Limits, OneBrokenShareOfTwoRefusesEverything) {
   const Share good(simulation_, Of("4Gi"));
   const Share broken(simulation_, Of("4Gi", 1));
