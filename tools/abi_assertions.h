@@ -67,4 +67,12 @@ constexpr bool SameFunction() {
   return Signature<A>::template Against<B>::value;
 }
 
+// Whether a stub of six 64-bit arguments can pass on whatever the function takes: integers and
+// pointers only, in the registers of x86-64 and aarch64.
+template <class R, class... A>
+constexpr bool InRegisters(R (*)(A...)) {
+  return sizeof...(A) <= 6 && std::is_integral_v<R> + std::is_enum_v<R> == 1 &&
+         ((std::is_integral_v<A> || std::is_enum_v<A> || std::is_pointer_v<A>) && ... && true);
+}
+
 }  // namespace hami::abi

@@ -121,7 +121,7 @@ def struct_assertions(name: str, paths: list[str], newest: bool) -> list[str]:
 
 
 def write_source(api: str, ours: Interface, our_headers: list[str], known: set[str],
-                 newest: bool) -> str:
+                 newest: bool, refused: set[str]) -> str:
   lines = [f"#include <{VENDOR_HEADER[api]}>", "#include <stdint.h>",
            '#include "tools/abi_assertions.h"',
            "namespace theirs {"]
@@ -144,6 +144,8 @@ def write_source(api: str, ours: Interface, our_headers: list[str], known: set[s
     lines.append("static_assert(hami::abi::SameFunction<"
                  f"decltype(ours::{name}), decltype(::{name})>(), "
                  f'"signature of {name}");')
+  for name in sorted(refused & known):
+    lines.append(f'static_assert(hami::abi::InRegisters(::{name}), "arguments of {name}");')
   return "\n".join(lines) + "\n"
 
 
@@ -154,7 +156,8 @@ def short_messages(stderr: str) -> list[str]:
   return [f"differs: {message}" for message in failed] + others[:5]
 
 
-def compare(root: pathlib.Path, api: str, releases: list[pathlib.Path], compiler: str) -> list[str]:
+def compare(root: pathlib.Path, api: str, releases: list[pathlib.Path], compiler: str,
+            refused: set[str]) -> list[str]:
   paths = sorted((root / "api" / api).glob("*.h"))
   ours = read_interface([path.read_text() for path in paths])
   headers = [str(path.relative_to(root)) for path in paths]
@@ -165,7 +168,7 @@ def compare(root: pathlib.Path, api: str, releases: list[pathlib.Path], compiler
     covered: set[str] = set()
     for mode in VENDOR_MODES[api]:
       known = vendor_names(folder / VENDOR_HEADER[api], mode, compiler) - covered
-      source = write_source(api, ours, headers, known, folder == newest)
+      source = write_source(api, ours, headers, known, folder == newest, refused)
       done = subprocess.run(
           [compiler, "-std=gnu++20", "-fsyntax-only", "-w", "-x", "c++", f"-I{folder}", f"-I{root}",
            f"-I{TOOLS.parent}", mode, "-"], cwd=root, input=source, capture_output=True, text=True)

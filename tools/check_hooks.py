@@ -3,13 +3,14 @@
 """Compares what we say about the driver's interface with the vendor's headers of every release.
 
 1. api/*/entry_points.def names every function that the headers declare.
-2. Each of these functions stands exactly once in src/preload/hooks.def or forwarded.def, and
-   nothing else stands there; what is forwarded for now has a reason; what hooks.def has is declared
-   in api/*/functions.h, and so is what calls.def has.
+2. Each of these functions stands exactly once in src/preload/hooks.def, refused.def or
+   forwarded.def, and nothing else stands there; what hooks.def has is declared in
+   api/*/functions.h, and so is what calls.def has.
 3. Each function of hooks.def is named by a test, tests/**/*.{cc,h,py}.
 4. Each prototype, structure, enumerator and constant of api/cuda and api/nvml is what the vendor's
    header says, in every release that has it: a source file made of both is compiled, with
-   assertions on calling convention, sizes, offsets and values (abi_assertions.h).
+   assertions on calling convention, sizes, offsets and values (abi_assertions.h). What refused.def
+   has takes only what one stub for all of it can pass on.
 
 Without the headers (./dev setup --headers) only parts 2 and 3 run and the exit code is 77: skipped.
 """
@@ -26,6 +27,7 @@ import abi_compare
 import sources
 
 ENTRY = re.compile(r"^HAMI_(?:CUDA|NVML)_ENTRY\((\w+),", re.M)
+DECISIONS = ("hooks.def", "refused.def", "forwarded.def")
 # The symbol is the first argument of every macro; `#define NAME(symbol)` lines do not match.
 LINE = re.compile(r"^(HAMI_\w+)\(\s*(\w+)\s*([^)]*(?:\"[^\"]*\")?[^)]*)\)", re.M)
 
@@ -41,13 +43,11 @@ def check_classes(root: pathlib.Path) -> list[str]:
   entries = {name for api in ("cuda", "nvml")
              for name in ENTRY.findall((root / f"api/{api}/entry_points.def").read_text())}
   places = collections.defaultdict(list)
-  for name in ("hooks.def", "forwarded.def"):
-    for macro, symbol, rest in read_def(root / "src/preload" / name):
+  for name in DECISIONS:
+    for _, symbol, _ in read_def(root / "src/preload" / name):
       places[symbol].append(name)
-      if macro == "HAMI_LATER" and len(re.sub(r'[^a-z]', "", rest)) < 10:
-        problems.append(f"{name}: {symbol} is left for later without a reason")
   for symbol in sorted(entries - places.keys()):
-    problems.append(f"{symbol} is neither in hooks.def nor in forwarded.def")
+    problems.append(f"{symbol} is in none of {', '.join(DECISIONS)}")
   for symbol, where in sorted(places.items()):
     if len(where) > 1:
       problems.append(f"{symbol} stands {len(where)} times: {', '.join(where)}")
@@ -72,6 +72,10 @@ def check_tested(root: pathlib.Path) -> list[str]:
           for _, symbol, _ in read_def(root / "src/preload/hooks.def") if symbol not in named]
 
 
+def refused(root: pathlib.Path) -> set[str]:
+  return {symbol for _, symbol, _ in read_def(root / "src/preload/refused.def")}
+
+
 def check_entry_points(root: pathlib.Path, headers: pathlib.Path) -> list[str]:
   done = subprocess.run([sys.executable, str(root / "tools/regen_entry_points.py"), "--check",
                          str(headers)], capture_output=True, text=True)
@@ -91,8 +95,8 @@ def main() -> int:
   if all(releases.values()):
     problems += check_entry_points(args.root, headers)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-      for found in pool.map(lambda api: abi_compare.compare(args.root, api, releases[api],
-                                                            args.compiler), releases):
+      for found in pool.map(lambda api: abi_compare.compare(
+          args.root, api, releases[api], args.compiler, refused(args.root)), releases):
         problems += found
   for problem in problems:
     print(problem)

@@ -186,6 +186,7 @@ class Hooks(Tree):
     self.put("src/preload/forwarded.def",
              'HAMI_FORWARD(cuOther, kQuery)\n'
              'HAMI_LATER(nvmlInit,\n  "shows what we do not limit")\n')
+    self.put("src/preload/refused.def", "")
     (self.root / "tools").mkdir()
     shutil.copy(TOOLS / "regen_entry_points.py", self.root / "tools")
     shutil.copytree(TOOLS / "header_stubs", self.root / "tools/header_stubs")
@@ -218,7 +219,7 @@ class Hooks(Tree):
     self.put("headers/cuda-13.0/cuda.h", self.strip(self.VENDOR) + "CUresult cuNew(int x);\n")
     self.expect(self.check(), 1, "entry_points.def: not what the headers say")
     self.regen()
-    self.expect(self.check(), 1, "cuNew is neither in hooks.def nor in forwarded.def")
+    self.expect(self.check(), 1, "cuNew is in none of hooks.def, refused.def, forwarded.def")
 
   def test_classified_twice_and_unknown(self) -> None:
     self.put("src/preload/hooks.def", "HAMI_CUDA_HOOK(cuThing, kFailOpen)\n"
@@ -230,10 +231,14 @@ class Hooks(Tree):
     self.put("tests/a_test.py", "call('cuThing_v2')\n")
     self.expect(self.check(), 1, "hooks.def: no test names cuThing")
 
-  def test_later_without_reason(self) -> None:
-    self.put("src/preload/forwarded.def",
-             'HAMI_FORWARD(cuOther, kQuery)\nHAMI_LATER(nvmlInit, "")\n')
-    self.expect(self.check(), 1, "nvmlInit is left for later without a reason")
+  def test_refused_with_arguments_that_no_stub_passes_on(self) -> None:
+    self.put("src/preload/forwarded.def", "HAMI_FORWARD(nvmlInit, kQuery)\n")
+    self.put("src/preload/refused.def", "HAMI_REFUSED(cuOther)\n")
+    self.expect(self.check(), 0, "cuda-13.0")
+    for arguments in ("double x", "Pair x", "int a, int b, int c, int d, int e, int f, int g"):
+      vendor = self.strip(self.VENDOR).replace("cuOther(int x)", f"cuOther({arguments})")
+      self.put("headers/cuda-13.0/cuda.h", vendor)
+      self.expect(self.check(), 1, "arguments of cuOther")
 
   def test_signature(self) -> None:
     for wrong in ("Pair* pair, int bytes", "Pair* pair", "Pair pair, size_t bytes",

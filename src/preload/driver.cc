@@ -44,13 +44,13 @@ struct Translation {
   void* driver_pointer;
   void* hook;
 };
-constexpr size_t kTranslations = 1024;  // two entries a hook at most, a quarter full
-static_assert(kHookCount * 2 * 4 <= static_cast<int>(kTranslations) * 2);
+constexpr size_t kTranslations = 2048;  // two entries a hook at most, half full
+static_assert(kHookCount * 2 * 2 <= static_cast<int>(kTranslations));
 constinit Translation translations[kTranslations] = {};
 
 size_t PlaceOf(const void* pointer) {
   const auto value = reinterpret_cast<uintptr_t>(pointer);
-  return (value * 0x9e3779b97f4a7c15ULL) >> 54;
+  return (value * 0x9e3779b97f4a7c15ULL) >> 53;
 }
 
 void AddTranslation(void* driver_pointer, void* hook) {
@@ -151,6 +151,8 @@ bool BindNvmlSlow() {
 #include "preload/hooks.def"
 #define HAMI_NVML_CALL(symbol) BindOne(found, #symbol, missing, &nvml.symbol);
 #include "preload/calls.def"
+#define HAMI_REFUSED(symbol) BindOne(found, #symbol, missing, &nvml.symbol);
+#include "preload/refused.def"
   Log(LogLevel::kInfo, "bound to NVML %s", found.path);
   nvml_is_bound.store(true, std::memory_order_release);
   return true;

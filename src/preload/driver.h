@@ -28,6 +28,8 @@ struct NvmlDriver {
 #include "preload/hooks.def"
 #define HAMI_NVML_CALL(symbol) decltype(&::symbol) symbol;
 #include "preload/calls.def"
+#define HAMI_REFUSED(symbol) decltype(&::symbol) symbol;
+#include "preload/refused.def"
 };
 
 extern CudaDriver cuda;  // valid after BindCuda() returned true

@@ -13,6 +13,8 @@ constexpr std::array<std::string_view, kHookCount> kNames = {
 #define HAMI_CUDA_HOOK(symbol, on_failure) #symbol,
 #define HAMI_NVML_HOOK(symbol, on_failure) #symbol,
 #include "preload/hooks.def"
+#define HAMI_REFUSED(symbol) #symbol,
+#include "preload/refused.def"
 };
 
 constexpr uint32_t Hash(std::string_view name) {
@@ -22,7 +24,7 @@ constexpr uint32_t Hash(std::string_view name) {
 }
 
 // Open addressing, at most a quarter full; kCount marks an empty place.
-constexpr size_t kPlaces = 1024;
+constexpr size_t kPlaces = 2048;
 static_assert(kHookCount * 4 <= static_cast<int>(kPlaces));
 
 constexpr std::array<HookId, kPlaces> MakePlaces() {
@@ -43,6 +45,8 @@ const Hook kHooks[] = {
 #define HAMI_NVML_HOOK(symbol, on_failure) \
   {#symbol, DriverLibrary::kNvml, reinterpret_cast<void*>(&::symbol)},
 #include "preload/hooks.def"
+#define HAMI_REFUSED(symbol) {#symbol, DriverLibrary::kNvml, reinterpret_cast<void*>(&::symbol)},
+#include "preload/refused.def"
 };
 static_assert(sizeof(kHooks) / sizeof(kHooks[0]) == kHookCount);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of hooks (hooks.def) as values: an id, a name and our own function for each, and the
-// look-up from a driver function's name to its hook. All of it is computed at compile time.
+// The table of hooks (hooks.def, refused.def) as values: an id, a name and our own function for
+// each, and the look-up from a driver function's name to its hook. All of it is computed at compile
+// time.
 
 #pragma once
 
@@ -12,12 +13,21 @@
 
 #define HAMI_EXPORT __attribute__((visibility("default")))
 
+// One prototype for everything in refused.def: what a function takes fewer of is passed on unread.
+extern "C" {
+#define HAMI_REFUSED(symbol) \
+  nvmlReturn_t symbol(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+#include "preload/refused.def"
+}
+
 namespace hami::preload {
 
 enum class HookId : uint16_t {
 #define HAMI_CUDA_HOOK(symbol, on_failure) k_##symbol,
 #define HAMI_NVML_HOOK(symbol, on_failure) k_##symbol,
 #include "preload/hooks.def"
+#define HAMI_REFUSED(symbol) k_##symbol,
+#include "preload/refused.def"
   kCount,
 };
 inline constexpr int kHookCount = static_cast<int>(HookId::kCount);

@@ -9,6 +9,7 @@
 #include "preload/memory_arrays.h"
 
 #include <bit>
+#include <type_traits>
 
 #include "api/cuda/array_format.h"
 #include "preload/contexts.h"
@@ -17,6 +18,7 @@
 #include "preload/external_memory.h"
 #include "preload/lock.h"
 #include "preload/process.h"
+#include "preload/sparse_arrays.h"
 #include "preload/table.h"
 
 namespace hami::preload {
@@ -145,6 +147,17 @@ void RefundArray(const ArrayEntry& entry) {
   }
 }
 
+// The memory of such an array is charged when cuMemCreate makes it.
+template <typename Handle, typename Create>
+CUresult MakeWithoutMemory(Handle* handle, const CUDA_ARRAY3D_DESCRIPTOR& shape, unsigned levels,
+                           CUcontext context, const Create& create) {
+  const CUresult result = create();
+  if (result != CUDA_SUCCESS) return result;
+  const bool mipmapped = std::is_same_v<Handle, CUmipmappedArray>;
+  NoteSparseArray(reinterpret_cast<uint64_t>(*handle), mipmapped ? levels : 0, shape, context);
+  return result;
+}
+
 // `handle` is where the driver puts what it makes; `destroy` undoes that.
 template <typename Handle, typename Create, typename Destroy>
 CUresult MakeArray(Handle* handle, const CUDA_ARRAY3D_DESCRIPTOR* shape, unsigned levels,
@@ -156,8 +169,9 @@ CUresult MakeArray(Handle* handle, const CUDA_ARRAY3D_DESCRIPTOR* shape, unsigne
   if (mode != Mode::kLimit || handle == nullptr || shape == nullptr) return create();
   const uint64_t estimate = EstimateBytes(*shape, levels);
   CUcontext context = nullptr;
-  if (estimate == 0 || cuda.cuCtxGetCurrent(&context) != CUDA_SUCCESS) return create();
+  if (cuda.cuCtxGetCurrent(&context) != CUDA_SUCCESS) return create();
   context = PrimaryIfGreen(context, current.ordinal);
+  if (estimate == 0) return MakeWithoutMemory(handle, *shape, levels, context, create);
   Device& device = *current.device;
   ArrayEntry entry = {0, reinterpret_cast<uint64_t>(context), 0, 0};
   const uint64_t bytes = CountedBytes(device, estimate);
@@ -174,6 +188,21 @@ CUresult MakeArray(Handle* handle, const CUDA_ARRAY3D_DESCRIPTOR* shape, unsigne
   return result != CUDA_SUCCESS ? result : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+// An array without a charge of its own: a sparse one, or one on imported memory.
+template <typename Handle, typename Destroy>
+CUresult DestroyUncharged(Handle handle, const Destroy& destroy) {
+  const auto key = reinterpret_cast<uint64_t>(handle);
+  SparseArray sparse;
+  if (!TakeSparseArray(key, &sparse)) return FreeExternal(key, [&] { return destroy(handle); });
+  const CUresult result = destroy(handle);
+  if (result == CUDA_SUCCESS) {
+    DropSparseArray(sparse);
+  } else {
+    RestoreSparseArray(sparse);
+  }
+  return result;
+}
+
 template <typename Handle, typename Destroy>
 CUresult DestroyArray(Handle handle, const Destroy& destroy) {
   if (!BindCuda()) return CUDA_ERROR_NOT_INITIALIZED;
@@ -181,7 +210,7 @@ CUresult DestroyArray(Handle handle, const Destroy& destroy) {
   // The driver may give the handle out again the moment it is free.
   ArrayEntry entry;
   const auto key = reinterpret_cast<uint64_t>(handle);
-  if (!arrays.Take(key, &entry)) return FreeExternal(key, [&] { return destroy(handle); });
+  if (!arrays.Take(key, &entry)) return DestroyUncharged(handle, destroy);
   const CUresult result = destroy(handle);
   if (result == CUDA_SUCCESS) {
     RefundArray(entry);
@@ -213,6 +242,7 @@ CUresult MakePlainArray(CUarray* handle, const Shape* shape,
 }  // namespace
 
 void ForgetArraysOf(CUcontext context) {
+  ForgetSparseArraysOf(context);
   const auto key = reinterpret_cast<uint64_t>(context);
   bool removed = true;
   while (removed) {
@@ -230,6 +260,7 @@ void ResetArraysAfterFork() {
   arrays.ResetAfterFork();
   arenas.ResetAfterFork();
   arenas_lock.ResetAfterFork();
+  ResetSparseArraysAfterFork();
 }
 
 }  // namespace hami::preload

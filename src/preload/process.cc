@@ -16,6 +16,7 @@
 #include "preload/memory_vmm.h"
 #include "preload/modules.h"
 #include "preload/pools.h"
+#include "preload/sparse_arrays.h"
 #include "preload/visible_devices.h"
 #include "region/os.h"
 
@@ -130,7 +131,8 @@ bool Reclaim(Device& device) {
   const bool reaped = ReapShares(&shares) > 0;
   const bool emptied = ReconcilePools(device);
   const bool trimmed = ReconcileGraphMemory(device);
-  return reaped || emptied || trimmed;
+  const bool left = ReconcileSparseArrays(device);
+  return reaped || emptied || trimmed || left;
 }
 
 void FollowLimits() {

@@ -5,6 +5,7 @@
 #include "api/cuda/array_format.h"
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/memory.h"
+#include "simgpu/cuda/sparse_arrays.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -52,9 +53,6 @@ CUresult CheckShape(const CUDA_ARRAY3D_DESCRIPTOR& shape) {
   if (!FitsLimits(shape)) return CUDA_ERROR_INVALID_VALUE;
   if ((shape.Flags & HAMI_CUDA_ARRAY3D_CUBEMAP) != 0 && !IsCube(shape))
     return CUDA_ERROR_INVALID_VALUE;
-  if ((shape.Flags & (HAMI_CUDA_ARRAY3D_SPARSE | HAMI_CUDA_ARRAY3D_DEFERRED_MAPPING)) != 0) {
-    return CUDA_ERROR_NOT_SUPPORTED;
-  }
   const unsigned bits = HamiArrayElementBits(shape.Format, channels);
   return bits >= 8 && shape.Format < 0x90 ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
 }
@@ -95,7 +93,9 @@ CUresult MakeArray(const CUDA_ARRAY3D_DESCRIPTOR& shape, CUarray* handle) {
   Array layout = {};
   layout.shape = shape;
   const uint64_t bytes = LayOut(&layout);
-  const CUresult result = AllocatePlain(entry.context, bytes, MemoryKind::kArray, &layout.base);
+  const CUresult result = IsWithoutMemory(shape) ? MakeSparse(shape, 1, &layout.sparse)
+                                                 : AllocatePlain(entry.context, bytes,
+                                                                 MemoryKind::kArray, &layout.base);
   if (result != CUDA_SUCCESS) return result;
   auto* array = NewObject<Array>(entry.context);
   static_cast<Object&>(layout) = *array;
@@ -128,9 +128,10 @@ CUresult Describe(CUarray handle, const Fill& fill) {
 void DestroyArray(Array* array) {
   if (array->mipmap != nullptr) {
     array->mipmap->levels[array->level] = nullptr;
-  } else {
+  } else if (array->sparse == nullptr) {
     FreeOwnedMemory(array->base);
   }
+  DeleteSparse(array->sparse);
   DeleteObject(array);
 }
 
@@ -138,7 +139,8 @@ void DestroyMipmap(Mipmap* mipmap) {
   for (Array* level : mipmap->levels) {
     if (level != nullptr) DestroyArray(level);
   }
-  FreeOwnedMemory(mipmap->base);
+  if (mipmap->sparse == nullptr) FreeOwnedMemory(mipmap->base);
+  DeleteSparse(mipmap->sparse);
   DeleteObject(mipmap);
 }
 
@@ -148,6 +150,7 @@ CUresult PlaceSide(const CopySide& side, const CopyParams& params, CopySide* pla
   const auto* array = Find<Array>(side.array);
   if (array == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const CUDA_ARRAY3D_DESCRIPTOR& shape = array->shape;
+  if (IsWithoutMemory(shape)) return CUDA_ERROR_NOT_SUPPORTED;
   if (side.x_bytes + params.width_bytes > shape.Width * array->element_bytes ||
       side.y + params.height > AtLeastOne(shape.Height) ||
       side.z + params.depth > AtLeastOne(shape.Depth)) {
@@ -217,10 +220,14 @@ HAMI_SIM_API CUresult cuMipmappedArrayCreate(CUmipmappedArray* handle,
     bytes += LayOut(&layout);
   }
   uint64_t base = 0;
-  const CUresult result = AllocatePlain(entry.context, bytes, MemoryKind::kArray, &base);
+  Sparse* sparse = nullptr;
+  const CUresult result = IsWithoutMemory(*shape)
+                              ? MakeSparse(*shape, count, &sparse)
+                              : AllocatePlain(entry.context, bytes, MemoryKind::kArray, &base);
   if (result != CUDA_SUCCESS) return result;
   auto* mipmap = NewObject<Mipmap>(entry.context);
   mipmap->base = base;
+  mipmap->sparse = sparse;
   mipmap->level_count = count;
   for (uint32_t i = 0; i < count; ++i) {
     auto* level = NewObject<Array>(entry.context);

@@ -11,6 +11,7 @@
 namespace hami::simgpu::cuda {
 
 struct Mipmap;
+struct Sparse;
 
 struct Array : Object {
   static constexpr Kind kKind = Kind::kArray;
@@ -21,6 +22,7 @@ struct Array : Object {
   uint64_t slice;  // bytes from plane to plane
   Mipmap* mipmap;  // whose level it is; its memory is the mipmapped array's
   uint32_t level;
+  Sparse* sparse;  // what is mapped into an array without memory (sparse_arrays.h); else nullptr
 };
 
 struct Mipmap : Object {
@@ -29,6 +31,7 @@ struct Mipmap : Object {
   uint64_t base;
   uint32_t level_count;
   Array* levels[kMaxLevels];
+  Sparse* sparse;
 };
 
 // A side of a copy as rows in memory: an array is replaced by where it lies. Errors: no array, or

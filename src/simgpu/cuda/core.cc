@@ -143,6 +143,7 @@ Entry::Entry(Need need) {
   if (process.checkpoint_state != 0 && need != Need::kCheckpoint) WaitForUnlock(*this);
   context = Current();
   FindContext(need);
+  DropUnmapped();
   if (need == Need::kContext && error == CUDA_SUCCESS) MeetFaults();
 }
 

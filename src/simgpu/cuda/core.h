@@ -197,6 +197,9 @@ void DestroyArray(struct Array* array);
 void DestroyMipmap(struct Mipmap* mipmap);
 void ReleaseContextMemory(Context* context);
 
+// Memory that was unmapped in the order of a stream which has got there by now (sparse_arrays.cc).
+void DropUnmapped();
+
 uint64_t RoundUp(uint64_t value, uint64_t step);
 bool TextEquals(const char* a, const char* b);
 uint64_t ThreadId();

@@ -110,6 +110,10 @@ bool LookUpAttribute(const DeviceConfig& d, int attribute, int64_t* value) {
     case 108:
       *value = d.l2_bytes * 3 / 4;
       return true;  // persisting
+    case 112:  // sparse arrays
+    case 121:  // deferred mapping (sparse_arrays.cc)
+      *value = 1;
+      return true;
     case 120:
       *value = Major(d) >= 9 ? 1 : 0;
       return true;  // clusters

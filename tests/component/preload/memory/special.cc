@@ -13,8 +13,17 @@
 //   endpoint NUMBER BYTES | unendpoint NUMBER        (a logical endpoint of device 0)
 //   endbind NUMBER OFFSET HANDLE | endbindat NUMBER OFFSET MAP | endunbind NUMBER OFFSET BYTES
 //   checkpoint lock|save|restore|unlock|move          (of itself; move: a restore to another GPU)
+//   used -> bytes                                    (total less free, of the current device)
+//   sparse|deferred NAME WIDTH HEIGHT LEVELS | unsparse NAME   (0 levels: an array)
+//   pool NAME BYTES | unpool NAME
+//   tile NAME LEVEL X Y WIDTH HEIGHT POOL OFFSET | tail NAME OFFSET BYTES POOL OFFSET
+//   whole NAME POOL OFFSET                           (POOL "-": unmaps; no offset then)
+//   and tile|tail|whole ...                          (in one call with the next one)
+//   hold | letgo                                     (the stream of all these; synchronises)
 //   import NAME BYTES | buffer NAME IMPORT OFFSET BYTES | unimport NAME   (a buffer goes by free)
 //   levels IMPORT                                     (a mipmapped array of an empty description)
+
+#include "tests/component/preload/memory/special.h"
 
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -27,22 +36,9 @@
 #include <sstream>
 #include <string>
 
-#include "api/cuda/types.h"
-
 namespace {
 
 void* driver_handle = nullptr;
-
-// A function of the driver by its exported name. The arguments must have the exact types.
-template <typename... Arguments>
-CUresult Cu(const char* name, Arguments... arguments) {
-  void* found = dlsym(driver_handle, name);
-  if (found == nullptr) {
-    std::cerr << "special: no " << name << std::endl;
-    std::exit(1);
-  }
-  return reinterpret_cast<CUresult (*)(Arguments...)>(found)(arguments...);
-}
 
 class Special {
  public:
@@ -50,13 +46,6 @@ class Special {
   bool Do(const std::string& line);
 
  private:
-  void Answer(CUresult result) {
-    if (result == CUDA_SUCCESS) {
-      std::cout << "ok" << std::endl;
-    } else {
-      std::cout << "error " << static_cast<int>(result) << std::endl;
-    }
-  }
   CUresult Retain() {
     const CUresult result = Cu("cuDevicePrimaryCtxRetain", &primary_, device_);
     return result != CUDA_SUCCESS ? result : Cu("cuCtxSetCurrent", primary_);
@@ -144,6 +133,14 @@ bool Special::DoContexts(const std::string& verb, std::istringstream& words) {
   } else if (verb == "free") {
     words >> name;
     Answer(Cu("cuMemFree_v2", pointers_.at(name)));
+  } else if (verb == "used") {
+    size_t free = 0;
+    const CUresult result = Cu("cuMemGetInfo_v2", &free, &value);
+    if (result != CUDA_SUCCESS) {
+      Answer(result);
+    } else {
+      std::cout << value - free << std::endl;
+    }
   } else if (verb == "limit") {
     words >> limit >> value;
     Answer(Cu("cuCtxSetLimit", limit, value));
@@ -391,10 +388,28 @@ bool Special::Do(const std::string& line) {
   std::string verb;
   words >> verb;
   return DoContexts(verb, words) || DoGreen(verb, words) || DoPhysical(verb, words) ||
-         DoMulticast(verb, words) || DoExternal(verb, words) || DoEndpoints(verb, words);
+         DoMulticast(verb, words) || DoExternal(verb, words) || DoSparse(verb, words) ||
+         DoEndpoints(verb, words);
 }
 
 }  // namespace
+
+void* Look(const char* name) {
+  void* found = dlsym(driver_handle, name);
+  if (found == nullptr) {
+    std::cerr << "special: no " << name << std::endl;
+    std::exit(1);
+  }
+  return found;
+}
+
+void Answer(CUresult result) {
+  if (result == CUDA_SUCCESS) {
+    std::cout << "ok" << std::endl;
+  } else {
+    std::cout << "error " << static_cast<int>(result) << std::endl;
+  }
+}
 
 int main() {
   driver_handle = dlopen("libcuda.so.1", RTLD_NOW);
