@@ -143,7 +143,8 @@ Entry::Entry(Need need) {
   if (process.checkpoint_state != 0 && need != Need::kCheckpoint) WaitForUnlock(*this);
   context = Current();
   FindContext(need);
-  if (need == Need::kContext && error == CUDA_SUCCESS) MeetFaults();
+  const bool works = need == Need::kContext || need == Need::kFreeing;
+  if (works && context != nullptr && error == CUDA_SUCCESS) MeetFaults();
 }
 
 void Entry::FindContext(Need need) {
@@ -155,7 +156,8 @@ void Entry::FindContext(Need need) {
   if (live && context->green == nullptr) return;
   Context* primary = live ? PrimaryBehind(*context) : nullptr;
   if (primary != nullptr) context = primary;
-  if (primary == nullptr && need == Need::kContext) error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  const bool needed = need == Need::kContext || need == Need::kFreeing;
+  if (primary == nullptr && needed) error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 void Entry::MeetFaults() {
