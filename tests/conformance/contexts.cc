@@ -16,6 +16,21 @@ CASE(contexts_needed, "Driver API, Context Management: most calls need a current
   GIVES(CUDA_ERROR_INVALID_CONTEXT, "cuCtxSynchronize");
 }
 
+CASE(contexts_not_for_freeing, "numba-cuda frees at its end, when no context is current") {
+  Start();
+  CUdeviceptr memory = 0;
+  void* host = nullptr;
+  CUcontext popped = nullptr;
+  OK("cuMemAlloc_v2", &memory, 64 * kMib);
+  OK("cuMemAllocHost_v2", &host, kMib);
+  const size_t before = FreeBytes();
+  OK("cuCtxPopCurrent_v2", &popped);
+  OK("cuMemFree_v2", memory);
+  OK("cuMemFreeHost", host);
+  OK("cuCtxPushCurrent_v2", popped);
+  CHECK(FreeBytes() >= before + 64 * kMib);
+}
+
 CASE(contexts_primary_count, "Driver API, Primary Context Management: references are counted") {
   CUcontext first = Start();
   CUcontext second = nullptr;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each case of the conformance program as a test: on two simulated machines, or, as ./dev gpu does
-with HAMI_REAL_GPU=1, on this machine's driver. Programs come from $HAMI_BUILD, else from build/."""
+"""Each case of the conformance program as a test: on three simulated machines, or, as ./dev gpu
+does with HAMI_REAL_GPU=1, on this machine's driver. Programs come from $HAMI_BUILD or build/."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ HAMI = BUILD / "bin" / "hami"
 CONFORMANCE = BUILD / "bin" / "conformance"
 PATIENCE_S = 150  # never the subject of a test, only its end
 REAL = os.environ.get("HAMI_REAL_GPU") == "1"
-PROFILES = ["real"] if REAL else ["a10-550", "h200-580", "t4-440"]
+PROFILES = ["real"] if REAL else ["a10-550", "h200-580", "h200-615", "t4-440"]
 
 
 def case_names():

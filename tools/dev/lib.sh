@@ -9,6 +9,8 @@ HAMI_LOGS=.cache/log
 HAMI_VENV=.cache/venv
 # shellcheck disable=SC2034
 HAMI_HEADERS=.cache/headers
+# shellcheck disable=SC2034
+HAMI_CLIENTS=.cache/clients
 # Debian's own interpreter, so that a newer one in PATH changes nothing.
 HAMI_PYTHON=/usr/bin/python3
 export GTEST_COLOR=no PYTHONDONTWRITEBYTECODE=1 NINJA_STATUS='[%f/%t] '

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# setup: install what is needed: Debian packages, test tools, vendor headers
+# setup: install what is needed: Debian packages, test tools, vendor headers, clients
 #
 # Usage: ./dev setup [--build | --headers]
 #
@@ -10,8 +10,8 @@
 #
 # Other verbs call it for what they need. What is current is not done again. Packages come from
 # tools/dev/packages.txt, test tools (PyPI, into .cache/venv) from tools/dev/requirements-test.txt,
-# headers from tools/dev/headers.txt. Installing packages needs root; without it, what is missing is
-# named.
+# headers from tools/dev/headers.txt, clients and nvcc (PyPI, into .cache/clients) from
+# tools/dev/clients.txt. Installing packages needs root; without it, what is missing is named.
 
 _missing_packages() {  # _missing_packages GROUP...
   local group package rest
@@ -84,6 +84,31 @@ _setup_headers() {
   fi
 }
 
+# pycuda is built for the oldest driver that the tests simulate under it: it is linked directly, and
+# a newer toolkit's build asks for functions that an older driver lacks.
+_make_clients() {
+  rm -rf "$HAMI_CLIENTS" &&
+    "$HAMI_PYTHON" -m venv "$HAMI_CLIENTS" &&
+    "$HAMI_CLIENTS/bin/pip" install --retries 3 --no-deps -r tools/dev/clients.txt &&
+    "$HAMI_PYTHON" tools/dev/build_pycuda.py pycuda==2026.1 --python "$HAMI_CLIENTS/bin/python" \
+      --headers "$HAMI_HEADERS/cuda-12.4" --to .cache/wheels \
+      --include "$("$HAMI_CLIENTS/bin/python" -c 'import sysconfig
+print(sysconfig.get_path("purelib"))')/nvidia/cu13/include" &&
+    _clients_digest >"$HAMI_CLIENTS/stamp"
+}
+
+_clients_digest() {
+  { "$HAMI_PYTHON" --version; cat tools/dev/clients.txt tools/dev/build_pycuda.py; } | _digest
+}
+
+_setup_clients() {
+  if [ "$(cat "$HAMI_CLIENTS/stamp" 2>/dev/null)" = "$(_clients_digest)" ]; then
+    _setup_current+=("clients and nvcc")
+  else
+    run_step setup-clients "install clients and nvcc into $HAMI_CLIENTS" _make_clients
+  fi
+}
+
 # The group comes from the verb that needs it: build, test or cluster.
 setup_group() {
   local _setup_current=()
@@ -98,6 +123,7 @@ setup_group() {
       _setup_packages build test
       _setup_venv
       _setup_headers
+      _setup_clients
       ;;
   esac
   exec {_setup_lock}>&-

@@ -144,7 +144,8 @@ Entry::Entry(Need need) {
   context = Current();
   FindContext(need);
   DropUnmapped();
-  if (need == Need::kContext && error == CUDA_SUCCESS) MeetFaults();
+  const bool works = need == Need::kContext || need == Need::kFreeing;
+  if (works && context != nullptr && error == CUDA_SUCCESS) MeetFaults();
 }
 
 void Entry::FindContext(Need need) {
@@ -156,7 +157,8 @@ void Entry::FindContext(Need need) {
   if (live && context->green == nullptr) return;
   Context* primary = live ? PrimaryBehind(*context) : nullptr;
   if (primary != nullptr) context = primary;
-  if (primary == nullptr && need == Need::kContext) error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  const bool needed = need == Need::kContext || need == Need::kFreeing;
+  if (primary == nullptr && needed) error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 void Entry::MeetFaults() {

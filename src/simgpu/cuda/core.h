@@ -103,8 +103,9 @@ inline const DeviceConfig& ConfigOf(uint32_t device) {
 inline const MachineConfig& MachineOf() { return process.machine.state->config; }
 
 // The driver's entry: checks that cuInit was called, in this process, takes the lock, finds the
-// current context of the thread.
-enum class Need : uint8_t { kInit, kContext, kCheckpoint };
+// current context of the thread. kFreeing: a call that gives memory back, which knows its context
+// by the address and needs no current one; numba-cuda ends so.
+enum class Need : uint8_t { kInit, kContext, kFreeing, kCheckpoint };
 class Entry {
  public:
   explicit Entry(Need need);

@@ -74,6 +74,7 @@ constexpr OfProfile kOfProfile[] = {
 };
 
 constexpr int kLastAttribute = 150;
+constexpr uint32_t kNoMultiDeviceLaunch = 13000;  // launch_old.cc
 
 bool LookUpAttribute(const DeviceConfig& d, int attribute, int64_t* value) {
   for (const Constant& constant : kConstants) {
@@ -107,6 +108,9 @@ bool LookUpAttribute(const DeviceConfig& d, int attribute, int64_t* value) {
     case 87:
       *value = Minor(d) == 0 ? 2 : 32;
       return true;  // single to double
+    case 96:
+      *value = MachineOf().cuda_version < kNoMultiDeviceLaunch ? 1 : 0;
+      return true;  // cooperative launches on several devices
     case 108:
       *value = d.l2_bytes * 3 / 4;
       return true;  // persisting

@@ -245,7 +245,7 @@ CUresult Allocate(uint64_t bytes, uint64_t* address) {
 }
 
 CUresult Free(uint64_t address) {
-  HAMI_ENTER(Need::kContext);
+  HAMI_ENTER(Need::kFreeing);
   if (address == 0) return CUDA_SUCCESS;
   const CUresult unsafe = CheckUnsafeCall();
   if (unsafe != CUDA_SUCCESS) return unsafe;
@@ -253,7 +253,10 @@ CUresult Free(uint64_t address) {
   // Freeing synchronises with all streams (CUDA C++ Programming Guide, "Stream Ordered Memory
   // Allocator"); what came from a pool only with its own past, in FreePooledNow.
   Allocation found;
-  if (FindAllocation(address, &found) && found.kind != MemoryKind::kPool) WaitForAllStreams(entry);
+  if (FindAllocation(address, &found) && found.kind != MemoryKind::kPool) {
+    const Context* waited = entry.context != nullptr ? entry.context : found.context;
+    if (waited != nullptr) WaitForAllStreams(entry, *waited);
+  }
   if (FreeManaged(address) || FreeExternal(address) || FreePooledNow(entry, address, &result) ||
       FreeGraphMemory(address, &result)) {
     return result;

@@ -162,7 +162,7 @@ HAMI_SIM_API CUresult cuMemHostAlloc(void** pointer, size_t bytes, unsigned int 
 }
 
 HAMI_SIM_API CUresult cuMemFreeHost(void* pointer) {
-  HAMI_ENTER(Need::kContext);
+  HAMI_ENTER(Need::kFreeing);
   const CUresult unsafe = CheckUnsafeCall();
   if (unsafe != CUDA_SUCCESS) return unsafe;
   const auto address = reinterpret_cast<uint64_t>(pointer);
@@ -183,7 +183,7 @@ HAMI_SIM_API CUresult cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned
 }
 
 HAMI_SIM_API CUresult cuMemHostUnregister(void* pointer) {
-  HAMI_ENTER(Need::kContext);
+  HAMI_ENTER(Need::kFreeing);
   const CUresult unsafe = CheckUnsafeCall();
   if (unsafe != CUDA_SUCCESS) return unsafe;
   const auto address = reinterpret_cast<uint64_t>(pointer);

@@ -115,6 +115,7 @@ CUresult LoadModule(Context* context, const void* image, Module** out) {
 void DestroyFunction(Function* function) {
   Deallocate(function->name);
   Deallocate(function->params);
+  Deallocate(function->old);
   DeleteObject(function);
 }
 

@@ -17,6 +17,14 @@ struct KernelParam {
 struct Module;
 struct Library;
 
+// What the calls before CUDA 4 set on a function for its next launch (launch_old.cc).
+struct OldLaunch {
+  unsigned block[3];
+  unsigned shared_bytes;
+  size_t bytes;  // of the parameters
+  char params[4096];
+};
+
 struct Function : Object {
   static constexpr Kind kKind = Kind::kFunction;
   Module* module;
@@ -30,6 +38,7 @@ struct Function : Object {
   uint32_t dynamic_shared_limit;
   uint64_t own_ns;   // from its name or the profile; 0: derived from the grid
   int32_t ns_param;  // else the parameter that is the time; -1: none
+  OldLaunch* old;    // what was set on it for cuLaunch; nullptr: nothing
 };
 
 struct Global {

@@ -11,8 +11,8 @@
 // batches.
 
 #include "api/cuda/types.h"
+#include "simgpu/cuda/item_event.h"
 #include "simgpu/cuda/memory.h"
-#include "simgpu/cuda/streams.h"
 #include "simgpu/state/os.h"
 
 namespace hami::simgpu::cuda {
@@ -23,8 +23,6 @@ enum class Condition : unsigned { kGreaterOrEqual = 0, kEqual = 1, kAnd = 2, kNo
 constexpr unsigned kConditions = 3;
 constexpr unsigned kFlush = 1U << 30;
 
-constexpr uint64_t kUnknown = UINT64_MAX;
-
 struct Waiting {
   uint64_t address;
   uint64_t value;
@@ -34,22 +32,6 @@ struct Waiting {
   Waiting* next;
 };
 Waiting* first_waiting;
-
-// An event for one item, until the end of the scope.
-class ItemEvent {
- public:
-  explicit ItemEvent(Context* context) : event_(NewObject<Event>(context)) { event_->slot = -1; }
-  ~ItemEvent() {
-    if (IsLive(event_, Kind::kEvent)) DeleteObject(event_);
-  }
-  ItemEvent(const ItemEvent&) = delete;
-  ItemEvent& operator=(const ItemEvent&) = delete;
-
-  Event* get() const { return event_; }
-
- private:
-  Event* event_;
-};
 
 bool IsMet(const Waiting& waiting, uint64_t now) {
   const uint64_t mask = waiting.bytes == 4 ? UINT32_MAX : UINT64_MAX;
@@ -68,15 +50,6 @@ bool IsMet(const Waiting& waiting, uint64_t now) {
   return false;
 }
 
-// From now on the item waits for `reason`. The machine's lock is held.
-void Settle(const Waiting& waiting, const Place& reason) {
-  State& state = *process.machine.state;
-  const hami::simgpu::Context& context = state.contexts[waiting.place.context];
-  if (context.in_use == 0 || context.generation != waiting.place.generation) return;
-  Ring& ring = state.rings[waiting.place.context][waiting.place.lane];
-  ring.items[(waiting.place.seq - 1) % kLaneItems].wait = reason;
-}
-
 // Looks at all that wait; `write`: the place of the write that made the difference.
 void LookAtWaiting(const Place& write) {
   LockGuard guard(process.machine);
@@ -89,7 +62,7 @@ void LookAtWaiting(const Place& write) {
       link = &waiting->next;
       continue;
     }
-    Settle(*waiting, write);
+    SettleWait(waiting->place, write);
     *link = waiting->next;
     Deallocate(waiting);
   }
@@ -111,22 +84,10 @@ CUresult WaitValue(CUstream handle, uint64_t address, uint64_t value, uint32_t b
   const CUresult word = CheckWord(address, bytes);
   if (word != CUDA_SUCCESS) return word;
   if (stream->capture != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
-  const ItemEvent never(stream->owner);
-  {
-    LockGuard guard(process.machine);
-    const uint32_t queue = stream->owner->queue;
-    never.get()->place = {static_cast<uint16_t>(queue), static_cast<uint16_t>(stream->lane),
-                          process.machine.state->contexts[queue].generation, kUnknown};
-  }
-  Op op = {};
-  op.kind = OpKind::kWait;
-  op.work = WorkKind::kWait;
-  op.event = never.get();
-  Queue(entry, *stream, op);
+  const Place place = QueueOpenWait(entry, *stream);
   if (!IsLive(stream, Kind::kStream)) return CUDA_SUCCESS;
   auto* waiting = static_cast<Waiting*>(AllocateZeroed(sizeof(Waiting)));
-  *waiting = {address,        value,        bytes, static_cast<Condition>(condition),
-              EndOf(*stream), first_waiting};
+  *waiting = {address, value, bytes, static_cast<Condition>(condition), place, first_waiting};
   first_waiting = waiting;
   LookAtWaiting({});
   return CUDA_SUCCESS;
@@ -143,13 +104,7 @@ CUresult WriteValue(CUstream handle, uint64_t address, uint64_t value, uint32_t 
   if (stream->capture != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
   LookAtWaiting({});  // what was written before is no merit of this write
   WriteContent(address, &value, bytes);
-  const ItemEvent mark(stream->owner);
-  Op op = {};
-  op.kind = OpKind::kRecord;
-  op.work = WorkKind::kMark;
-  op.event = mark.get();
-  Queue(entry, *stream, op);
-  LookAtWaiting(IsLive(stream, Kind::kStream) ? EndOf(*stream) : Place{});
+  LookAtWaiting(QueueMark(entry, *stream));
   return CUDA_SUCCESS;
 }
 

@@ -163,8 +163,10 @@ void DestroyStream(Stream* stream) {
   DeleteObject(stream);
 }
 
-void WaitForAllStreams(Entry& entry) {
-  const uint32_t queue = entry.context->queue;
+void WaitForAllStreams(Entry& entry) { WaitForAllStreams(entry, *entry.context); }
+
+void WaitForAllStreams(Entry& entry, const Context& context) {
+  const uint32_t queue = context.queue;
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
     Place place;
     {

@@ -81,6 +81,7 @@ void Queue(Entry& entry, Stream& stream, const Op& op);
 Place EndOf(const Stream& stream);
 // For what all streams of the current context have got so far.
 void WaitForAllStreams(Entry& entry);
+void WaitForAllStreams(Entry& entry, const Context& context);
 CUresult RecordEvent(Entry& entry, Event& event, Stream& stream);
 CUresult WaitEvent(Entry& entry, Stream& stream, Event& event);
 

@@ -44,6 +44,8 @@ GPUS = [
         23028 * MIB, 297 * MIB, 254 * MIB, IMAGES / "sm_86.cubin"),
     Gpu("h200-580", "580.95.05", 13000, "NVIDIA H200", (9, 0), 132,
         143771 * MIB, 605 * MIB, 520 * MIB, IMAGES / "mix_plain.fatbin"),
+    Gpu("h200-615", "615.71.05", 13050, "NVIDIA H200", (9, 0), 132,
+        143771 * MIB, 605 * MIB, 520 * MIB, IMAGES / "mix_plain.fatbin"),
 ]  # fmt: skip
 
 
@@ -98,6 +100,12 @@ class Place:
         """The figures that one of programs/ prints."""
         return json.loads(self.text(*python(program, *arguments), bindings=bindings))
 
+    def call_client(self, program: str, *arguments: object):
+        """The same for a program over one of the clients in an environment of their own."""
+        assert CLIENTS_PYTHON.exists(), f"{CLIENTS_PYTHON} is missing: run ./dev setup"
+        words = [CLIENTS_PYTHON, PROGRAMS / program, *arguments]
+        return json.loads(self.text(*words))
+
     def start(self, *command: object) -> Started:
         """Runs a command that says one line and then waits for one."""
         process = subprocess.Popen(
@@ -124,5 +132,9 @@ def python(program: str, *arguments: object) -> list[str]:
     return [sys.executable, str(PROGRAMS / program), *map(str, arguments)]
 
 
+# Installed by ./dev setup: numba-cuda, pycuda and nvcc (tools/dev/clients.txt).
+CLIENTS = ROOT / ".cache" / "clients"
+CLIENTS_PYTHON = CLIENTS / "bin" / "python"
+NVCC = CLIENTS / "lib" / "python3.11" / "site-packages" / "nvidia" / "cu13" / "bin" / "nvcc"
 # Installed by ./dev setup beside the test tools.
 CUDA12_BINDINGS = pathlib.Path(sys.prefix) / "cuda12"
