@@ -17,7 +17,7 @@ template <typename Real>
 inline __attribute__((always_inline)) CUresult Launch(const LaunchShape& shape, CUstream stream,
                                                       StreamForm form, Sampling sampling,
                                                       const Real& real) {
-  switch (launch_mode.load(std::memory_order_relaxed)) {
+  switch (launch_words.mode.load(std::memory_order_relaxed)) {
     case LaunchMode::kPass:
       return real();
     case LaunchMode::kWatch:

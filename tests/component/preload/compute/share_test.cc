@@ -3,6 +3,8 @@
 // What a tenant gets of the GPU's time under a compute limit, on a virtual clock (virtual_gpu.h).
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <vector>
@@ -321,6 +323,24 @@ TEST(Monitor, ActivityIsShownWhetherOrNotALimitActs) {
   without.region().v1.recent_kernel = 0;
   without.PassUntil(without.now() + 60 * kSecond);
   EXPECT_EQ(without.region().v1.recent_kernel, 0);
+}
+
+// Every launch of every process of the share reads the words that lie there: who writes the same
+// again takes the cache line away from all of them.
+TEST(Monitor, WhatOthersReadAtEachLaunchIsWrittenOnlyWhenItChanges) {
+  World world({.cores_pct = 50, .agent = false});
+  world.Spin(1 * kMs, world.now() + 100 * kMs);
+  const uint64_t& last_time = world.region().v1.last_kernel_time;
+  const uint64_t second = world.now() / kSecond;
+  EXPECT_EQ(last_time, second);
+  const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  auto* page =
+      reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(&last_time) / page_bytes * page_bytes);
+  ASSERT_EQ(mprotect(page, page_bytes, PROT_READ), 0);
+  world.Spin(1 * kMs, world.now() + 500 * kMs);
+  ASSERT_EQ(mprotect(page, page_bytes, PROT_READ | PROT_WRITE), 0);
+  world.Spin(1 * kMs, (second + 1) * kSecond + 100 * kMs);
+  EXPECT_EQ(last_time, second + 1);
 }
 
 TEST(Monitor, TheSwitchOfTheDefaultPolicyActsAtOnceInBothDirections) {
