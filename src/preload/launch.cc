@@ -69,7 +69,8 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, StreamForm 
   }
   Sampling sampling = Sampling::kAllowed;
   if (config->numAttrs != 0 && IsProgrammatic(*config)) {
-    StopSampling();
+    // In a graph no event of ours can stand between launches.
+    if (!IsCapturing(config->hStream, form)) StopSampling();
     sampling = Sampling::kForbidden;
   }
   return Launch(ShapeOf(*config, function), config->hStream, form, sampling, real);
