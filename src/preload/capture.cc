@@ -7,8 +7,6 @@
 
 namespace hami::preload {
 
-constinit std::atomic<int> active_captures = 0;
-
 bool IsCapturingSlow(CUstream stream, StreamForm form) {
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   const CUresult result = form == StreamForm::kPerThread
@@ -25,7 +23,7 @@ RelaxedCapture::~RelaxedCapture() { cuda.cuThreadExchangeStreamCaptureMode(&mode
 namespace {
 
 CUresult CountBegin(CUresult result) {
-  if (result == CUDA_SUCCESS) active_captures.fetch_add(1, std::memory_order_relaxed);
+  if (result == CUDA_SUCCESS) launch_words.active_captures.fetch_add(1, std::memory_order_relaxed);
   return result;
 }
 
@@ -33,8 +31,8 @@ CUresult CountBegin(CUresult result) {
 CUresult CountEnd(CUresult result) {
   if (result == CUDA_SUCCESS || result == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||
       result == CUDA_ERROR_STREAM_CAPTURE_UNJOINED) {
-    int seen = active_captures.load(std::memory_order_relaxed);
-    while (seen > 0 && !active_captures.compare_exchange_weak(seen, seen - 1)) {
+    int seen = launch_words.active_captures.load(std::memory_order_relaxed);
+    while (seen > 0 && !launch_words.active_captures.compare_exchange_weak(seen, seen - 1)) {
     }
   }
   return result;

@@ -10,20 +10,18 @@
 #include <cstdint>
 
 #include "api/cuda/types.h"
+#include "preload/launch_words.h"
 
 namespace hami::preload {
 
 // Which default stream a NULL stream stands for.
 enum class StreamForm : uint8_t { kLegacy, kPerThread };
 
-// Captures begun and not ended in this process. May stay above 0 for ever if an application
-// destroys a stream in mid-capture: a loss of speed, not of correctness.
-extern std::atomic<int> active_captures;
-
 bool IsCapturingSlow(CUstream stream, StreamForm form);
 
 inline bool IsCapturing(CUstream stream, StreamForm form) {
-  return active_captures.load(std::memory_order_relaxed) > 0 && IsCapturingSlow(stream, form);
+  return launch_words.active_captures.load(std::memory_order_relaxed) > 0 &&
+         IsCapturingSlow(stream, form);
 }
 
 // Makes our own driver calls legal while some other stream is captured in global mode: relaxed mode

@@ -16,10 +16,8 @@
 
 namespace hami::preload {
 
-constinit std::atomic<LaunchMode> launch_mode = LaunchMode::kAttach;
+constinit LaunchWords launch_words;
 constinit thread_local ThreadBudget thread_budget = {};
-constinit std::atomic<int> sole_device = -1;
-constinit std::atomic<bool> window_is_open = false;
 
 namespace {
 
@@ -165,7 +163,7 @@ bool SpendLater(const Device& device, uint64_t cost_ns) {
 bool ShouldSample(const Cost& cost, CUstream stream, bool bursting) {
   const bool window = WindowWantsSample(stream, thread_budget.several_streams);
   thread_budget.several_streams = false;
-  window_is_open.store(window, std::memory_order_relaxed);
+  StoreIfNew(launch_words.window_is_open, window);
   if (window) return true;
   if (cost.settled_ns.load(std::memory_order_relaxed) == 0) {
     return cost.pending.load(std::memory_order_relaxed) < kUnsettledInFlight;
@@ -198,22 +196,22 @@ bool HasComputeLimit(const Shares& shares) {
 
 void StartCompute(Shares* shares) {
   if (shares->count == 0) {
-    launch_mode.store(LaunchMode::kPass, std::memory_order_release);
+    launch_words.mode.store(LaunchMode::kPass, std::memory_order_release);
     return;
   }
   WatchShares(*shares);
-  sole_device.store(SoleGrantedDevice(), std::memory_order_relaxed);
-  launch_mode.store(HasComputeLimit(*shares) ? LaunchMode::kLimit : LaunchMode::kWatch,
-                    std::memory_order_release);
+  launch_words.sole_device.store(SoleGrantedDevice(), std::memory_order_relaxed);
+  launch_words.mode.store(HasComputeLimit(*shares) ? LaunchMode::kLimit : LaunchMode::kWatch,
+                          std::memory_order_release);
 }
 
 void ResetComputeAfterFork() {
-  launch_mode.store(LaunchMode::kAttach, std::memory_order_relaxed);
-  sole_device.store(-1, std::memory_order_relaxed);
-  window_is_open.store(false, std::memory_order_relaxed);
+  launch_words.mode.store(LaunchMode::kAttach, std::memory_order_relaxed);
+  launch_words.sole_device.store(-1, std::memory_order_relaxed);
+  launch_words.window_is_open.store(false, std::memory_order_relaxed);
   ResetHoldsAfterFork();
   thread_budget = {};
-  active_captures.store(0, std::memory_order_relaxed);
+  launch_words.active_captures.store(0, std::memory_order_relaxed);
   ResetCosts();
   ResetSamplerAfterFork();
   ResetChainsAfterFork();
@@ -221,7 +219,7 @@ void ResetComputeAfterFork() {
 
 Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bool may_sample) {
   if (EnterCuda() != Mode::kLimit) {
-    launch_mode.store(LaunchMode::kPass, std::memory_order_relaxed);
+    launch_words.mode.store(LaunchMode::kPass, std::memory_order_relaxed);
     return nullptr;
   }
   thread_budget.launches_left = kLaunchesBetweenLooks;
@@ -229,14 +227,15 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
   if (IsCapturing(stream, form)) return nullptr;  // makes a graph node; the replay will be charged
   FollowLimits();
   WindAndWait(CurrentShares());
-  if (launch_mode.load(std::memory_order_relaxed) != LaunchMode::kLimit) return nullptr;
+  if (launch_words.mode.load(std::memory_order_relaxed) != LaunchMode::kLimit) return nullptr;
   Device* device = DeviceToCharge(stream);
   const uint64_t now_ns = os::NowNs();
   DevicePart* part = device != nullptr ? PartToCharge(*device, now_ns) : nullptr;
   if (part == nullptr) {
     // Only there: a device that was not granted has no limit to be lifted.
-    thread_budget.lifted = device != nullptr && device->part_count > 0 &&
-                           device->number == sole_device.load(std::memory_order_relaxed);
+    thread_budget.lifted =
+        device != nullptr && device->part_count > 0 &&
+        device->number == launch_words.sole_device.load(std::memory_order_relaxed);
     return nullptr;
   }
 
@@ -257,7 +256,7 @@ Sample* AdmitSlow(const LaunchShape& shape, CUstream stream, StreamForm form, bo
   }
   if (chained) {
     JoinChain(cost, stream, form);
-    window_is_open.store(HasChain(stream, form), std::memory_order_relaxed);
+    StoreIfNew(launch_words.window_is_open, HasChain(stream, form));
   }
   return sample ? BeginSample(&cost, stream, form) : nullptr;
 }

@@ -11,20 +11,15 @@
 
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "preload/capture.h"
 #include "preload/costs.h"
 #include "preload/holds.h"
+#include "preload/launch_words.h"
 #include "preload/shares.h"
 
 namespace hami::preload {
-
-// What a launch has to do. kAttach: not known yet. kPass: nothing. kWatch: no compute limit, but
-// the monitor is to see activity and may hold launches back. kLimit: charge.
-enum class LaunchMode : uint8_t { kAttach = 0, kPass, kWatch, kLimit };
-extern std::atomic<LaunchMode> launch_mode;
 
 // Decides the mode from the limits; at attach and when limits were replaced.
 void StartCompute(Shares* shares);
@@ -49,23 +44,17 @@ struct ThreadBudget {
 };
 extern constinit thread_local ThreadBudget thread_budget;
 
-// The device of every launch if there is only one granted device; -1: each launch must find out.
-extern std::atomic<int> sole_device;
-
-// Set while a window is measured: every launch takes the slow path.
-extern std::atomic<bool> window_is_open;
-
 // True: the launch is charged and may go. False: take the slow path.
 inline bool AdmitFast(const LaunchShape& shape, const void* stream) {
   ThreadBudget& budget = thread_budget;
-  const int device = sole_device.load(std::memory_order_relaxed);
+  const int device = launch_words.sole_device.load(std::memory_order_relaxed);
   if (device < 0 || budget.launches_left == 0 || !NothingIsNew()) return false;
   if (budget.lifted) {
     --budget.launches_left;
     return true;
   }
-  if (window_is_open.load(std::memory_order_relaxed)) return false;
-  if (active_captures.load(std::memory_order_relaxed) != 0) return false;
+  if (launch_words.window_is_open.load(std::memory_order_relaxed)) return false;
+  if (launch_words.active_captures.load(std::memory_order_relaxed) != 0) return false;
   const auto cost_ns = static_cast<int64_t>(PeekSettledCost(CostKey(shape)));
   if (cost_ns == 0 || cost_ns > budget.credit_ns[device]) return false;
   if (stream != budget.last_stream) {

@@ -8,8 +8,7 @@
 
 namespace hami::preload {
 
-constinit WatchedWord watched_words[kMaxShares * kWordsPerShare] = {};
-constinit std::atomic<int> watched_count = 0;
+alignas(64) constinit WatchedWord watched_words[kMaxShares * kWordsPerShare] = {};
 
 namespace {
 
@@ -58,10 +57,13 @@ void AwaitLetGo(const Share& share) {
   }
 }
 
+void Expect(int share, Place place, int32_t value) {
+  StoreIfNew(std::atomic_ref(watched_words[share * kWordsPerShare + place].expected), value);
+}
+
 // The switch and the status act on what follows: as they are now they are expected.
-void Expect(int share, Place place) {
-  WatchedWord& watched = watched_words[share * kWordsPerShare + place];
-  __atomic_store_n(&watched.expected, Read(*watched.word), __ATOMIC_RELAXED);
+void ExpectAsItIs(int share, Place place) {
+  Expect(share, place, Read(*watched_words[share * kWordsPerShare + place].word));
 }
 
 }  // namespace
@@ -78,19 +80,18 @@ void WatchShares(const Shares& shares) {
     Watch(at + kSwitch, &header.utilization_switch, Read(header.utilization_switch));
     Watch(at + kStatus, StatusOf(share), kRunning);
   }
-  watched_count.store(shares.count * kWordsPerShare, std::memory_order_release);
+  launch_words.watched_count.store(shares.count * kWordsPerShare, std::memory_order_release);
 }
 
-void ResetHoldsAfterFork() { watched_count.store(0, std::memory_order_relaxed); }
+void ResetHoldsAfterFork() { launch_words.watched_count.store(0, std::memory_order_relaxed); }
 
 void WindAndWait(Shares& shares) {
   for (int i = 0; i < shares.count; ++i) {
     Share& share = shares.entries[i];
     AwaitLetGo(share);
-    __atomic_store_n(&watched_words[i * kWordsPerShare + kGeneration].expected,
-                     static_cast<int32_t>(share.generation_seen), __ATOMIC_RELAXED);
-    Expect(i, kSwitch);
-    Expect(i, kStatus);
+    Expect(i, kGeneration, static_cast<int32_t>(share.generation_seen));
+    ExpectAsItIs(i, kSwitch);
+    ExpectAsItIs(i, kStatus);
     api::RegionV1& header = share.mapping.region->v1;
     std::atomic_ref<int32_t> recent(header.recent_kernel);
     int32_t seen = recent.load(std::memory_order_relaxed);
@@ -98,7 +99,8 @@ void WindAndWait(Shares& shares) {
     for (int tries = 0; seen >= 0 && seen != kRecentKernelWound && tries < kMostTries; ++tries) {
       if (recent.compare_exchange_weak(seen, kRecentKernelWound, std::memory_order_relaxed)) break;
     }
-    std::atomic_ref(header.last_kernel_time).store(os::WallSeconds(), std::memory_order_relaxed);
+    // Every launch of every process of the share reads the words beside it.
+    StoreIfNew(std::atomic_ref(header.last_kernel_time), os::WallSeconds());
   }
 }
 

@@ -11,9 +11,9 @@
 
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "preload/launch_words.h"
 #include "preload/shares.h"
 
 namespace hami::preload {
@@ -21,16 +21,16 @@ namespace hami::preload {
 // HAMi's monitor takes one off at each look; a launch winds it up again.
 inline constexpr int32_t kRecentKernelWound = 2;
 
+// Only the slow paths write to these, and only what changes.
 struct WatchedWord {
   const int32_t* word;
   int32_t expected;
 };
 inline constexpr int kWordsPerShare = 4;
 extern WatchedWord watched_words[kMaxShares * kWordsPerShare];
-extern std::atomic<int> watched_count;
 
 inline bool NothingIsNew() {
-  const int count = watched_count.load(std::memory_order_relaxed);
+  const int count = launch_words.watched_count.load(std::memory_order_relaxed);
   for (int i = 0; i < count; ++i) {
     const WatchedWord& watched = watched_words[i];
     if (__atomic_load_n(watched.word, __ATOMIC_RELAXED) !=

@@ -17,7 +17,7 @@ template <typename Real>
 inline __attribute__((always_inline)) CUresult Launch(const LaunchShape& shape, CUstream stream,
                                                       StreamForm form, Sampling sampling,
                                                       const Real& real) {
-  switch (launch_mode.load(std::memory_order_relaxed)) {
+  switch (launch_words.mode.load(std::memory_order_relaxed)) {
     case LaunchMode::kPass:
       return real();
     case LaunchMode::kWatch:
@@ -69,7 +69,8 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, StreamForm 
   }
   Sampling sampling = Sampling::kAllowed;
   if (config->numAttrs != 0 && IsProgrammatic(*config)) {
-    StopSampling();
+    // In a graph no event of ours can stand between launches.
+    if (!IsCapturing(config->hStream, form)) StopSampling();
     sampling = Sampling::kForbidden;
   }
   return Launch(ShapeOf(*config, function), config->hStream, form, sampling, real);

@@ -146,6 +146,28 @@ TEST_F(LaunchTest, AnUpdatedGraphIsChargedWhatItTakesNow) {
   EXPECT_NEAR(region_->ChargedMs() - charged, took, 0.2 * took);
 }
 
+// Captured on a stream or on the thread's own default stream: that costs nothing, and neither does
+// putting the graph on the device. Replaying it costs what it takes.
+TEST_P(LaunchForm, CostsNothingWhenItIsCapturedAndTheReplayWhatItTakes) {
+  Begin(60);
+  std::string form = GetParam();
+  const bool is_graph = form.starts_with("graph");
+  if (is_graph) form.replace(0, 5, "child");
+  ASSERT_EQ(Do("kernel 4"), "ok\n");  // attached
+  const double at_first = region_->ChargedMs();
+  ASSERT_EQ(Do("record " + form + " 10"), "ok\n");
+  ASSERT_EQ(Do("upload 20"), "ok\n");
+  EXPECT_EQ(region_->ChargedMs(), at_first);
+  ASSERT_EQ(Do("graph 8"), "ok\n");  // learns
+  const double charged = region_->ChargedMs();
+  const double busy = hardware_->BusyMs();
+  ASSERT_EQ(Do("graph 10"), "ok\n");
+  const double took = hardware_->BusyMs() - busy;
+  EXPECT_NEAR(took, is_graph ? 500 : 100, 1);
+  EXPECT_GE(region_->ChargedMs() - charged, 0.9 * took);
+  EXPECT_LE(region_->ChargedMs() - charged, 1.5 * took + 10);
+}
+
 class CaptureMode : public LaunchTest, public testing::WithParamInterface<int> {};
 
 // Beside each captured launch one that is charged, sampled and slept for.

@@ -7,6 +7,11 @@
 //                    also with _ptsz
 //   graph COUNT      a captured graph of five of them, COUNT times; graph_ptsz
 //   update COUNT     the same graph updated to kernels of three milliseconds
+//   record FORM N    makes that graph anew, from a capture of N launches of FORM, a form of above
+//   or
+//                    "child", a graph of five; with _ptsz the thread's own default stream is
+//                    captured. The capture must have N nodes; nothing is launched
+//   upload COUNT     uploads the graph COUNT times, which runs nothing
 //   capture MODE N   N launches into a capture (0 global, 1 thread, 2 relaxed), a hundred more on
 //                    another stream between them; the capture must end well, with N nodes
 //   foreign COUNT    the graph on a stream of the second device, the first one's context current
@@ -55,6 +60,7 @@ using Value32 = CUresult(CUstream, CUdeviceptr, uint32_t, unsigned);
 using StreamCreate = CUresult(CUstream*, unsigned);
 using Instantiate = CUresult(CUgraphExec*, CUgraph, unsigned long long);
 using GetNodes = CUresult(CUgraph, CUgraphNode*, size_t*);
+using Upload = CUresult(CUgraphExec, CUstream);
 using NoArguments = CUresult();
 using SetCurrent = CUresult(CUcontext);
 using GetFunction = CUresult(CUfunction*, CUmodule, const char*);
@@ -91,7 +97,7 @@ void LaunchPlain(CUfunction function, CUstream stream) {
   Must(DRIVER(cuLaunchKernel)(function, 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr), "launch");
 }
 
-CUresult LaunchEx(CUfunction function, bool dependent, bool per_thread) {
+CUresult LaunchEx(CUfunction function, bool dependent, bool per_thread, CUstream stream) {
   CUlaunchAttribute attribute = {};
   attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   attribute.value.programmaticStreamSerializationAllowed = 1;
@@ -99,27 +105,30 @@ CUresult LaunchEx(CUfunction function, bool dependent, bool per_thread) {
   config.gridDimX = config.gridDimY = config.gridDimZ = 1;
   config.blockDimX = 32;
   config.blockDimY = config.blockDimZ = 1;
+  config.hStream = stream;
   config.attrs = dependent ? &attribute : nullptr;
   config.numAttrs = dependent ? 1 : 0;
   return per_thread ? DRIVER(cuLaunchKernelEx_ptsz)(&config, function, nullptr, nullptr)
                     : DRIVER(cuLaunchKernelEx)(&config, function, nullptr, nullptr);
 }
 
-CUresult LaunchAs(const std::string& form, const Gpu& gpu) {
-  const bool per_thread = form.ends_with("_ptsz");
+bool IsPerThread(const std::string& form) { return form.ends_with("_ptsz"); }
+
+CUresult LaunchAs(const std::string& form, const Gpu& gpu, CUstream stream) {
+  const bool per_thread = IsPerThread(form);
   const std::string name = form.substr(0, form.find("_ptsz"));
   CUfunction f = gpu.one_ms;
   if (name == "kernel") {
     return per_thread
-               ? DRIVER(cuLaunchKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr)
-               : DRIVER(cuLaunchKernel)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr);
+               ? DRIVER(cuLaunchKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr)
+               : DRIVER(cuLaunchKernel)(f, 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr);
   }
   if (name == "coop") {
     return per_thread
-               ? DRIVER(cuLaunchCooperativeKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr)
-               : DRIVER(cuLaunchCooperativeKernel)(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr);
+               ? DRIVER(cuLaunchCooperativeKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, stream, nullptr)
+               : DRIVER(cuLaunchCooperativeKernel)(f, 1, 1, 1, 32, 1, 1, 0, stream, nullptr);
   }
-  return LaunchEx(f, name == "dependent", per_thread);
+  return LaunchEx(f, name == "dependent", per_thread, stream);
 }
 
 CUgraph CaptureGraph(const Gpu& gpu, CUfunction function, int launches, CUstreamCaptureMode mode,
@@ -159,14 +168,22 @@ class Launcher {
       Capture(static_cast<CUstreamCaptureMode>(mode), count);
     } else if (action == "word") {
       Word();
+    } else if (action == "record") {
+      std::string form;
+      words >> form >> count;
+      Record(form, count);
     } else if (words >> count; action == "ring") {
       Ring(count);
     } else if (action == "foreign") {
       Foreign(count);
+    } else if (action == "upload") {
+      for (int i = 0; i < count; ++i) {
+        Must(Get<Upload>("cuGraphUpload")(exec_, gpus_[0].stream), "upload");
+      }
     } else if (action == "graph" || action == "graph_ptsz" || action == "update") {
       Replay(action, count);
     } else {
-      for (int i = 0; i < count; ++i) Must(LaunchAs(action, gpus_[0]), "launch");
+      for (int i = 0; i < count; ++i) Must(LaunchAs(action, gpus_[0], nullptr), "launch");
     }
     for (const Gpu& gpu : gpus_) {
       Use(gpu);
@@ -198,6 +215,34 @@ class Launcher {
                                   : DRIVER(cuGraphLaunch)(exec_, gpus_[0].stream),
            "graph launch");
     }
+  }
+
+  void Record(const std::string& form, int launches) {
+    const bool per_thread = IsPerThread(form);
+    CUstream stream = per_thread ? nullptr : gpus_[0].stream;
+    CUgraphExec child = nullptr;
+    if (form.starts_with("child")) child = MakeExec(gpus_[0]);
+    constexpr auto kMode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+    Must(per_thread ? DRIVER(cuStreamBeginCapture_v2_ptsz)(stream, kMode)
+                    : DRIVER(cuStreamBeginCapture_v2)(stream, kMode),
+         "begin capture");
+    for (int i = 0; i < launches; ++i) {
+      if (child == nullptr) {
+        Must(LaunchAs(form, gpus_[0], stream), "captured launch");
+      } else {
+        Must(per_thread ? DRIVER(cuGraphLaunch_ptsz)(child, stream)
+                        : DRIVER(cuGraphLaunch)(child, stream),
+             "captured graph launch");
+      }
+    }
+    CUgraph graph = nullptr;
+    Must(per_thread ? DRIVER(cuStreamEndCapture_ptsz)(stream, &graph)
+                    : DRIVER(cuStreamEndCapture)(stream, &graph),
+         "end capture");
+    size_t nodes = 0;
+    Must(Get<GetNodes>("cuGraphGetNodes")(graph, nullptr, &nodes), "nodes");
+    if (nodes != static_cast<size_t>(launches)) throw Failed{CUDA_ERROR_UNKNOWN, "node count"};
+    Must(Get<Instantiate>("cuGraphInstantiateWithFlags")(&exec_, graph, 0), "instantiate");
   }
 
   // Whatever the library does on the way must not break the capture.

@@ -339,24 +339,78 @@ CUresult Launch(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, un
                 CUstream stream, void**, void**) {
   component::World& world = TheWorld();
   world.PassUntil(world.now() + world.options().launch_ns);
+  if (world.is_capturing) return CUDA_SUCCESS;
   simgpu::WorkItem item = {};
   item.kind = simgpu::WorkKind::kKernel;
   item.remaining_ns = world.launched_ns * world.longer_by;
-  item.demand_q16 = 65536 / 8;
+  item.demand_q16 = world.demand_q16;
   return world.Submit(item, component::LaneOf(stream));
+}
+
+CUresult LaunchOn(CUstream stream) {
+  return Launch(nullptr, 1, 1, 1, 1, 1, 1, 0, stream, nullptr, nullptr);
+}
+
+CUresult LaunchEx(const CUlaunchConfig* config, CUfunction, void**, void**) {
+  return LaunchOn(config->hStream);
+}
+
+CUresult LaunchCooperative(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
+                           unsigned, CUstream stream, void**) {
+  return LaunchOn(stream);
+}
+
+CUresult LaunchOnSeveral(CUDA_LAUNCH_PARAMS* launches, unsigned count, unsigned) {
+  if (launches == nullptr || count == 0) return CUDA_ERROR_INVALID_VALUE;
+  for (unsigned i = 0; i < count; ++i) LaunchOn(launches[i].hStream);
+  return CUDA_SUCCESS;
+}
+
+void AddLaunches(CudaDriver& driver) {
+  driver.cuLaunchKernel = Launch;
+  driver.cuLaunchKernel_ptsz = Launch;
+  driver.cuLaunchKernelEx = LaunchEx;
+  driver.cuLaunchKernelEx_ptsz = LaunchEx;
+  driver.cuLaunchCooperativeKernel = LaunchCooperative;
+  driver.cuLaunchCooperativeKernel_ptsz = LaunchCooperative;
+  driver.cuLaunchCooperativeKernelMultiDevice = LaunchOnSeveral;
+  driver.cuLaunch = [](CUfunction) { return LaunchOn(nullptr); };
+  driver.cuLaunchGrid = [](CUfunction, int, int) { return LaunchOn(nullptr); };
+  driver.cuLaunchGridAsync = [](CUfunction, int, int, CUstream stream) { return LaunchOn(stream); };
+}
+
+CUresult AskCapture(CUstream, CUstreamCaptureStatus* status) {
+  *status =
+      TheWorld().is_capturing ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
+  return CUDA_SUCCESS;
+}
+
+CUresult BeginCapture(CUstream, CUstreamCaptureMode) {
+  TheWorld().is_capturing = true;
+  return CUDA_SUCCESS;
+}
+
+CUresult EndCapture(CUstream, CUgraph* graph) {
+  TheWorld().is_capturing = false;
+  *graph = nullptr;
+  return CUDA_SUCCESS;
 }
 
 // What the compute limit calls; anything else is a null pointer.
 CudaDriver MakeDriver() {
   CudaDriver driver = {};
-  driver.cuLaunchKernel = Launch;
-  driver.cuLaunchKernelEx = [](const CUlaunchConfig*, CUfunction, void**, void**) {
-    return Launch(nullptr, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr);
-  };
+  AddLaunches(driver);
+  driver.cuStreamIsCapturing = AskCapture;
+  driver.cuStreamIsCapturing_ptsz = AskCapture;
+  driver.cuStreamBeginCapture_v2 = BeginCapture;
+  driver.cuStreamBeginCapture_v2_ptsz = BeginCapture;
+  driver.cuStreamEndCapture = EndCapture;
+  driver.cuStreamEndCapture_ptsz = EndCapture;
   driver.cuStreamQuery = [](CUstream stream) {
     TheWorld().PassUntil(TheWorld().now() + component::kUs / 5);
     return TheWorld().IsIdle(component::LaneOf(stream)) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
   };
+  driver.cuStreamQuery_ptsz = driver.cuStreamQuery;
   driver.cuCtxGetCurrent = [](CUcontext* context) {
     *context = reinterpret_cast<CUcontext>(1);
     return CUDA_SUCCESS;
@@ -379,6 +433,7 @@ CudaDriver MakeDriver() {
   driver.cuEventRecord = [](CUevent event, CUstream stream) {
     return TheWorld().Record(event, stream);
   };
+  driver.cuEventRecord_ptsz = driver.cuEventRecord;
   driver.cuEventQuery = [](CUevent event) {
     TheWorld().PassUntil(TheWorld().now() + component::kUs / 5);
     return TheWorld().IsDone(event) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;

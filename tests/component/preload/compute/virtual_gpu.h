@@ -88,8 +88,10 @@ class World {
   CUresult Record(CUevent event, CUstream stream);
   CUresult Elapsed(float* milliseconds, CUevent from, CUevent to);
   const WorldOptions& options() const { return options_; }
-  uint64_t launched_ns = 0;  // the time of the kernel that is launched next
-  uint64_t longer_by = 1;    // every kernel takes so many times what it says
+  uint64_t launched_ns = 0;         // the time of the kernel that is launched next
+  uint64_t longer_by = 1;           // every kernel takes so many times what it says
+  bool is_capturing = false;        // all streams: what is launched goes into a graph
+  uint32_t demand_q16 = 65536 / 8;  // how much of the device a kernel fills
 
  private:
   struct Other {
