@@ -47,13 +47,14 @@ class HostileRegion {
         static_cast<uint32_t>(sizeof(api::RegionExtension)));
   }
 
-  void Scribble(const uint8_t* data, size_t bytes) const {
+  // A file that is cut ends who has it mapped: `may_cut` for who has not.
+  void Scribble(const uint8_t* data, size_t bytes, bool may_cut) const {
     for (; bytes >= kWriteBytes; data += kWriteBytes, bytes -= kWriteBytes) {
       uint16_t entry = 0;
       uint64_t word = 0;
       memcpy(&entry, data + 2, sizeof(entry));
       memcpy(&word, data + 4, sizeof(word));
-      Write(data[0], data[1], entry, word);
+      if (may_cut || data[0] % kParts != kLength) Write(data[0], data[1], entry, word);
     }
   }
 
