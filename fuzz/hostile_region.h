@@ -68,7 +68,8 @@ class HostileRegion {
     kDevice,
     kSlot,
     kAllSlots,
-    kLength
+    kLength,
+    kParts
   };
 
   static size_t InExtension(size_t offset) { return api::kExtensionOffset + offset; }
@@ -85,7 +86,7 @@ class HostileRegion {
   void Write(uint8_t part, uint8_t field, uint16_t entry, uint64_t word) const {
     const size_t slot = entry % api::kMaxProcesses;
     const size_t device = entry % api::kMaxDevices;
-    switch (part % (kLength + 1)) {
+    switch (part % kParts) {
       case kHeader:
         return Put(entry % (offsetof(api::RegionV1, processes) / 8) * 8, word);
       case kShownSlot:
