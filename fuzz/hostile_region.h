@@ -47,13 +47,14 @@ class HostileRegion {
         static_cast<uint32_t>(sizeof(api::RegionExtension)));
   }
 
-  void Scribble(const uint8_t* data, size_t bytes) const {
+  // A file that is cut ends who has it mapped: `may_cut` for who has not.
+  void Scribble(const uint8_t* data, size_t bytes, bool may_cut) const {
     for (; bytes >= kWriteBytes; data += kWriteBytes, bytes -= kWriteBytes) {
       uint16_t entry = 0;
       uint64_t word = 0;
       memcpy(&entry, data + 2, sizeof(entry));
       memcpy(&word, data + 4, sizeof(word));
-      Write(data[0], data[1], entry, word);
+      if (may_cut || data[0] % kParts != kLength) Write(data[0], data[1], entry, word);
     }
   }
 
@@ -67,7 +68,8 @@ class HostileRegion {
     kDevice,
     kSlot,
     kAllSlots,
-    kLength
+    kLength,
+    kParts
   };
 
   static size_t InExtension(size_t offset) { return api::kExtensionOffset + offset; }
@@ -84,7 +86,7 @@ class HostileRegion {
   void Write(uint8_t part, uint8_t field, uint16_t entry, uint64_t word) const {
     const size_t slot = entry % api::kMaxProcesses;
     const size_t device = entry % api::kMaxDevices;
-    switch (part % (kLength + 1)) {
+    switch (part % kParts) {
       case kHeader:
         return Put(entry % (offsetof(api::RegionV1, processes) / 8) * 8, word);
       case kShownSlot:

@@ -88,7 +88,7 @@ void LookAsTop(const std::string& path) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   static const hami::fuzz::HostileRegion region;
   region.MakeAnew();
-  region.Scribble(data, bytes);
+  region.Scribble(data, bytes, true);
   LookAsOperator(region.path());
   LookAsAgent(region.path());
   LookAsTop(region.path());

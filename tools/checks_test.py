@@ -353,6 +353,13 @@ class Counts(Tree):
     self.expect(self.report(self.entry("a_test", "fail"), self.entry("b_test", "notrun")), 1,
                 "b_test: did not run", "0 passed, 2 failed, 0 skipped\n")
 
+  def test_builds_and_fuzz_targets(self) -> None:
+    for name, code in (("builds/dev", 0), ("builds/clang", 1), ("fuzz/good", 0), ("fuzz/bad", 77)):
+      self.put(name, f"{code}\n")
+    self.expect(self.run_tool("dev/count_tests.py", self.root), 1,
+                "build clang (.cache/log/build-clang.log)", "fuzz bad (.cache/log/fuzz-bad.log)",
+                "2 passed, 2 failed, 0 skipped\n")
+
   def test_skipped_check(self) -> None:
     self.expect(self.report(self.entry("tidy"), self.entry(
         "hooks", "notrun", '<skipped message="SKIP_RETURN_CODE=77"/>'

@@ -10,7 +10,9 @@
 
 namespace hami::api {
 
-inline constexpr char kSharesRoot[] = "/etc/hami/shares";
+inline constexpr char kSharesRoot[] = "/etc/hami/shares";  // in a container
+// On a node, of its prepared claims: <uid>/<n> (deploy/dra/40-driver.yaml).
+inline constexpr char kClaimsRoot[] = "/run/hami/claims";
 inline constexpr char kLimitsFile[] = "limits";
 inline constexpr char kRegionFile[] = "region";
 inline constexpr char kAgentSocket[] = "agent.sock";

@@ -86,7 +86,7 @@ std::string StatePath() {
 
 // Of local runs, of prepared claims, and in a container its own.
 std::vector<std::string> ShareRoots() {
-  return {base::JoinPath(StatePath(), "shares"), "/run/hami/claims", api::kSharesRoot};
+  return {base::JoinPath(StatePath(), "shares"), api::kClaimsRoot, api::kSharesRoot};
 }
 
 }  // namespace

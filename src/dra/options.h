@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "api/share/agent.h"
 #include "base/log.h"
 #include "base/result.h"
 
@@ -21,7 +22,7 @@ struct Options {
   std::string driver_root = "/";                       // on the node
   std::string container_driver_root = "/driver-root";  // where we see it
   std::string library_root = "/var/lib/hami/dra/lib";
-  std::string share_root = "/run/hami/claims";
+  std::string share_root = api::kClaimsRoot;
   std::string cache_root = "/var/lib/hami/dra/cache";
   std::string metrics_address = ":9396";
   // Of the container runtime; by way of process 1, so that nothing of it has to be mounted.

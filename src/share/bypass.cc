@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <string>
 
 #include "base/file.h"
+#include "share/bounded_child.h"
 #include "share/product_files.h"
 
 namespace hami::share {
@@ -20,6 +22,9 @@ namespace {
 constexpr size_t kMaxMapsBytes = size_t{16} << 20;
 constexpr size_t kMaxSegments = 128;
 constexpr size_t kMaxLoaderBytes = 4096;  // PATH_MAX
+constexpr size_t kMaxMountInfoBytes = size_t{16} << 20;
+constexpr size_t kMaxDescriptorInfoBytes = 4096;
+constexpr std::chrono::milliseconds kPatience{1000};
 
 template <typename T>
 bool ReadOne(const ReadBytes& read, size_t offset, T* value) {
@@ -57,10 +62,29 @@ Bypass ClassifyProgram(const ReadBytes& read) {
   return Bypass::kStatic;
 }
 
-Bypass FindBypass(pid_t pid) {
+namespace {
+
+// `program` is opened with O_PATH, which asks no file system anything; nor does its fdinfo.
+bool IsOnFuse(const std::string& folder, const base::Fd& program) {
+  constexpr std::string_view kMountId = "mnt_id:\t";
+  const Result<std::string> info =
+      base::ReadFile(fmt::format("/proc/self/fdinfo/{}", program.get()), kMaxDescriptorInfoBytes);
+  const Result<std::string> mounts = base::ReadFile(folder + "/mountinfo", kMaxMountInfoBytes);
+  if (!info || !mounts) return false;
+  const size_t at = info->find(kMountId);
+  if (at == std::string::npos) return false;
+  const std::string_view rest = std::string_view(*info).substr(at + kMountId.size());
+  return FileSystemOf(*mounts, rest.substr(0, rest.find('\n'))).starts_with("fuse");
+}
+
+Bypass Look(pid_t pid) {
   const std::string folder = fmt::format("/proc/{}", pid);
+  const Result<base::Fd> file = base::OpenFile(folder + "/exe", O_PATH);
+  if (!file) return Bypass::kUnknown;
+  if (IsOnFuse(folder, *file)) return Bypass::kOnFuse;
   if (HasLibrary(folder)) return Bypass::kLoaded;
-  const Result<base::Fd> program = base::OpenFile(folder + "/exe", O_RDONLY);
+  const Result<base::Fd> program =
+      base::OpenFile(fmt::format("/proc/self/fd/{}", file->get()), O_RDONLY | O_NONBLOCK);
   if (!program) return Bypass::kUnknown;
   const Bypass found = ClassifyProgram([&](size_t offset, std::span<char> bytes) {
     const ssize_t got =
@@ -74,10 +98,35 @@ Bypass FindBypass(pid_t pid) {
     return found;
   }
   const std::string_view path = name;
-  const std::string_view file = path.substr(path.rfind('/') + 1);
-  const bool is_loader = file.starts_with("ld-linux") || file.starts_with("ld-musl") ||
-                         file.starts_with("ld-2.") || file.starts_with("ld.so");
+  const std::string_view loader = path.substr(path.rfind('/') + 1);
+  const bool is_loader = loader.starts_with("ld-linux") || loader.starts_with("ld-musl") ||
+                         loader.starts_with("ld-2.") || loader.starts_with("ld.so");
   return is_loader ? ClassifyLoader(path) : found;
+}
+
+}  // namespace
+
+std::string_view FileSystemOf(std::string_view mountinfo, std::string_view mount_id) {
+  constexpr std::string_view kBehindOptions = " - ";
+  while (!mountinfo.empty() && !mount_id.empty()) {
+    std::string_view line = mountinfo.substr(0, mountinfo.find('\n'));
+    mountinfo.remove_prefix(std::min(line.size() + 1, mountinfo.size()));
+    if (line.substr(0, line.find(' ')) != mount_id) continue;
+    const size_t end = line.find(kBehindOptions);
+    if (end == std::string_view::npos) return {};
+    line.remove_prefix(end + kBehindOptions.size());
+    return line.substr(0, line.find(' '));
+  }
+  return {};
+}
+
+Bypass FindBypass(pid_t pid) {
+  static ChildRunner runner;
+  const Result<int> found = runner.Run([pid] { return static_cast<int>(Look(pid)); }, kPatience);
+  if (found) return static_cast<Bypass>(*found);
+  return found.error().code == Code::kDeadlineExceeded || found.error().code == Code::kUnavailable
+             ? Bypass::kTooSlow
+             : Bypass::kUnknown;
 }
 
 std::string_view Describe(Bypass bypass) {
@@ -92,6 +141,10 @@ std::string_view Describe(Bypass bypass) {
       return "started without the library";
     case Bypass::kLoaded:
       return "it goes past the library";
+    case Bypass::kOnFuse:
+      return "its program lies on FUSE and was not looked at";
+    case Bypass::kTooSlow:
+      return "it cannot be looked at";
   }
   return "unknown";
 }

@@ -21,9 +21,17 @@ enum class Bypass {
   kMusl,      // musl's loader does not read /etc/ld.so.preload
   kUnloaded,  // glibc's loader, and no library: LD_PRELOAD was taken away
   kLoaded,    // the library is there: the program goes past it, or destroyed its account
+  kOnFuse,    // its program is on a file system that the tenant may serve itself: not read
+  kTooSlow,   // it did not let itself be looked at in time
 };
 
+// Answers within about two seconds, whatever the process does: who serves the file system that its
+// program lies on, or that it has mapped, can have a reader wait for ever. The look is made in a
+// child process (bounded_child.h).
 Bypass FindBypass(pid_t pid);
+
+// The type of a mount in the text of /proc/<pid>/mountinfo (proc(5)); "" if it is not there.
+std::string_view FileSystemOf(std::string_view mountinfo, std::string_view mount_id);
 
 // "static program", "musl loader", ... to stand in brackets.
 std::string_view Describe(Bypass bypass);

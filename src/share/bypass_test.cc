@@ -63,6 +63,22 @@ TEST(BypassTest, AnythingElseIsUnknown) {
   EXPECT_EQ(Classify(many), Bypass::kUnknown);
 }
 
+// Lines of a container whose tenant has mounted what it serves itself.
+TEST(BypassTest, AMountIsToldByItsNumber) {
+  constexpr char kMounts[] =
+      "36 35 0:31 / / rw,relatime master:1 - overlay overlay rw,lowerdir=/a - fuse\n"
+      "360 36 0:45 / /mnt rw - fuse.passthrough x rw\n"
+      "37 36 0:46 / /cut\n"
+      "38 36 0:47 / /fuse rw shared:2 - tmpfs tmpfs rw";
+  EXPECT_EQ(FileSystemOf(kMounts, "36"), "overlay");
+  EXPECT_EQ(FileSystemOf(kMounts, "360"), "fuse.passthrough");
+  EXPECT_EQ(FileSystemOf(kMounts, "38"), "tmpfs");
+  for (const char* missing : {"", "3", "37", "35", "3600", "-"}) {
+    EXPECT_EQ(FileSystemOf(kMounts, missing), "") << missing;
+  }
+  EXPECT_EQ(FileSystemOf("", "36"), "");
+}
+
 TEST(BypassTest, OfProcesses) {
   EXPECT_EQ(FindBypass(getpid()), Bypass::kUnloaded);
   const pid_t child = fork();

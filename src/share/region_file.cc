@@ -4,22 +4,20 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
-#include <thread>
 
 #include "base/file.h"
 #include "region/ledger.h"
 #include "region/mapping.h"
 #include "region/mend.h"
 #include "region/os.h"
+#include "share/bounded_child.h"
 
 namespace hami::share {
 namespace {
@@ -72,28 +70,8 @@ bool IsByteLocked(int fd, int64_t offset) {
   return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-// What a tenant has written can keep the region library busy for ever.
-Status AwaitChild(pid_t child) {
-  constexpr auto kPatience = std::chrono::seconds(2);
-  constexpr auto kNap = std::chrono::milliseconds(1);
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  int status = 0;
-  for (;;) {
-    const pid_t ended = waitpid(child, &status, WNOHANG);
-    if (ended == child) break;
-    if (ended < 0 && errno != EINTR) return FailErrno("wait for a child");
-    if (std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(kNap);
-      continue;
-    }
-    kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    return Fail(Code::kDataLoss, "the region cannot be put right: its counts never settle");
-  }
-  if (status != 0) return Fail(Code::kDataLoss, "the region cannot be put right");
-  return {};
-}
+// What a tenant has written can keep the region library busy.
+constexpr std::chrono::seconds kPatience{2};
 
 struct PidPair {
   int32_t pid;
@@ -213,17 +191,21 @@ Status RegionFile::ReapDeadSlots() const {
 }
 
 Status RegionFile::InChild(bool (*work)(const region::Mapping&)) const {
-  const pid_t child = fork();
-  if (child < 0) return FailErrno("fork");
-  if (child == 0) {
-    // The region library takes no locks of libc and allocates nothing, so it may run here.
-    region::Mapping mapping;
-    if (region::Attach(path_.c_str(), false, nullptr, &mapping) != region::AttachError::kNone) {
-      _exit(1);
-    }
-    _exit(work(mapping) ? 0 : 1);
+  const Result<int> code = ChildRunner().Run(
+      [&] {
+        region::Mapping mapping;
+        if (region::Attach(path_.c_str(), false, nullptr, &mapping) != region::AttachError::kNone) {
+          return 1;
+        }
+        return work(mapping) ? 0 : 1;
+      },
+      kPatience);
+  if (!code && code.error().code == Code::kDeadlineExceeded) {
+    return Fail(Code::kDataLoss, "the region cannot be put right: its counts never settle");
   }
-  return AwaitChild(child);
+  if (!code && code.error().code != Code::kDataLoss) return Fail(code.error());  // no child
+  if (!code || *code != 0) return Fail(Code::kDataLoss, "the region cannot be put right");
+  return {};
 }
 
 }  // namespace hami::share

@@ -10,7 +10,7 @@ namespace hami::top {
 
 Sources NodeSources() {
   Sources sources;
-  sources.claims = "/run/hami/claims";  // deploy/dra/40-driver.yaml
+  sources.claims = api::kClaimsRoot;
   sources.claim_records =
       base::JoinPath(base::JoinPath("/var/lib/kubelet/plugins", dra::kDriverName), "claims");
   sources.containers = "/usr/local/vgpu/containers";

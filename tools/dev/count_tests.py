@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts the test cases of the reports that ./dev test left, and says what failed or was skipped.
 
-The folder holds `builds/PRESET` (an exit code each) and one folder per run: ctest's `programs.xml`
+The folder holds `builds/PRESET` and `fuzz/TARGET` (an exit code each) and one folder per run: ctest's `programs.xml`
 with GoogleTest's reports in `cases/`, or `pytest.xml`. A GoogleTest program counts by its cases;
 one that ended badly without a failed case (a crash, a sanitizer's report at exit) is one failure
 more, so that nothing red is ever counted green. The last line is "N passed, N failed, N skipped".
@@ -14,6 +14,10 @@ import dataclasses
 import pathlib
 import sys
 import xml.etree.ElementTree as ElementTree
+
+
+# Folders of exit codes, and how the logs of what they count begin.
+STEPS = {"builds": "build", "fuzz": "fuzz"}
 
 
 @dataclasses.dataclass
@@ -87,12 +91,13 @@ def add_programs(count: Count, folder: pathlib.Path) -> None:
 def count_reports(folder: pathlib.Path) -> Count:
   count = Count()
   for entry in sorted(folder.iterdir()):
-    if entry.name == "builds":
-      for build in sorted(entry.iterdir()):
-        if build.read_text().strip() == "0":
+    if entry.name in STEPS:
+      for step in sorted(entry.iterdir()):
+        if step.read_text().strip() == "0":
           count.passed += 1
         else:
-          count.failed.append(f"build {build.name} (.cache/log/build-{build.name}.log)")
+          kind = STEPS[entry.name]
+          count.failed.append(f"{kind} {step.name} (.cache/log/{kind}-{step.name}.log)")
       continue
     if (entry / "no-report").exists():
       count.failed.append(f"{entry.name}: left no report (.cache/log/test-{entry.name}.log)")

@@ -5,7 +5,7 @@
 # Usage: ./dev test [--fast | --only KIND] [-k PATTERN]
 #
 #   --fast        what the dev build can run: no second compiler, no sanitizers, no clusters
-#   --only KIND   one of: unit component checks pytest clang asan tsan cluster
+#   --only KIND   one of: unit component checks pytest clang asan tsan fuzz cluster
 #   -k PATTERN    only test programs and checks whose name matches this regular expression (pytest:
 #                 cases whose name contains it)
 #
@@ -13,12 +13,17 @@
 # those in HAMI_CLUSTER_VERSIONS; it needs root. HAMI_KEEP_CLUSTER leaves the clusters for the next
 # run.
 #
+# `fuzz` runs each fuzz target for a few seconds; ./dev fuzz runs them for longer.
+#
 # Cases are counted one by one (GoogleTest, pytest); a check or a build counts as one. Exit code 1
 # if one failed. Reports are left in .cache/test, logs in .cache/log.
 
 HAMI_REPORTS=.cache/test
 # shellcheck source=tools/dev/cluster.sh
 . tools/dev/cluster.sh
+# shellcheck source=tools/dev/fuzz.sh
+. tools/dev/fuzz.sh
+HAMI_FUZZ_SECONDS=5
 
 # Runs the ctest tests of a preset with some labels, and leaves their reports for the count.
 _ctest_step() {  # _ctest_step KIND PRESET LABELS PATTERN
@@ -55,6 +60,21 @@ _pytest_step() {  # _pytest_step PATTERN
   [ -f "$report/pytest.xml" ] || : >"$report/no-report"
 }
 
+# Begins with the inputs of the repository, those that failed once among them.
+_fuzz_step() {  # _fuzz_step PATTERN
+  local target targets code
+  mapfile -t targets < <(_fuzz_targets | grep -E -- "$1")
+  ((${#targets[@]})) || return 0
+  _build_case fuzz "${targets[@]}" || return 0
+  mkdir -p "$HAMI_REPORTS/fuzz"
+  for target in "${targets[@]}"; do
+    code=0
+    HAMI_QUIET_FAILURE=1 run_step "fuzz-$target" "test fuzz $target" \
+      _fuzz_one "$target" "-max_total_time=$HAMI_FUZZ_SECONDS" || code=$?
+    echo "$code" >"$HAMI_REPORTS/fuzz/$target"
+  done
+}
+
 # One version after the other: each has the machine for itself.
 _cluster_step() {  # _cluster_step PATTERN
   local version versions report pattern=() marks code
@@ -80,7 +100,7 @@ _cluster_step() {  # _cluster_step PATTERN
 }
 
 verb_test() {
-  local kinds=(clang unit checks component pytest asan tsan cluster) only=. kind labels=()
+  local kinds=(clang unit checks component pytest asan tsan fuzz cluster) only=. kind labels=()
   while (($#)); do
     case $1 in
       --fast) kinds=(unit checks component pytest) ;;
@@ -123,6 +143,9 @@ verb_test() {
       _ctest_step "$kind" "$kind" unit "$only"
     fi
   done
+  if [[ " ${kinds[*]} " == *" fuzz "* ]]; then
+    _fuzz_step "$only"
+  fi
   if [[ " ${kinds[*]} " == *" cluster "* ]]; then
     _cluster_step "$only"
   fi

@@ -14,8 +14,8 @@ CUT = "for region in /etc/hami/shares/*/region; do : >$region; done"
 SCRIPT = f"""
 mkfifo $1
 {TENANT} alloc 3Gi say held wait alloc 2Gi say still_there <$1 &
-exec 3>$1
 echo $!
+exec 3>$1
 while read words; do
   case $words in
     cut) {CUT}; echo cut ;;
@@ -86,3 +86,83 @@ def test_a_neighbour_notices_nothing(hami, tmp_path):
     code, errors = neighbour.end()
     assert code == 0
     assert "not active" not in errors
+
+
+# One that cuts without an end, until it is told to stop, beside a shell as above. In between it puts
+# a whole region there, with a count in it that asks to be repaired.
+CUTTER = f"""
+for region in /etc/hami/shares/*/region; do cat $region >$1; done
+printf '\\377\\177' | dd of=$1 bs=1 seek=2008896 conv=notrunc 2>/dev/null
+(while :; do : >$region; cat $1 >$region; sleep 0.003; done) &
+cutter=$!
+echo cutting
+while read words; do
+  case $words in
+    stop) kill $cutter; wait $cutter 2>/dev/null; echo stopped ;;
+    *) {TENANT} $words 2>&1; echo "code $?" ;;
+  esac
+done
+"""
+SIGBUS_CODE = 128 + signal.SIGBUS
+
+
+def answers_of(run, words):
+    """What the tenant's program printed, and its exit code."""
+    run.say(words)
+    lines = []
+    while not (line := run.line()).startswith("code "):
+        assert line, "the shell has ended"
+        lines.append(line)
+    return lines, int(line.removeprefix("code "))
+
+
+def test_who_cuts_without_an_end_harms_itself_alone(hami, tmp_path):
+    neighbour = hami.start(
+        *(str(TENANT), "alloc", "2Gi", "say", "ready", "wait"),
+        *("spin", "500", "1", "alloc", "1Gi", "info", "wait"),
+    )
+    assert neighbour.line() == "alloc 2Gi CUDA_SUCCESS"
+    assert neighbour.line() == "ready"
+    words = ("sh", "-c", CUTTER, "sh", str(tmp_path / "whole"))
+    run = hami.start(*words, options=("--gpumem", "4Gi", "-q"))
+    assert run.line() == "cutting"
+    neighbour.say("go")
+    (cut,) = (name for name in hami.shares() if "cutter" in read_booking(hami, name))
+    region = hami.state / "shares" / cut / "region"
+    for _ in range(8):
+        # A program of who cuts goes on, is refused, or is ended by the signal; it never hangs.
+        lines, code = answers_of(run, "alloc 1Gi spin 100 0.05")
+        assert code in (0, 1, SIGBUS_CODE), lines
+        for verb in ("show", "check", *["repair"] * 6):
+            looked = hami.call("region", verb, region)
+            assert looked.returncode in (0, 1), looked.stderr
+        top = hami.call("top", "--json")
+        assert top.returncode == 0, top.stderr
+        shown = {share["name"] for share in json.loads(top.stdout)["slices"]}
+        assert len(shown) == 2
+    assert run.process.poll() is None, "its agent lives"
+    assert neighbour.line().startswith("spin us=500 ")
+    assert neighbour.line() == "alloc 1Gi CUDA_SUCCESS"
+    assert read_info(neighbour.line())["total"] == 4 * GIB
+    neighbour.say("end")
+    assert neighbour.end()[0] == 0
+
+    run.say("stop")
+    assert run.line() == "stopped"
+    # The limit holds for the next program, from the first call on.
+    lines, code = answers_of(run, "info alloc 5Gi alloc 3Gi alloc 1Gi")
+    assert code == 0, lines
+    assert read_info(lines[0])["total"] == 4 * GIB
+    assert lines[1:] == [
+        "alloc 5Gi CUDA_ERROR_OUT_OF_MEMORY",
+        "alloc 3Gi CUDA_SUCCESS",
+        "alloc 1Gi CUDA_ERROR_OUT_OF_MEMORY",
+    ]
+    run.process.stdin.close()
+    assert run.process.wait(timeout=60) == 0
+    hami.wait_for_whole_card()
+
+
+def read_booking(hami, name):
+    booking = json.loads((hami.state / "shares" / name / "booking").read_text())
+    return " ".join(booking["command"])
