@@ -135,19 +135,5 @@ CASE(memory_free_waits, "Programming Guide, stream-ordered allocator: a plain fr
   GIVES(CUDA_SUCCESS, "cuStreamQuery", stream);
 }
 
-CASE(streams_host_function, "Driver API, cuLaunchHostFunc: after the work before it") {
-  Start();
-  const Spinner spinner;
-  CUstream stream = NewStream(1);
-  int value = 0;
-  void (*function)(void*) = [](void* data) { *static_cast<volatile int*>(data) = 1; };
-  spinner.Launch(stream, 100);
-  const CUresult launched = Cu("cuLaunchHostFunc", stream, function, static_cast<void*>(&value));
-  if (launched == CUDA_ERROR_NOT_SUPPORTED) Skip("cuLaunchHostFunc is not supported");
-  CHECK(launched == CUDA_SUCCESS);
-  OK("cuStreamSynchronize", stream);
-  CHECK(*static_cast<volatile int*>(&value) == 1);
-}
-
 }  // namespace
 }  // namespace hami::conformance

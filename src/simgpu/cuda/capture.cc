@@ -93,6 +93,8 @@ NodeType TypeOf(OpKind kind) {
       return NodeType::kRecord;
     case OpKind::kWait:
       return NodeType::kWait;
+    case OpKind::kHost:
+      return NodeType::kHost;
     default:
       return NodeType::kEmpty;
   }

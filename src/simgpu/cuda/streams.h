@@ -46,6 +46,17 @@ enum class OpKind : uint8_t {
   kRecord,
   kWait,
   kChild,
+  kHost,
+};
+
+// What a stream calls on a thread of the driver (host_functions.cc).
+using HostFunction = void(void* data);
+using StreamCallback = void(CUstream stream, CUresult status, void* data);
+struct HostWork {
+  HostFunction* function;
+  StreamCallback* callback;  // where there is no function
+  CUstream stream;           // as the callback is told
+  void* data;
 };
 
 struct KernelLaunch {
@@ -62,6 +73,7 @@ struct Op {
   uint32_t demand_q16;
   KernelLaunch launch;
   Event* event;
+  HostWork host;
 };
 
 // The stream that a handle means. nullptr: invalid handle. `per_thread`: a null handle is the
