@@ -6,6 +6,7 @@
 #include "simgpu/cuda/capture.h"
 #include "simgpu/cuda/green.h"
 #include "simgpu/cuda/host_functions.h"
+#include "simgpu/cuda/ipc_events.h"
 #include "simgpu/cuda/memory.h"
 #include "simgpu/state/os.h"
 
@@ -131,6 +132,7 @@ void Queue(Entry& entry, Stream& stream, const Op& op) {
         if (op.kind == OpKind::kRecord) {
           op.event->place = EndOfLane(state, context.queue, stream.lane);
           op.event->recorded = true;
+          PublishPlace(*op.event);
         }
         return;
       }

@@ -29,7 +29,9 @@ struct Stream : Object {
 struct Event : Object {
   static constexpr Kind kKind = Kind::kEvent;
   unsigned flags;
-  int slot;  // in the shared state; -1 without timing
+  int slot;                    // in the shared state; -1 without timing
+  uint32_t shared_plus_1;      // its SharedEvent (ipc_events.h); 0: no other process' business
+  uint32_t shared_generation;  // of that
   bool recorded;
   bool per_capture;  // recorded last into a capture
   Place place;
