@@ -149,7 +149,7 @@ CASE(capture_again,
   OK("cuStreamBeginRecaptureToGraph", stream, 2, graph, CUgraphRecaptureCallback{nullptr},
      static_cast<void*>(nullptr));
   spinner.Launch(stream, 5);
-  CHECK(Cu("cuStreamEndCapture", stream, &again) != CUDA_SUCCESS);
+  GIVES(CUDA_ERROR_GRAPH_RECAPTURE_FAILURE, "cuStreamEndCapture", stream, &again);
 }
 
 }  // namespace

@@ -19,6 +19,45 @@ CASE(capture_end_without_begin, "Driver API, cuStreamEndCapture: the stream must
   GIVES(CUDA_ERROR_ILLEGAL_STATE, "cuStreamBeginCapture_v2", stream, 0);
 }
 
+CASE(graph_numbers,
+     "Driver API, cuGraphGetId, cuGraphNodeGetLocalId, cuGraphNodeGetContainingGraph") {
+  Start();
+  Symbol("cuGraphNodeGetLocalId");
+  CUgraph graphs[2] = {};
+  CUgraph of = nullptr;
+  CUgraphNode nodes[3] = {};
+  unsigned ids[2] = {};
+  unsigned numbers[3] = {};
+  unsigned again = 0;
+  unsigned long long tools[3] = {};
+  const CUgraphNode* const none = nullptr;
+  for (int i = 0; i < 2; ++i) {
+    OK("cuGraphCreate", &graphs[i], 0U);
+    OK("cuGraphGetId", graphs[i], &ids[i]);
+  }
+  CHECK(ids[0] != ids[1]);
+  for (int i = 0; i < 3; ++i) {
+    OK("cuGraphAddEmptyNode", &nodes[i], graphs[i / 2], none, size_t{0});
+    OK("cuGraphNodeGetLocalId", nodes[i], &numbers[i]);
+    OK("cuGraphNodeGetToolsId", nodes[i], &tools[i]);
+    OK("cuGraphNodeGetContainingGraph", nodes[i], &of);
+    CHECK(of == graphs[i / 2]);
+  }
+  CHECK(numbers[0] != numbers[1]);
+  CHECK(tools[0] != tools[1] && tools[1] != tools[2] && tools[0] != tools[2]);
+  OK("cuGraphDestroyNode", nodes[0]);
+  OK("cuGraphNodeGetLocalId", nodes[1], &again);
+  CHECK(again == numbers[1]);
+}
+
+CASE(functions_count_parameters, "Driver API, cuFuncGetParamCount") {
+  Start();
+  const Spinner spinner;
+  size_t count = 0;
+  OK("cuFuncGetParamCount", spinner.function(), &count);
+  CHECK(count == 1);
+}
+
 CASE(capture_wrong_thread, "Driver API, cuStreamEndCapture: same thread unless relaxed") {
   CUcontext context = Start();
   CUstream stream = NewStream(1);
@@ -133,20 +172,6 @@ CASE(memory_free_waits, "Programming Guide, stream-ordered allocator: a plain fr
   spinner.Launch(stream, 100);
   OK("cuMemFree_v2", memory);
   GIVES(CUDA_SUCCESS, "cuStreamQuery", stream);
-}
-
-CASE(streams_host_function, "Driver API, cuLaunchHostFunc: after the work before it") {
-  Start();
-  const Spinner spinner;
-  CUstream stream = NewStream(1);
-  int value = 0;
-  void (*function)(void*) = [](void* data) { *static_cast<volatile int*>(data) = 1; };
-  spinner.Launch(stream, 100);
-  const CUresult launched = Cu("cuLaunchHostFunc", stream, function, static_cast<void*>(&value));
-  if (launched == CUDA_ERROR_NOT_SUPPORTED) Skip("cuLaunchHostFunc is not supported");
-  CHECK(launched == CUDA_SUCCESS);
-  OK("cuStreamSynchronize", stream);
-  CHECK(*static_cast<volatile int*>(&value) == 1);
 }
 
 }  // namespace

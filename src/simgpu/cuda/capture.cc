@@ -93,6 +93,8 @@ NodeType TypeOf(OpKind kind) {
       return NodeType::kRecord;
     case OpKind::kWait:
       return NodeType::kWait;
+    case OpKind::kHost:
+      return NodeType::kHost;
     default:
       return NodeType::kEmpty;
   }
@@ -157,8 +159,9 @@ CUresult EndCapture(Stream* stream, Graph** graph) {
   if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && capture->thread != ThreadId()) {
     return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
   }
-  if (capture->again && capture->matched != capture->graph->nodes.count) Invalidate(capture);
+  const bool cut = capture->again && capture->matched != capture->graph->nodes.count;
   const CUresult result = capture->invalidated ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+                          : cut                ? CUDA_ERROR_GRAPH_RECAPTURE_FAILURE
                           : !IsJoined(capture) ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED
                                                : CUDA_SUCCESS;
   if (result != CUDA_SUCCESS) {
@@ -193,7 +196,7 @@ CUresult CaptureNode(Stream& stream, NodeType type, Node** node) {
                          : NewNode(capture->graph, type);
   if (*node == nullptr) {
     Invalidate(capture);
-    return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    return CUDA_ERROR_GRAPH_RECAPTURE_FAILURE;
   }
   CopyList((*node)->dependencies, participant->leaves);
   participant->leaves.count = 0;

@@ -19,6 +19,8 @@ namespace {
 
 constexpr int kMaxStack = 64;
 constexpr uint64_t kSpinNs = 50'000;
+// A host function takes as long as it likes: who waits for one does not wait awake.
+constexpr uint64_t kHostWaitNs = 20'000;
 constexpr uint64_t kReapEveryNs = 20'000'000;
 
 struct ContextStack {
@@ -72,6 +74,14 @@ Object** FindSlot(const void* handle) {
 
 Object** ListOf(Context* owner) { return owner == nullptr ? &process.contexts : &owner->objects; }
 
+bool IsInitialised() {
+  if (process.alive == nullptr) return false;
+  return __atomic_load_n(process.alive, __ATOMIC_ACQUIRE) == 1 &&
+         (process.pid == 0 || process.pid == os::ProcessId());
+}
+
+}  // namespace
+
 void LockProcess() {
   uint32_t expected = 0;
   if (__atomic_compare_exchange_n(&process.lock, &expected, 1, false, __ATOMIC_ACQUIRE,
@@ -86,14 +96,6 @@ void LockProcess() {
 void UnlockProcess() {
   if (__atomic_exchange_n(&process.lock, 0, __ATOMIC_RELEASE) == 2) os::FutexWake(&process.lock, 1);
 }
-
-bool IsInitialised() {
-  if (process.alive == nullptr) return false;
-  return __atomic_load_n(process.alive, __ATOMIC_ACQUIRE) == 1 &&
-         (process.pid == 0 || process.pid == os::ProcessId());
-}
-
-}  // namespace
 
 void* AllocateZeroed(size_t bytes) {
   void* memory = calloc(1, bytes);
@@ -134,6 +136,10 @@ bool IsLive(const void* handle, Kind kind) {
 }
 
 Entry::Entry(Need need) {
+  if (IsInHostFunction()) {
+    error = CUDA_ERROR_NOT_PERMITTED;
+    return;
+  }
   if (!IsInitialised()) {
     error = CUDA_ERROR_NOT_INITIALIZED;
     return;
@@ -208,6 +214,8 @@ void Entry::WaitFor(const Place& place) {
     // A sleep takes some 50 us more than asked: short rests are waited for awake.
     if (until_ns - now_ns > kSpinNs) {
       os::SleepUntil(until_ns - kSpinNs / 2);
+    } else if (HasHostWork()) {
+      os::SleepUntil(now_ns + kHostWaitNs);
     } else {
       while (os::NowNs() < until_ns) {
       }

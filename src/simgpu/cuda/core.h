@@ -97,6 +97,15 @@ struct Process {
 };
 extern Process process;
 
+// The lock of the process; Entry holds it.
+void LockProcess();
+void UnlockProcess();
+
+// On the thread that calls the program's functions (host_functions.cc), while one runs.
+bool IsInHostFunction();
+// Some of them have not returned yet.
+bool HasHostWork();
+
 inline const DeviceConfig& ConfigOf(uint32_t device) {
   return process.machine.state->config.devices[device];
 }

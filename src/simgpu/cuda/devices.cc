@@ -40,6 +40,8 @@ constexpr Constant kConstants[] = {
     {79, 1},                                          // L1 caches
     {80, 1},          {83, 1},                        // managed memory
     {90, 1},                                          // preemption
+    {125, 1},                                         // events of other processes
+    {119, 1},                                         // pools as file descriptors
     {95, 1},                                          // cooperative launch
     {99, 1},                                          // cuMemHostRegister
     {102, 1},                                         // virtual memory management

@@ -5,6 +5,7 @@
 
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/capture.h"
+#include "simgpu/cuda/ipc_events.h"
 #include "simgpu/cuda/memory.h"
 #include "simgpu/cuda/streams.h"
 #include "simgpu/state/os.h"
@@ -12,6 +13,10 @@
 namespace hami::simgpu::cuda {
 
 void DestroyEvent(Event* event) {
+  if (event->shared_plus_1 != 0) {
+    LockGuard guard(process.machine);
+    UnshareEvent(*event);
+  }
   if (event->slot >= 0) {
     LockGuard guard(process.machine);
     CloseEventSlot(*process.machine.state, static_cast<uint32_t>(event->slot));
@@ -33,6 +38,7 @@ CUresult RecordEvent(Entry& entry, Event& event, Stream& stream) {
 
 CUresult WaitEvent(Entry& entry, Stream& stream, Event& event) {
   if (stream.capture != nullptr || IsCaptured(event)) return CaptureWait(stream, event);
+  FetchPlace(&event);
   if (!event.recorded) return CUDA_SUCCESS;  // nothing to wait for
   Op op = {};
   op.kind = OpKind::kWait;
@@ -108,7 +114,6 @@ HAMI_SIM_API CUresult cuEventCreate(CUevent* out, unsigned flags) {
   if (out == nullptr || (flags & ~kEventFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
   if ((flags & CU_EVENT_INTERPROCESS) != 0) {
     if ((flags & CU_EVENT_DISABLE_TIMING) == 0) return CUDA_ERROR_INVALID_VALUE;
-    return CUDA_ERROR_NOT_SUPPORTED;
   }
   int slot = -1;
   if ((flags & CU_EVENT_DISABLE_TIMING) == 0) {
@@ -119,6 +124,13 @@ HAMI_SIM_API CUresult cuEventCreate(CUevent* out, unsigned flags) {
   auto* event = NewObject<Event>(entry.context);
   event->flags = flags;
   event->slot = slot;
+  if ((flags & CU_EVENT_INTERPROCESS) != 0) {
+    hami::simgpu::LockGuard guard(process.machine);
+    if (!ShareEvent(event)) {
+      DeleteObject(event);
+      return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+  }
   *out = reinterpret_cast<CUevent>(event);
   return CUDA_SUCCESS;
 }
@@ -150,6 +162,7 @@ HAMI_SIM_API CUresult cuEventQuery(CUevent handle) {
   auto* event = Find<Event>(handle);
   if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (IsCaptured(*event)) return RefuseCaptured(*event);
+  FetchPlace(event);
   hami::simgpu::State& state = *process.machine.state;
   hami::simgpu::LockGuard guard(process.machine);
   hami::simgpu::AdvanceAll(state, hami::simgpu::os::NowNs());
@@ -161,6 +174,7 @@ HAMI_SIM_API CUresult cuEventSynchronize(CUevent handle) {
   auto* event = Find<Event>(handle);
   if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (IsCaptured(*event)) return RefuseCaptured(*event);
+  FetchPlace(event);
   const uint32_t device = event->owner->device;
   entry.WaitFor(event->place);
   TrimPoolsAfterSynchronisation(device);

@@ -5,6 +5,7 @@
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/capture.h"
 #include "simgpu/cuda/graph_allocations.h"
+#include "simgpu/cuda/memory.h"
 
 namespace hami::simgpu::cuda {
 namespace {
@@ -104,6 +105,8 @@ constexpr uint64_t kAutoFree = 1;
 constexpr uint64_t kUpload = 2;
 constexpr uint64_t kDeviceLaunch = 4;
 constexpr uint64_t kAllFlags = 15;
+// CUDA_GRAPH_INSTANTIATE_MULTIPLE_CTXS_NOT_SUPPORTED.
+constexpr auto kSeveralContexts = static_cast<CUgraphInstantiateResult>(4);
 
 // A node of the private copy stands for the node that it was made from.
 Node* OriginalOf(const Node* copy) {
@@ -115,6 +118,39 @@ Node* OriginalOf(const Node* copy) {
   return nullptr;
 }
 
+// Of device memory, or of host memory that the device can reach.
+bool IsSideForDevice(const CopySide& side) {
+  if (side.type == MemoryType::kArray) return false;
+  return side.type != MemoryType::kHost ||
+         FindHost(reinterpret_cast<uint64_t>(side.host)) != nullptr;
+}
+
+bool IsCopyForDevice(const CopyParams& copy) {
+  return IsSideForDevice(copy.from) && IsSideForDevice(copy.to);
+}
+
+// A graph for launches from the device (CUDA manual, cuGraphInstantiateWithParams): some work, of
+// one context, and nothing but kernels, copies, sets and child graphs.
+CUresult CheckDeviceLaunch(const NodeList& order, CUDA_GRAPH_INSTANTIATE_PARAMS* params) {
+  const Context* context = nullptr;
+  for (uint32_t i = 0; i < order.count; ++i) {
+    const Node* node = order.items[i];
+    if (node->type == NodeType::kGraph) continue;
+    const bool known =
+        node->type == NodeType::kKernel || node->type == NodeType::kSet ||
+        (node->type == NodeType::kCopy && (!node->has_params || IsCopyForDevice(node->copy)));
+    if (known && (context == nullptr || context == node->context)) {
+      context = node->context;
+      continue;
+    }
+    params->result_out =
+        known ? kSeveralContexts : CUDA_GRAPH_INSTANTIATE_NODE_OPERATION_NOT_SUPPORTED;
+    params->hErrNode_out = reinterpret_cast<CUgraphNode>(OriginalOf(node));
+    return CUDA_ERROR_NOT_SUPPORTED;
+  }
+  return context != nullptr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
 CUresult Instantiate(CUgraphExec* out, CUgraph handle, CUDA_GRAPH_INSTANTIATE_PARAMS* params) {
   HAMI_ENTER(Need::kInit);
   params->result_out = CUDA_GRAPH_INSTANTIATE_ERROR;
@@ -123,11 +159,8 @@ CUresult Instantiate(CUgraphExec* out, CUgraph handle, CUDA_GRAPH_INSTANTIATE_PA
   if (out == nullptr || graph == nullptr || params->flags > kAllFlags) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  if ((params->flags & kDeviceLaunch) != 0) {
-    if ((params->flags & kAutoFree) != 0) return CUDA_ERROR_INVALID_VALUE;
-    params->result_out = CUDA_GRAPH_INSTANTIATE_NODE_OPERATION_NOT_SUPPORTED;
-    return CUDA_ERROR_NOT_SUPPORTED;  // no device code runs
-  }
+  const bool device_launch = (params->flags & kDeviceLaunch) != 0;
+  if (device_launch && (params->flags & kAutoFree) != 0) return CUDA_ERROR_INVALID_VALUE;
   const bool with_memory = HasMemoryNodes(*graph);
   if (with_memory && IsInstantiated(*graph)) return CUDA_ERROR_NOT_SUPPORTED;
   Graph* copy = CloneGraph(*graph);
@@ -140,6 +173,14 @@ CUresult Instantiate(CUgraphExec* out, CUgraph handle, CUDA_GRAPH_INSTANTIATE_PA
     Free(order);
     DestroyGraph(copy);
     return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (device_launch) {
+    const CUresult result = CheckDeviceLaunch(order, params);
+    if (result != CUDA_SUCCESS) {
+      Free(order);
+      DestroyGraph(copy);
+      return result;
+    }
   }
   auto* exec = NewObject<Exec>(nullptr);
   exec->graph = copy;

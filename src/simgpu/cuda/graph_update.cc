@@ -172,6 +172,13 @@ HAMI_SIM_API CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNo
   });
 }
 
+HAMI_SIM_API CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode handle,
+                                                   const void* params) {
+  return With(exec, handle, [&](Entry&, Node* node) {
+    return node->type == NodeType::kHost ? SetHost(node, params) : CUDA_ERROR_INVALID_VALUE;
+  });
+}
+
 HAMI_SIM_API CUresult cuGraphExecEventRecordNodeSetEvent(CUgraphExec exec, CUgraphNode node,
                                                          CUevent event) {
   return ChangeEvent(exec, node, NodeType::kRecord, event);

@@ -23,6 +23,7 @@ enum class NodeType : uint32_t {
   kKernel = 0,
   kCopy = 1,
   kSet = 2,
+  kHost = 3,
   kGraph = 4,
   kEmpty = 5,
   kWait = 6,
@@ -172,6 +173,7 @@ CUresult SetKernel(Entry& entry, Node* node, const KernelNodeParamsV1* params, b
 CUresult SetCopy(Entry& entry, Node* node, const CopyParams* params, CUcontext context);
 CUresult SetSet(Entry& entry, Node* node, const SetParams* params, CUcontext context);
 CUresult SetEvent(Node* node, CUevent handle);
+CUresult SetHost(Node* node, const void* params);  // host_functions.cc
 // graph_exec.cc.
 void DestroyExec(Exec* exec);
 CUresult LaunchExec(Entry& entry, Exec* exec, Stream* stream);

@@ -126,6 +126,13 @@ CUresult GetParam(CUfunction handle, size_t index, size_t* offset, size_t* bytes
   return CUDA_SUCCESS;
 }
 
+CUresult CountParams(CUfunction handle, size_t* count) {
+  HAMI_ENTER_FUNCTION(handle);
+  if (count == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *count = function->param_count;
+  return CUDA_SUCCESS;
+}
+
 }  // namespace
 }  // namespace hami::simgpu::cuda
 
@@ -173,6 +180,12 @@ HAMI_SIM_API CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t* off
 HAMI_SIM_API CUresult cuKernelGetParamInfo(CUkernel k, size_t index, size_t* offset,
                                            size_t* bytes) {
   return GetParam(reinterpret_cast<CUfunction>(k), index, offset, bytes);
+}
+HAMI_SIM_API CUresult cuFuncGetParamCount(CUfunction f, size_t* count) {
+  return CountParams(f, count);
+}
+HAMI_SIM_API CUresult cuKernelGetParamCount(CUkernel k, size_t* count) {
+  return CountParams(reinterpret_cast<CUfunction>(k), count);
 }
 HAMI_SIM_API CUresult cuKernelGetAttribute(int* value, int attribute, CUkernel kernel, CUdevice) {
   return cuFuncGetAttribute(value, attribute, reinterpret_cast<CUfunction>(kernel));

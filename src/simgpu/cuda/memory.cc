@@ -257,6 +257,7 @@ CUresult Free(uint64_t address) {
     const Context* waited = entry.context != nullptr ? entry.context : found.context;
     if (waited != nullptr) WaitForAllStreams(entry, *waited);
   }
+  if (FreeImportedPointer(address)) return CUDA_SUCCESS;
   if (FreeManaged(address) || FreeExternal(address) || FreePooledNow(entry, address, &result) ||
       FreeGraphMemory(address, &result)) {
     return result;

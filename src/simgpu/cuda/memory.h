@@ -86,6 +86,10 @@ Allocation* FindHost(uint64_t address);
 bool FreeManaged(uint64_t address);
 // The same of a buffer on imported memory (external_memory.cc).
 bool FreeExternal(uint64_t address);
+// Memory of another process' pool (ipc_pools.cc). False: it is none.
+bool FreeImportedPointer(uint64_t address);
+// What was imported of the device goes.
+void ReleaseImportedPointers(uint32_t device);
 void ReleaseHostMemory(Context* context);
 
 // Memory that only its owner frees: of a module (modules.cc), of an array (arrays.cc).

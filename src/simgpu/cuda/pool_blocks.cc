@@ -3,6 +3,7 @@
 // The blocks in a pool's segments: which are free, since when, and what joins again.
 
 #include "simgpu/cuda/pools.h"
+#include "simgpu/cuda/shared.h"
 #include "simgpu/state/os.h"
 
 namespace hami::simgpu::cuda {
@@ -238,7 +239,7 @@ void DropSegment(Segment* segment) {
   pool->reserved -= allocation.physical_bytes;
   RemoveAllocation(&segment->allocation);
   ReleaseAddresses(allocation.base, allocation.physical_bytes);
-  GivePhysical(pool->device, allocation.physical_bytes);
+  GivePhysical(pool->device, allocation.physical_bytes, allocation.shared_plus_1);
   Deallocate(segment->covers);
   Deallocate(segment);
 }
@@ -351,6 +352,7 @@ void TrimPoolsAfterSynchronisation(uint32_t device) {
 }
 
 void ReleasePools(uint32_t device) {
+  ReleaseImportedPointers(device);
   SetCurrentPool(device, nullptr);
   for (Pool* pool = all_pools; pool != nullptr;) {
     Pool* next = pool->next_pool;

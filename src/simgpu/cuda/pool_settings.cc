@@ -44,7 +44,11 @@ CUresult CheckProperties(const CUmemPoolProps& props, uint32_t* device) {
   // Managed pools come with CUDA 13.0, those of the host with 12.2.
   if (props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED) return CUDA_ERROR_NOT_SUPPORTED;
   if (props.allocType != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
-  if (props.handleTypes != CU_MEM_HANDLE_TYPE_NONE) return CUDA_ERROR_NOT_SUPPORTED;
+  const bool shared = props.handleTypes != CU_MEM_HANDLE_TYPE_NONE;
+  if (shared && props.handleTypes != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) {
+    return CUDA_ERROR_NOT_SUPPORTED;
+  }
+  if (shared && IsOnHost(props.location)) return CUDA_ERROR_NOT_SUPPORTED;
   if (IsOnHost(props.location)) {
     return GlanceAtMachine().cuda_version >= 12020 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
   }
@@ -121,6 +125,7 @@ HAMI_SIM_API CUresult cuMemPoolCreate(CUmemoryPool* out, const CUmemPoolProps* p
   if (result != CUDA_SUCCESS) return result;
   Pool* pool = MakePool(device);
   pool->max_bytes = props->maxSize;
+  pool->shareable = props->handleTypes != CU_MEM_HANDLE_TYPE_NONE;
   pool->on_host = IsOnHost(props->location);
   *out = reinterpret_cast<CUmemoryPool>(pool);
   return CUDA_SUCCESS;
@@ -251,7 +256,9 @@ HAMI_SIM_API CUresult cuDeviceSetMemPool(CUdevice ordinal, CUmemoryPool handle) 
   uint32_t device = 0;
   if (!FindDevice(ordinal, &device)) return CUDA_ERROR_INVALID_DEVICE;
   auto* pool = Find<Pool>(handle);
-  if (pool == nullptr || pool->on_host || pool->device != device) return CUDA_ERROR_INVALID_VALUE;
+  if (pool == nullptr || pool->imported || pool->on_host || pool->device != device) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
   SetCurrentPool(device, pool);
   return CUDA_SUCCESS;
 }
@@ -270,7 +277,7 @@ HAMI_SIM_API CUresult cuMemSetMemPool(CUmemLocation* location, CUmemAllocationTy
   uint32_t device = 0;
   auto* pool = Find<Pool>(handle);
   if (pool == nullptr || location == nullptr || type != CU_MEM_ALLOCATION_TYPE_PINNED ||
-      pool->on_host != IsOnHost(*location)) {
+      pool->imported || pool->on_host != IsOnHost(*location)) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   if (pool->on_host) {

@@ -67,7 +67,7 @@ CUresult AllocateAsync(CUdeviceptr* out, uint64_t bytes, const CUmemoryPool* poo
     if (result != CUDA_SUCCESS) return result;
     Pool* pool =
         pool_handle == nullptr ? CurrentPool(stream->owner->device) : Find<Pool>(*pool_handle);
-    if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    if (pool == nullptr || pool->imported) return CUDA_ERROR_INVALID_VALUE;
     if (pool->on_host) return AllocateFromHost(entry.context, *stream, pool, bytes, out);
     const uint32_t device = pool->device;
     if (stream->capture != nullptr) return CaptureAllocation(*stream, device, bytes, out);
@@ -90,6 +90,7 @@ CUresult FreeAsync(CUdeviceptr address, CUstream handle, bool per_thread) {
   if (stream->capture != nullptr) return CaptureFree(*stream, address);
   if (FreeGraphMemory(address, &result)) return result;
   if (FreeFromHost(address)) return CUDA_SUCCESS;
+  if (FreeImportedPointer(address)) return CUDA_SUCCESS;
   if (Block* block = FindBlock(address)) {
     if (block->base != address) return CUDA_ERROR_INVALID_VALUE;
     ReturnBlock(block, EndOf(*stream));

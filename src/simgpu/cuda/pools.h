@@ -47,8 +47,11 @@ struct Pool : Object {
   static constexpr Kind kKind = Kind::kPool;
   uint32_t device;
   bool is_default;
-  bool on_host;    // device is 0 and means nothing
-  bool destroyed;  // waits for its last allocation; no handle any more
+  bool on_host;       // device is 0 and means nothing
+  bool destroyed;     // waits for its last allocation; no handle any more
+  bool shareable;     // can be exported to other processes
+  bool imported;      // of another process: takes no allocations
+  uint64_t share_id;  // by which others know it (ipc_pools.cc); 0: not exported
   uint64_t max_bytes;
   uint64_t threshold;
   int reuse[3];  // CU_MEMPOOL_ATTR_REUSE_*, as set

@@ -15,6 +15,7 @@ uint32_t references[kMaxShared];  // of this process
 // A descriptor stands where nothing is, and says by that what it is for. Files of some systems end
 // at 16 TiB.
 constexpr int64_t kPositionTag = int64_t{1} << 42;
+constexpr int64_t kNumberTag = int64_t{1} << 43;
 
 State& TheState() { return *process.machine.state; }
 
@@ -93,10 +94,24 @@ int ExportDescriptor(uint32_t shared_plus_1) {
   return -1;
 }
 
+int ExportNumber(uint64_t number) {
+  const int fd = ReopenState(process.machine);
+  if (fd >= 0) os::SetPosition(fd, kNumberTag | static_cast<int64_t>(number));
+  return fd;
+}
+
+bool ReadNumber(int fd, uint64_t* number) {
+  if (!os::IsSameFile(fd, process.machine.file_device, process.machine.file_inode)) return false;
+  const int64_t position = os::Position(fd);
+  if ((position & (kPositionTag | kNumberTag)) != kNumberTag) return false;
+  *number = static_cast<uint64_t>(position & ~kNumberTag);
+  return true;
+}
+
 bool ReadDescriptor(int fd, uint32_t* index, uint32_t* generation) {
   if (!os::IsSameFile(fd, process.machine.file_device, process.machine.file_inode)) return false;
   const int64_t position = os::Position(fd);
-  if ((position & kPositionTag) == 0) return false;
+  if ((position & (kPositionTag | kNumberTag)) != kPositionTag) return false;
   *index = static_cast<uint32_t>(position & 0xffff);
   *generation = static_cast<uint32_t>(position >> 16) & kSharedGenerations;
   return *index < kMaxShared;

@@ -27,6 +27,9 @@ void ShowSharedContent(uint32_t shared_plus_1, uint64_t address, uint64_t bytes,
 
 // A descriptor that holds the memory as long as somebody has it; -1.
 int ExportDescriptor(uint32_t shared_plus_1);
+// A descriptor that names something else of this process by a number of 40 bits; -1.
+int ExportNumber(uint64_t number);
+bool ReadNumber(int fd, uint64_t* number);
 // What a descriptor is for. False: it is none of these.
 bool ReadDescriptor(int fd, uint32_t* index, uint32_t* generation);
 

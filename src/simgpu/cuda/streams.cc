@@ -5,6 +5,8 @@
 #include "api/cuda/functions.h"
 #include "simgpu/cuda/capture.h"
 #include "simgpu/cuda/green.h"
+#include "simgpu/cuda/host_functions.h"
+#include "simgpu/cuda/ipc_events.h"
 #include "simgpu/cuda/memory.h"
 #include "simgpu/state/os.h"
 
@@ -114,6 +116,7 @@ CUresult NoStream(CUstream handle) {
 
 void Queue(Entry& entry, Stream& stream, const Op& op) {
   if (op.kind == OpKind::kEmpty || op.kind == OpKind::kChild) return;
+  if (op.kind == OpKind::kHost) return QueueHost(entry, stream, op.host);
   State& state = *process.machine.state;
   while (true) {
     const Context& context = *stream.owner;
@@ -129,6 +132,7 @@ void Queue(Entry& entry, Stream& stream, const Op& op) {
         if (op.kind == OpKind::kRecord) {
           op.event->place = EndOfLane(state, context.queue, stream.lane);
           op.event->recorded = true;
+          PublishPlace(*op.event);
         }
         return;
       }

@@ -29,7 +29,9 @@ struct Stream : Object {
 struct Event : Object {
   static constexpr Kind kKind = Kind::kEvent;
   unsigned flags;
-  int slot;  // in the shared state; -1 without timing
+  int slot;                    // in the shared state; -1 without timing
+  uint32_t shared_plus_1;      // its SharedEvent (ipc_events.h); 0: no other process' business
+  uint32_t shared_generation;  // of that
   bool recorded;
   bool per_capture;  // recorded last into a capture
   Place place;
@@ -46,6 +48,17 @@ enum class OpKind : uint8_t {
   kRecord,
   kWait,
   kChild,
+  kHost,
+};
+
+// What a stream calls on a thread of the driver (host_functions.cc).
+using HostFunction = void(void* data);
+using StreamCallback = void(CUstream stream, CUresult status, void* data);
+struct HostWork {
+  HostFunction* function;
+  StreamCallback* callback;  // where there is no function
+  CUstream stream;           // as the callback is told
+  void* data;
 };
 
 struct KernelLaunch {
@@ -62,6 +75,7 @@ struct Op {
   uint32_t demand_q16;
   KernelLaunch launch;
   Event* event;
+  HostWork host;
 };
 
 // The stream that a handle means. nullptr: invalid handle. `per_thread`: a null handle is the

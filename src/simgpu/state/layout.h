@@ -20,12 +20,13 @@
 namespace hami::simgpu {
 
 inline constexpr uint64_t kStateMagic = 0x31656e6968636d53;  // "Smchine1", little endian
-inline constexpr uint32_t kStateVersion = 5;
+inline constexpr uint32_t kStateVersion = 6;
 
 inline constexpr uint32_t kMaxClients = 1024;
 inline constexpr uint32_t kMaxContexts = 256;  // with queues, on all devices together
 inline constexpr uint32_t kMaxEventSlots = 65536;
 inline constexpr uint32_t kMaxShared = 1024;
+inline constexpr uint32_t kMaxSharedEvents = 1024;
 inline constexpr uint32_t kSharedGenerations = 0xffffff;  // then they begin again
 inline constexpr uint32_t kLanes = 32;
 inline constexpr uint32_t kLaneItems = 512;  // a launch into a full lane waits
@@ -175,6 +176,16 @@ struct EventSlot {
   uint64_t done_ns;  // of that record; 0: not yet
 };
 
+// An event that other processes may open: where it was recorded last, by whomever. Its maker's:
+// with it, or when it is destroyed, the entry is free.
+struct SharedEvent {
+  uint32_t client_plus_1;
+  uint32_t client_generation;
+  uint32_t generation;
+  uint32_t reserved;
+  Place place;  // seq 0: never recorded
+};
+
 struct Ring {
   WorkItem items[kLaneItems];
 };
@@ -202,6 +213,7 @@ struct State {
   Device devices[kMaxDevices];
   Client clients[kMaxClients];
   EventSlot events[kMaxEventSlots];
+  SharedEvent shared_events[kMaxSharedEvents];
   SharedMemory shared[kMaxShared];
   Context contexts[kMaxContexts];
   Ring rings[kMaxContexts][kLanes];

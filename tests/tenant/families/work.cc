@@ -10,6 +10,22 @@ namespace {
 constexpr int kFloats = 1 << 20;
 constexpr size_t kBytes = sizeof(float) * kFloats;
 
+// What the driver calls on a thread of its own: it leaves no line, for the order would be chance.
+struct Calls {
+  int made = 0;
+  CUresult inside = CUDA_SUCCESS;
+};
+void CountCall(void* data) {
+  auto* calls = static_cast<Calls*>(data);
+  CUdeviceptr memory = 0;
+  ++calls->made;
+  calls->inside = Quiet("cuMemAlloc_v2", &memory, kMib);
+}
+void SayCalls(const Calls& calls) {
+  Say("calls of the driver made: " + std::to_string(calls.made));
+  Say("a call from inside", calls.inside);
+}
+
 CUevent NewEvent() {
   CUevent event = nullptr;
   Call("cuEventCreate", &event, 0U);
@@ -50,6 +66,28 @@ void GraphWithMemory(CUstream stream) {
   Memory("trimmed");
 }
 
+void GraphWithHostNode(const Kernels& kernels, CUdeviceptr data, CUstream stream) {
+  CUgraph graph = nullptr;
+  Calls calls;
+  void (*function)(void*) = CountCall;
+  Call("cuStreamBeginCapture_v2", stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+  kernels.Fill(data, kFloats, stream);
+  Call("cuLaunchHostFunc", stream, function, static_cast<void*>(&calls));
+  kernels.Fill(data, kFloats, stream);
+  Call("cuStreamEndCapture", stream, &graph);
+  CUgraphExec exec = Instantiate(graph);
+  LaunchTimes(exec, stream, 3);
+  SayCalls(calls);
+  // A graph that the device may launch has no host nodes.
+  CUDA_GRAPH_INSTANTIATE_PARAMS params = {};
+  params.flags = 4;
+  CUgraphExec refused = nullptr;
+  Call("cuGraphInstantiateWithParams", &refused, graph, &params);
+  Say("result " + std::to_string(params.result_out));
+  Call("cuGraphExecDestroy", exec);
+  Call("cuGraphDestroy", graph);
+}
+
 }  // namespace
 
 void Streams(const Kernels& kernels) {
@@ -84,6 +122,13 @@ void Streams(const Kernels& kernels) {
   Call("cuStreamQuery", second);
   Call("cuEventElapsedTime", &ms, events[0], events[2]);
   Say(std::string("took time: ") + (ms > 0 ? "yes" : "no"));
+  Calls calls;
+  void (*function)(void*) = CountCall;
+  Call("cuLaunchHostFunc", first, function, static_cast<void*>(&calls));
+  kernels.Fill(data[0], kFloats, first);
+  Call("cuLaunchHostFunc", first, function, static_cast<void*>(&calls));
+  Call("cuStreamSynchronize", first);
+  SayCalls(calls);
   kernels.Fill(data[0], kFloats, HAMI_CU_STREAM_PER_THREAD);
   kernels.Fill(data[0], kFloats, HAMI_CU_STREAM_LEGACY);
   Call("cuStreamSynchronize", HAMI_CU_STREAM_PER_THREAD);
@@ -129,6 +174,7 @@ void Graphs(const Kernels& kernels) {
   Call("cuGraphExecDestroy", exec);
   Call("cuGraphDestroy", graph);
   GraphWithMemory(stream);
+  GraphWithHostNode(kernels, data, stream);
   Call("cuMemFree_v2", data);
   Call("cuStreamDestroy_v2", stream);
 }

@@ -86,8 +86,8 @@ std::string LimitsOf(const Simulation& simulation, int cores_pct, int priority) 
 
 class LaunchTest : public testing::Test {
  protected:
-  void Begin(int cores_pct, int gpus = 1) {
-    simulation_ = std::make_unique<Simulation>("h200-580", gpus);
+  void Begin(int cores_pct, int gpus = 1, const std::string& profile = "h200-580") {
+    simulation_ = std::make_unique<Simulation>(profile, gpus);
     std::string limits = "hami-limits 1\ngeneration 1\n";
     for (const std::string& uuid : simulation_->uuids()) {
       limits += "device " + uuid + "\nmemory 10737418240\npolicy force\ncores " +
@@ -132,7 +132,41 @@ TEST_P(LaunchForm, IsChargedWhatItTakes) {
 INSTANTIATE_TEST_SUITE_P(All, LaunchForm,
                          testing::Values("kernel", "kernel_ptsz", "ex", "ex_ptsz", "coop",
                                          "coop_ptsz", "dependent", "dependent_ptsz", "graph",
-                                         "graph_ptsz"));
+                                         "graph_ptsz", "grid"));
+
+TEST_F(LaunchTest, AFunctionOfTheProgramCostsNothing) {
+  Begin(60);
+  ASSERT_EQ(Do("hosted 20"), "ok\n");
+  const double charged = region_->ChargedMs();
+  const double busy = hardware_->BusyMs();
+  ASSERT_EQ(Do("hosted 60"), "ok\n");
+  const double took = hardware_->BusyMs() - busy;
+  EXPECT_NEAR(took, 60, 2);
+  EXPECT_GE(region_->ChargedMs() - charged, 0.9 * took);
+  EXPECT_LE(region_->ChargedMs() - charged, 1.5 * took + 10) << "the functions took 240 ms";
+}
+
+TEST_F(LaunchTest, AKernelOnEachOfTwoDevicesIsChargedOnBoth) {
+  Begin(60, 2, "a10-550");
+  ASSERT_EQ(Do("devices 20"), "ok\n");
+  const double charged[] = {region_->ChargedMs(0), region_->ChargedMs(1)};
+  const double busy[] = {hardware_->BusyMs(0), hardware_->BusyMs(1)};
+  ASSERT_EQ(Do("devices 60"), "ok\n");
+  for (int device = 0; device < 2; ++device) {
+    EXPECT_NEAR(hardware_->BusyMs(static_cast<uint32_t>(device)) - busy[device], 60, 2);
+    EXPECT_NEAR(region_->ChargedMs(device) - charged[device], 60, 40);
+  }
+}
+
+// Events around a graph cannot tell its functions of the program from its kernels: a launch costs
+// its five milliseconds until the agent has seen that the device worked less.
+TEST_F(LaunchTest, AGraphThatCallsTheProgramIsChargedUpToItsEnd) {
+  Begin(90);
+  ASSERT_EQ(Do("hostgraph 20"), "ok\n");
+  const double charged = region_->ChargedMs();
+  ASSERT_EQ(Do("hostgraph 40"), "ok\n");
+  EXPECT_NEAR(region_->ChargedMs() - charged, 200, 60);
+}
 
 TEST_F(LaunchTest, AnUpdatedGraphIsChargedWhatItTakesNow) {
   Begin(60);

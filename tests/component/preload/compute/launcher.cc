@@ -4,7 +4,7 @@
 // "ok" when the GPU has done it, or "error N" with what failed.
 //
 //   FORM COUNT       COUNT kernels of one millisecond; FORM is kernel, ex, coop, dependent, each
-//                    also with _ptsz
+//                    also with _ptsz, or grid
 //   graph COUNT      a captured graph of five of them, COUNT times; graph_ptsz
 //   update COUNT     the same graph updated to kernels of three milliseconds
 //   record FORM N    makes that graph anew, from a capture of N launches of FORM, a form of above
@@ -15,10 +15,14 @@
 //   capture MODE N   N launches into a capture (0 global, 1 thread, 2 relaxed), a hundred more on
 //                    another stream between them; the capture must end well, with N nodes
 //   foreign COUNT    the graph on a stream of the second device, the first one's context current
+//   hosted COUNT     COUNT kernels, and after each a function of the program that takes 4 ms
+//   hostgraph COUNT  a graph of a kernel and such a function, COUNT times
+//   devices COUNT    one kernel on each of two devices by one call, COUNT times
 //   word             a stream waits for a word of 32 bits, and one of 64, that another one writes
 //   ring COUNT       two devices whose streams wait for words that the other one writes, in turn
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <iostream>
@@ -123,12 +127,22 @@ CUresult LaunchAs(const std::string& form, const Gpu& gpu, CUstream stream) {
                ? DRIVER(cuLaunchKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr)
                : DRIVER(cuLaunchKernel)(f, 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr);
   }
+  if (name == "grid") {
+    Must(Get<CUresult(CUfunction, int, int, int)>("cuFuncSetBlockShape")(f, 32, 1, 1), "shape");
+    return DRIVER(cuLaunchGrid)(f, 1, 1);
+  }
   if (name == "coop") {
     return per_thread
                ? DRIVER(cuLaunchCooperativeKernel_ptsz)(f, 1, 1, 1, 32, 1, 1, 0, stream, nullptr)
                : DRIVER(cuLaunchCooperativeKernel)(f, 1, 1, 1, 32, 1, 1, 0, stream, nullptr);
   }
   return LaunchEx(f, name == "dependent", per_thread, stream);
+}
+
+void CallFunction(CUstream stream) {
+  using LaunchHost = CUresult(CUstream, void (*)(void*), void*);
+  void (*function)(void*) = [](void*) { usleep(4000); };
+  Must(Get<LaunchHost>("cuLaunchHostFunc")(stream, function, nullptr), "host function");
 }
 
 CUgraph CaptureGraph(const Gpu& gpu, CUfunction function, int launches, CUstreamCaptureMode mode,
@@ -172,7 +186,16 @@ class Launcher {
       std::string form;
       words >> form >> count;
       Record(form, count);
-    } else if (words >> count; action == "ring") {
+    } else if (words >> count; action == "hosted") {
+      for (int i = 0; i < count; ++i) {
+        LaunchPlain(gpus_[0].one_ms, gpus_[0].stream);
+        CallFunction(gpus_[0].stream);
+      }
+    } else if (action == "hostgraph") {
+      HostGraph(count);
+    } else if (action == "devices") {
+      OnBothDevices(count);
+    } else if (action == "ring") {
       Ring(count);
     } else if (action == "foreign") {
       Foreign(count);
@@ -243,6 +266,29 @@ class Launcher {
     Must(Get<GetNodes>("cuGraphGetNodes")(graph, nullptr, &nodes), "nodes");
     if (nodes != static_cast<size_t>(launches)) throw Failed{CUDA_ERROR_UNKNOWN, "node count"};
     Must(Get<Instantiate>("cuGraphInstantiateWithFlags")(&exec_, graph, 0), "instantiate");
+  }
+
+  void HostGraph(int count) {
+    CUgraph graph = nullptr;
+    CUgraphExec exec = nullptr;
+    Must(DRIVER(cuStreamBeginCapture_v2)(gpus_[0].stream, CU_STREAM_CAPTURE_MODE_GLOBAL), "begin");
+    LaunchPlain(gpus_[0].one_ms, gpus_[0].stream);
+    CallFunction(gpus_[0].stream);
+    Must(DRIVER(cuStreamEndCapture)(gpus_[0].stream, &graph), "end capture");
+    Must(Get<Instantiate>("cuGraphInstantiateWithFlags")(&exec, graph, 0), "instantiate");
+    for (int i = 0; i < count; ++i) {
+      Must(DRIVER(cuGraphLaunch)(exec, gpus_[0].stream), "graph launch");
+    }
+  }
+
+  void OnBothDevices(int count) {
+    CUDA_LAUNCH_PARAMS launches[2] = {};
+    for (size_t i = 0; i < 2; ++i) {
+      launches[i] = {gpus_[i].one_ms, 1, 1, 1, 32, 1, 1, 0, gpus_[i].stream, nullptr};
+    }
+    for (int i = 0; i < count; ++i) {
+      Must(DRIVER(cuLaunchCooperativeKernelMultiDevice)(launches, 2, 0), "launch on both");
+    }
   }
 
   // Whatever the library does on the way must not break the capture.
