@@ -177,10 +177,12 @@ def compare(root: pathlib.Path, api: str, releases: list[pathlib.Path], compiler
     covered: set[str] = set()
     for mode in VENDOR_MODES[api]:
       known = vendor_names(folder, api, mode, compiler) - covered
-      source = write_source(vendor_includes(folder, api), ours, headers, known, folder == newest, refused)
+      source = write_source(vendor_includes(folder, api), ours, headers, known, folder == newest,
+                            refused)
       done = subprocess.run(
           [compiler, "-std=gnu++20", "-fsyntax-only", "-w", "-x", "c++", f"-I{folder}", f"-I{root}",
-           f"-I{TOOLS.parent}", f"-I{STUBS}", mode, "-"], cwd=root, input=source, capture_output=True, text=True)
+           f"-I{TOOLS.parent}", f"-I{STUBS}", mode, "-"], cwd=root, input=source,
+          capture_output=True, text=True)
       if done.returncode:
         problems += [f"{folder.name}: {message}" for message in short_messages(done.stderr)]
       covered |= known

@@ -107,6 +107,7 @@ TEST_F(Graphics, TheLimitHolds) {
   Fails("look pointer r", CUDA_ERROR_OUT_OF_MEMORY, rest + kPageBytes, kPageBytes);
   Step("free a", rest, 0);
   Step("look pointer r", rest, rest);
+  Step("look pointer r", rest, rest);
   Fails("alloc a 1", CUDA_ERROR_OUT_OF_MEMORY, rest, rest);
   Step("unregister r", rest, 0);
   Step("alloc a 1", rest + kPageBytes, kPageBytes);
