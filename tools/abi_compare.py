@@ -13,7 +13,10 @@ import re
 import subprocess
 
 TOOLS = pathlib.Path(__file__).resolve().parent
-VENDOR_HEADER = {"cuda": "cuda.h", "nvml": "nvml.h"}
+VENDOR_HEADERS = {"cuda": ["cuda.h", "cudaGL.h", "cudaEGL.h", "vdpau/vdpau.h", "cudaVDPAU.h"],
+                  "nvml": ["nvml.h"]}
+# What the vendor's headers include of graphics interfaces, so that they can be read anywhere.
+STUBS = TOOLS / "header_stubs"
 # So that every variant is declared under the name that the library exports. A few per-thread forms
 # of CUDA functions are only declared in the second way.
 VENDOR_MODES = {"cuda": ["-D__CUDA_API_VERSION_INTERNAL", "-DCUDA_API_PER_THREAD_DEFAULT_STREAM"],
@@ -83,12 +86,18 @@ def read_interface(texts: list[str]) -> Interface:
   return result
 
 
-def vendor_names(header: pathlib.Path, mode: str, compiler: str) -> set[str]:
-  """Every identifier that the release's header declares or defines as a macro."""
-  base = [compiler, "-E", "-P", "-x", "c++", mode]
+def vendor_includes(folder: pathlib.Path, api: str) -> list[str]:
+  return [f"#include <{name}>" for name in VENDOR_HEADERS[api]
+          if (folder / name).exists() or (STUBS / name).exists()]
+
+
+def vendor_names(folder: pathlib.Path, api: str, mode: str, compiler: str) -> set[str]:
+  """Every identifier that the release's headers declare or define as a macro."""
+  base = [compiler, "-E", "-P", "-x", "c++", f"-I{folder}", f"-I{STUBS}", mode]
+  source = "\n".join(vendor_includes(folder, api)) + "\n"
   names: set[str] = set()
   for extra, pattern in (([], r"\w+"), (["-dM"], r"(?<=#define )\w+")):
-    text = subprocess.run([*base, *extra, str(header)], check=True, capture_output=True,
+    text = subprocess.run([*base, *extra, "-"], check=True, input=source, capture_output=True,
                           text=True).stdout
     names |= set(re.findall(pattern, text))
   return names
@@ -120,9 +129,9 @@ def struct_assertions(name: str, paths: list[str], newest: bool) -> list[str]:
   return lines
 
 
-def write_source(api: str, ours: Interface, our_headers: list[str], known: set[str],
+def write_source(includes: list[str], ours: Interface, our_headers: list[str], known: set[str],
                  newest: bool, refused: set[str]) -> str:
-  lines = [f"#include <{VENDOR_HEADER[api]}>", "#include <stdint.h>",
+  lines = [*includes, "#include <stdint.h>",
            '#include "tools/abi_assertions.h"',
            "namespace theirs {"]
   constants = sorted(ours.constants & known)
@@ -167,11 +176,13 @@ def compare(root: pathlib.Path, api: str, releases: list[pathlib.Path], compiler
   for folder in releases:
     covered: set[str] = set()
     for mode in VENDOR_MODES[api]:
-      known = vendor_names(folder / VENDOR_HEADER[api], mode, compiler) - covered
-      source = write_source(api, ours, headers, known, folder == newest, refused)
+      known = vendor_names(folder, api, mode, compiler) - covered
+      source = write_source(vendor_includes(folder, api), ours, headers, known, folder == newest,
+                            refused)
       done = subprocess.run(
           [compiler, "-std=gnu++20", "-fsyntax-only", "-w", "-x", "c++", f"-I{folder}", f"-I{root}",
-           f"-I{TOOLS.parent}", mode, "-"], cwd=root, input=source, capture_output=True, text=True)
+           f"-I{TOOLS.parent}", f"-I{STUBS}", mode, "-"], cwd=root, input=source,
+          capture_output=True, text=True)
       if done.returncode:
         problems += [f"{folder.name}: {message}" for message in short_messages(done.stderr)]
       covered |= known

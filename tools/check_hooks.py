@@ -27,7 +27,9 @@ import abi_compare
 import sources
 
 ENTRY = re.compile(r"^HAMI_(?:CUDA|NVML)_ENTRY\((\w+),", re.M)
-DECISIONS = ("hooks.def", "refused.def", "forwarded.def")
+# What each file says of a function.
+DECISIONS = {"hooks.def": {"HAMI_CUDA_HOOK", "HAMI_NVML_HOOK"}, "refused.def": {"HAMI_REFUSED"},
+             "forwarded.def": {"HAMI_FORWARD"}}
 # The symbol is the first argument of every macro; `#define NAME(symbol)` lines do not match.
 LINE = re.compile(r"^(HAMI_\w+)\(\s*(\w+)\s*([^)]*(?:\"[^\"]*\")?[^)]*)\)", re.M)
 
@@ -44,8 +46,14 @@ def check_classes(root: pathlib.Path) -> list[str]:
              for name in ENTRY.findall((root / f"api/{api}/entry_points.def").read_text())}
   places = collections.defaultdict(list)
   for name in DECISIONS:
-    for _, symbol, _ in read_def(root / "src/preload" / name):
+    text = (root / "src/preload" / name).read_text()
+    classes = set(re.findall(r"^//   (k[A-Z]\w+) ", text, re.M))
+    for macro, symbol, rest in read_def(root / "src/preload" / name):
       places[symbol].append(name)
+      if macro not in DECISIONS[name]:
+        problems.append(f"{name}: {symbol} stands under {macro}, which decides nothing")
+      elif macro == "HAMI_FORWARD" and rest not in classes:
+        problems.append(f"{name}: {symbol} is forwarded as {rest or 'nothing'}, which is no class")
   for symbol in sorted(entries - places.keys()):
     problems.append(f"{symbol} is in none of {', '.join(DECISIONS)}")
   for symbol, where in sorted(places.items()):

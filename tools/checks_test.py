@@ -173,6 +173,7 @@ class Hooks(Tree):
     } Kind;
     #define CU_LIMIT 7
   """
+  CLASSES = "//   kQuery    tells something\n"
   FUNCTIONS = "CUresult cuThing(Pair* pair, size_t bytes);\nHAMI_VENDOR_API_END\n"
 
   def setUp(self) -> None:
@@ -184,8 +185,7 @@ class Hooks(Tree):
              "nvmlReturn_t nvmlInit(void);\nHAMI_VENDOR_API_END\n")
     self.put("src/preload/hooks.def", "HAMI_CUDA_HOOK(cuThing, kFailOpen)\n")
     self.put("src/preload/forwarded.def",
-             'HAMI_FORWARD(cuOther, kQuery)\n'
-             'HAMI_LATER(nvmlInit,\n  "shows what we do not limit")\n')
+             self.CLASSES + "HAMI_FORWARD(cuOther, kQuery)\nHAMI_FORWARD(nvmlInit, kQuery)\n")
     self.put("src/preload/refused.def", "")
     (self.root / "tools").mkdir()
     shutil.copy(TOOLS / "regen_entry_points.py", self.root / "tools")
@@ -231,8 +231,17 @@ class Hooks(Tree):
     self.put("tests/a_test.py", "call('cuThing_v2')\n")
     self.expect(self.check(), 1, "hooks.def: no test names cuThing")
 
+  def test_left_for_later_or_without_a_class(self) -> None:
+    self.put("src/preload/forwarded.def", self.CLASSES +
+             'HAMI_FORWARD(cuOther, kQuery)\nHAMI_LATER(nvmlInit, "not limited yet")\n')
+    self.expect(self.check(), 1, "nvmlInit stands under HAMI_LATER")
+    self.put("src/preload/forwarded.def", self.CLASSES +
+             "HAMI_FORWARD(cuOther, kQuery)\nHAMI_FORWARD(nvmlInit, kWhatever)\n")
+    self.expect(self.check(), 1, "nvmlInit is forwarded as kWhatever")
+
   def test_refused_with_arguments_that_no_stub_passes_on(self) -> None:
-    self.put("src/preload/forwarded.def", "HAMI_FORWARD(nvmlInit, kQuery)\n")
+    self.put("src/preload/forwarded.def",
+             self.CLASSES + "HAMI_FORWARD(nvmlInit, kQuery)\n")
     self.put("src/preload/refused.def", "HAMI_REFUSED(cuOther)\n")
     self.expect(self.check(), 0, "cuda-13.0")
     for arguments in ("double x", "Pair x", "int a, int b, int c, int d, int e, int f, int g"):

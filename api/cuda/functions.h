@@ -242,6 +242,57 @@ CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS* r
 CUresult cuMemMapArrayAsync(CUarrayMapInfo* operations, unsigned int count, CUstream stream);
 CUresult cuMemMapArrayAsync_ptsz(CUarrayMapInfo* operations, unsigned int count, CUstream stream);
 
+// Graphics interfaces.
+typedef unsigned int HamiVdpGetProcAddress(unsigned int, unsigned int, void**);
+CUresult cuGLCtxCreate(CUcontext* context, unsigned int flags, CUdevice ordinal);
+CUresult cuGLCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice ordinal);
+CUresult cuVDPAUCtxCreate(CUcontext* context, unsigned int flags, CUdevice ordinal,
+                          unsigned int vdp_device, HamiVdpGetProcAddress* get_address);
+CUresult cuVDPAUCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice ordinal,
+                             unsigned int vdp_device, HamiVdpGetProcAddress* get_address);
+CUresult cuGraphicsGLRegisterBuffer(CUgraphicsResource* resource, unsigned int buffer,
+                                    unsigned int flags);
+CUresult cuGraphicsGLRegisterImage(CUgraphicsResource* resource, unsigned int image,
+                                   unsigned int target, unsigned int flags);
+CUresult cuGraphicsEGLRegisterImage(CUgraphicsResource* resource, void* image, unsigned int flags);
+CUresult cuGraphicsVDPAURegisterVideoSurface(CUgraphicsResource* resource, unsigned int surface,
+                                             unsigned int flags);
+CUresult cuGraphicsVDPAURegisterOutputSurface(CUgraphicsResource* resource, unsigned int surface,
+                                              unsigned int flags);
+CUresult cuGraphicsUnregisterResource(CUgraphicsResource resource);
+CUresult cuGraphicsMapResources(unsigned int count, CUgraphicsResource* resources, CUstream stream);
+CUresult cuGraphicsMapResources_ptsz(unsigned int count, CUgraphicsResource* resources,
+                                     CUstream stream);
+CUresult cuGraphicsUnmapResources(unsigned int count, CUgraphicsResource* resources,
+                                  CUstream stream);
+CUresult cuGraphicsUnmapResources_ptsz(unsigned int count, CUgraphicsResource* resources,
+                                       CUstream stream);
+CUresult cuGraphicsResourceSetMapFlags(CUgraphicsResource resource, unsigned int flags);
+CUresult cuGraphicsResourceSetMapFlags_v2(CUgraphicsResource resource, unsigned int flags);
+CUresult cuGraphicsResourceGetMappedPointer(CUdeviceptr_v1* pointer, unsigned int* size,
+                                            CUgraphicsResource resource);
+CUresult cuGraphicsResourceGetMappedPointer_v2(CUdeviceptr* pointer, size_t* size,
+                                               CUgraphicsResource resource);
+CUresult cuGraphicsSubResourceGetMappedArray(CUarray* array, CUgraphicsResource resource,
+                                             unsigned int index, unsigned int level);
+CUresult cuGraphicsResourceGetMappedMipmappedArray(CUmipmappedArray* mipmap,
+                                                   CUgraphicsResource resource);
+CUresult cuGraphicsResourceGetMappedEglFrame(CUeglFrame* frame, CUgraphicsResource resource,
+                                             unsigned int index, unsigned int level);
+CUresult cuGLRegisterBufferObject(unsigned int buffer);
+CUresult cuGLUnregisterBufferObject(unsigned int buffer);
+CUresult cuGLMapBufferObject(CUdeviceptr_v1* pointer, unsigned int* size, unsigned int buffer);
+CUresult cuGLMapBufferObject_v2(CUdeviceptr* pointer, size_t* size, unsigned int buffer);
+CUresult cuGLMapBufferObject_v2_ptds(CUdeviceptr* pointer, size_t* size, unsigned int buffer);
+CUresult cuGLMapBufferObjectAsync(CUdeviceptr_v1* pointer, unsigned int* size, unsigned int buffer,
+                                  CUstream stream);
+CUresult cuGLMapBufferObjectAsync_v2(CUdeviceptr* pointer, size_t* size, unsigned int buffer,
+                                     CUstream stream);
+CUresult cuGLMapBufferObjectAsync_v2_ptsz(CUdeviceptr* pointer, size_t* size, unsigned int buffer,
+                                          CUstream stream);
+CUresult cuGLUnmapBufferObject(unsigned int buffer);
+CUresult cuGLUnmapBufferObjectAsync(unsigned int buffer, CUstream stream);
+
 // Graphs.
 CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count);
 CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType* type);

@@ -21,6 +21,7 @@ HAMI_VENDOR_API_BEGIN
 
 typedef int CUdevice;
 typedef unsigned long long CUdeviceptr;
+typedef unsigned int CUdeviceptr_v1;
 typedef unsigned long long CUmemGenericAllocationHandle;
 typedef uint32_t cuuint32_t;
 typedef uint64_t cuuint64_t;
@@ -59,9 +60,15 @@ typedef enum CUresult_enum {
   CUDA_ERROR_INVALID_DEVICE = 101,
   CUDA_ERROR_INVALID_IMAGE = 200,
   CUDA_ERROR_INVALID_CONTEXT = 201,
+  CUDA_ERROR_MAP_FAILED = 205,
+  CUDA_ERROR_ALREADY_MAPPED = 208,
   CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
+  CUDA_ERROR_NOT_MAPPED = 211,
+  CUDA_ERROR_NOT_MAPPED_AS_ARRAY = 212,
+  CUDA_ERROR_NOT_MAPPED_AS_POINTER = 213,
   CUDA_ERROR_UNSUPPORTED_LIMIT = 215,
   CUDA_ERROR_INVALID_PTX = 218,
+  CUDA_ERROR_INVALID_GRAPHICS_CONTEXT = 219,
   CUDA_ERROR_UNSUPPORTED_PTX_VERSION = 222,
   CUDA_ERROR_INVALID_SOURCE = 300,
   CUDA_ERROR_FILE_NOT_FOUND = 301,
@@ -454,6 +461,37 @@ typedef struct CUarrayMapInfo_st {
   unsigned int flags;
   unsigned int reserved[2];
 } CUarrayMapInfo;
+
+// Graphics interfaces: cudaGL.h, cudaEGL.h, cudaVDPAU.h. Names and handles of theirs are unsigned
+// int (GLuint, GLenum, VdpDevice, surfaces) and void* (EGLImageKHR).
+typedef struct CUgraphicsResource_st* CUgraphicsResource;
+
+typedef enum CUeglFrameType_enum {
+  CU_EGL_FRAME_TYPE_ARRAY = 0,
+  CU_EGL_FRAME_TYPE_PITCH = 1,
+} CUeglFrameType;
+
+typedef enum CUeglColorFormat_enum {
+  CU_EGL_COLOR_FORMAT_YUV420_PLANAR = 0,
+} CUeglColorFormat;
+
+#define HAMI_CU_EGL_MAX_PLANES 3  // MAX_PLANES
+
+typedef struct CUeglFrame_st {
+  union {
+    CUarray pArray[HAMI_CU_EGL_MAX_PLANES];
+    void* pPitch[HAMI_CU_EGL_MAX_PLANES];
+  } frame;
+  unsigned int width;
+  unsigned int height;
+  unsigned int depth;
+  unsigned int pitch;
+  unsigned int planeCount;
+  unsigned int numChannels;
+  CUeglFrameType frameType;
+  CUeglColorFormat eglColorFormat;
+  CUarray_format cuFormat;
+} CUeglFrame;
 
 typedef enum CUpointer_attribute_enum {
   CU_POINTER_ATTRIBUTE_CONTEXT = 1,

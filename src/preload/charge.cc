@@ -32,26 +32,33 @@ uint64_t HiddenUnits(const DevicePart& part) {
       std::atomic_ref(const_cast<uint64_t&>(device.hidden_bytes)).load(std::memory_order_relaxed));
 }
 
+// What is asked for: the memory may be among what is hidden, as far as `found_units`.
+struct Wish {
+  region::ChargeKind kind;
+  uint64_t found_units;
+};
+
 // What the charges of all slots together may reach.
-uint64_t LimitUnits(const DevicePart& part) {
+uint64_t LimitUnits(const DevicePart& part, const Wish& wish) {
   const uint64_t limit = part.limit_units.load(std::memory_order_relaxed);
   if (limit == region::kUnlimitedUnits) return limit;
-  const uint64_t hidden = HiddenUnits(part);
+  uint64_t hidden = HiddenUnits(part);
+  hidden = hidden > wish.found_units ? hidden - wish.found_units : 0;
   return hidden < limit ? limit - hidden : 0;
 }
 
-bool ChargePart(DevicePart& part, uint64_t units, region::ChargeKind kind) {
-  const uint64_t limit = LimitUnits(part);
+bool ChargePart(DevicePart& part, uint64_t units, const Wish& wish) {
+  const uint64_t limit = LimitUnits(part, wish);
   if (!region::HasRoom(ExtensionOf(part), part.index, units, limit)) return false;
   if (!region::Reserve(ExtensionOf(part), part.share->mapping.slot, part.index, units, limit)) {
     return false;
   }
-  Show(part, units, true, kind);
+  Show(part, units, true, wish.kind);
   return true;
 }
 
-uint64_t RoomOf(const DevicePart& part) {
-  const uint64_t limit = LimitUnits(part);
+uint64_t RoomOf(const DevicePart& part, const Wish& wish) {
+  const uint64_t limit = LimitUnits(part, wish);
   const uint64_t used = region::TotalUnits(ExtensionOf(part), part.index);
   return used < limit ? limit - used : 0;
 }
@@ -69,24 +76,24 @@ void RefundUnits(Device& device, uint64_t units, region::ChargeKind kind) {
   }
 }
 
-bool ChargeUnitsOnce(Device& device, uint64_t units, region::ChargeKind kind) {
+bool ChargeUnitsOnce(Device& device, uint64_t units, const Wish& wish) {
   if (device.part_count == 1) [[likely]] {
-    return ChargePart(device.parts[0], units, kind);
+    return ChargePart(device.parts[0], units, wish);
   }
   uint64_t rest = units;
   for (int i = 0; i < device.part_count && rest > 0; ++i) {
     DevicePart& part = device.parts[i];
     // Another process may take the room between the look and the claim; then look again.
-    uint64_t room = RoomOf(part);
-    for (int looks = 0; room > 0 && looks < kMostLooks; ++looks, room = RoomOf(part)) {
+    uint64_t room = RoomOf(part, wish);
+    for (int looks = 0; room > 0 && looks < kMostLooks; ++looks, room = RoomOf(part, wish)) {
       const uint64_t take = room < rest ? room : rest;
-      if (!ChargePart(part, take, kind)) continue;
+      if (!ChargePart(part, take, wish)) continue;
       rest -= take;
       break;
     }
   }
   if (rest == 0) return true;
-  RefundUnits(device, units - rest, kind);
+  RefundUnits(device, units - rest, wish.kind);
   return false;
 }
 
@@ -100,18 +107,16 @@ bool CountAgain(const Device& device) {
   return counted;
 }
 
-}  // namespace
-
-bool Charge(Device& device, uint64_t bytes, region::ChargeKind kind) {
+bool ChargeWish(Device& device, uint64_t bytes, const Wish& wish) {
   const uint64_t units = region::ChargeUnits(bytes);
-  if (ChargeUnitsOnce(device, units, kind)) [[likely]] {
+  if (ChargeUnitsOnce(device, units, wish)) [[likely]] {
     return true;
   }
   // Before refusing: room that nobody uses any more. Reclaim() frees dead processes' slots and asks
   // the driver what its pools still hold.
   if (device.part_count > 0) {
     const bool counted = CountAgain(device);
-    if ((Reclaim(device) || counted) && ChargeUnitsOnce(device, units, kind)) return true;
+    if ((Reclaim(device) || counted) && ChargeUnitsOnce(device, units, wish)) return true;
   }
   SayDisturbances();
   for (int i = 0; i < device.part_count; ++i) {
@@ -123,6 +128,16 @@ bool Charge(Device& device, uint64_t bytes, region::ChargeKind kind) {
   Log(LogLevel::kWarning, "refused %u bytes on %s: %u of %u bytes are in use", bytes, device.uuid,
       view.used_bytes, view.limit_bytes);
   return false;
+}
+
+}  // namespace
+
+bool Charge(Device& device, uint64_t bytes, region::ChargeKind kind) {
+  return ChargeWish(device, bytes, {kind, 0});
+}
+
+bool ChargeExisting(Device& device, uint64_t bytes, region::ChargeKind kind) {
+  return ChargeWish(device, bytes, {kind, region::ChargeUnits(bytes)});
 }
 
 void ChargeAnyway(Device& device, uint64_t bytes, region::ChargeKind kind) {

@@ -14,6 +14,7 @@
 #include "preload/driver.h"
 #include "preload/external_memory.h"
 #include "preload/graph_memory.h"
+#include "preload/graphics.h"
 #include "preload/lock.h"
 #include "preload/memory_arrays.h"
 #include "preload/memory_plain.h"
@@ -61,6 +62,7 @@ void ForgetContextMemory(int ordinal, CUcontext context) {
   PurgeDeadMemory(ordinal);
   ForgetArraysOf(context);
   ForgetExternalsOf(context);
+  ForgetGraphicsOf(context);
   if (Device* device = DeviceOfOrdinal(ordinal)) {
     ReconcilePools(*device);
     ReconcileGraphMemory(*device);
@@ -195,6 +197,7 @@ void ResetContextsAfterFork() {
   any_green.store(false, std::memory_order_relaxed);
   ResetContextLimitsAfterFork();
   ResetExternalAfterFork();
+  ResetGraphicsAfterFork();
   contexts.ResetAfterFork();
 }
 
@@ -255,6 +258,31 @@ HAMI_EXPORT CUresult cuCtxCreate_v4(CUcontext* context, CUctxCreateParams* param
                                     unsigned int flags, CUdevice ordinal) {
   return CreateContext(context, ordinal,
                        [=] { return cuda.cuCtxCreate_v4(context, params, flags, ordinal); });
+}
+
+HAMI_EXPORT CUresult cuGLCtxCreate(CUcontext* context, unsigned int flags, CUdevice ordinal) {
+  return CreateContext(context, ordinal,
+                       [=] { return cuda.cuGLCtxCreate(context, flags, ordinal); });
+}
+
+HAMI_EXPORT CUresult cuGLCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice ordinal) {
+  return CreateContext(context, ordinal,
+                       [=] { return cuda.cuGLCtxCreate_v2(context, flags, ordinal); });
+}
+
+HAMI_EXPORT CUresult cuVDPAUCtxCreate(CUcontext* context, unsigned int flags, CUdevice ordinal,
+                                      unsigned int vdp_device, HamiVdpGetProcAddress* get_address) {
+  return CreateContext(context, ordinal, [=] {
+    return cuda.cuVDPAUCtxCreate(context, flags, ordinal, vdp_device, get_address);
+  });
+}
+
+HAMI_EXPORT CUresult cuVDPAUCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice ordinal,
+                                         unsigned int vdp_device,
+                                         HamiVdpGetProcAddress* get_address) {
+  return CreateContext(context, ordinal, [=] {
+    return cuda.cuVDPAUCtxCreate_v2(context, flags, ordinal, vdp_device, get_address);
+  });
 }
 
 HAMI_EXPORT CUresult cuCtxDestroy(CUcontext context) {

@@ -71,6 +71,9 @@ void FormatUuid(const char (&bytes)[16], char (&text)[api::kUuidBytes]);
 // Takes `bytes` for this process on `device` if the limit allows; dead processes are looked for
 // before a refusal. kind says where HAMi's monitor sees it.
 bool Charge(Device& device, uint64_t bytes, region::ChargeKind kind);
+// The same for memory that this process has already, taken through another interface: what the
+// agent has found (hidden memory, docs/adr/0011) may be it, so it is not counted on top of that.
+bool ChargeExisting(Device& device, uint64_t bytes, region::ChargeKind kind);
 // Takes them although the limit forbids: the memory exists already.
 void ChargeAnyway(Device& device, uint64_t bytes, region::ChargeKind kind);
 // Says once, at any log level, that the region was written over, if that was met.

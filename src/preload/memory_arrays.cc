@@ -241,6 +241,8 @@ CUresult MakePlainArray(CUarray* handle, const Shape* shape,
 
 }  // namespace
 
+uint64_t EstimateArray(const CUDA_ARRAY3D_DESCRIPTOR& shape) { return EstimateBytes(shape, 1); }
+
 void ForgetArraysOf(CUcontext context) {
   ForgetSparseArraysOf(context);
   const auto key = reinterpret_cast<uint64_t>(context);

@@ -29,7 +29,7 @@ using region::ChargeKind;
 
 constexpr uint64_t kTileBytes = 65536;
 constexpr unsigned kMaxLevels = 18;  // of the largest array
-constexpr unsigned kTileBits = 40;  // of an entry's key; above it the array's serial number
+constexpr unsigned kTileBits = 40;   // of an entry's key; above it the array's serial number
 constexpr uint64_t kMaxSerial = (uint64_t{1} << (64 - kTileBits)) - 1;
 
 constinit Table<SparseArray> arrays;

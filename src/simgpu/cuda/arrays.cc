@@ -125,9 +125,45 @@ CUresult Describe(CUarray handle, const Fill& fill) {
 
 }  // namespace
 
+CUresult CheckArrayShape(const CUDA_ARRAY3D_DESCRIPTOR& shape) { return CheckShape(shape); }
+
+uint32_t CountLevels(const CUDA_ARRAY3D_DESCRIPTOR& shape, uint32_t asked) {
+  return LevelsOf(shape, asked);
+}
+
+uint64_t LayOutLevels(const CUDA_ARRAY3D_DESCRIPTOR& shape, uint32_t count, uint64_t* offsets) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    Array layout = {};
+    layout.shape = LevelShape(shape, i);
+    offsets[i] = bytes;
+    bytes += LayOut(&layout);
+  }
+  return bytes;
+}
+
+Mipmap* NewLevels(Context* context, const CUDA_ARRAY3D_DESCRIPTOR& shape, uint32_t count,
+                  uint64_t base) {
+  uint64_t offsets[Mipmap::kMaxLevels];
+  LayOutLevels(shape, count, offsets);
+  auto* mipmap = NewObject<Mipmap>(context);
+  mipmap->base = base;
+  mipmap->level_count = count;
+  for (uint32_t i = 0; i < count; ++i) {
+    auto* level = NewObject<Array>(context);
+    level->shape = LevelShape(shape, i);
+    LayOut(level);
+    level->base = base + offsets[i];
+    level->mipmap = mipmap;
+    level->level = i;
+    mipmap->levels[i] = level;
+  }
+  return mipmap;
+}
+
 void DestroyArray(Array* array) {
   if (array->mipmap != nullptr) {
-    array->mipmap->levels[array->level] = nullptr;
+    if (array->level < Mipmap::kMaxLevels) array->mipmap->levels[array->level] = nullptr;
   } else if (array->sparse == nullptr) {
     FreeOwnedMemory(array->base);
   }
@@ -139,7 +175,7 @@ void DestroyMipmap(Mipmap* mipmap) {
   for (Array* level : mipmap->levels) {
     if (level != nullptr) DestroyArray(level);
   }
-  if (mipmap->sparse == nullptr) FreeOwnedMemory(mipmap->base);
+  if (mipmap->sparse == nullptr && !mipmap->foreign) FreeOwnedMemory(mipmap->base);
   DeleteSparse(mipmap->sparse);
   DeleteObject(mipmap);
 }
@@ -210,34 +246,17 @@ HAMI_SIM_API CUresult cuMipmappedArrayCreate(CUmipmappedArray* handle,
   HAMI_ENTER(Need::kContext);
   const CUresult wrong = CheckShape(*shape);
   if (wrong != CUDA_SUCCESS) return wrong;
-  const uint32_t count = LevelsOf(*shape, levels);
+  const uint32_t count = CountLevels(*shape, levels);
   uint64_t offsets[Mipmap::kMaxLevels];
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < count; ++i) {
-    Array layout = {};
-    layout.shape = LevelShape(*shape, i);
-    offsets[i] = bytes;
-    bytes += LayOut(&layout);
-  }
+  const uint64_t bytes = LayOutLevels(*shape, count, offsets);
   uint64_t base = 0;
   Sparse* sparse = nullptr;
   const CUresult result = IsWithoutMemory(*shape)
                               ? MakeSparse(*shape, count, &sparse)
                               : AllocatePlain(entry.context, bytes, MemoryKind::kArray, &base);
   if (result != CUDA_SUCCESS) return result;
-  auto* mipmap = NewObject<Mipmap>(entry.context);
-  mipmap->base = base;
+  Mipmap* mipmap = NewLevels(entry.context, *shape, count, base);
   mipmap->sparse = sparse;
-  mipmap->level_count = count;
-  for (uint32_t i = 0; i < count; ++i) {
-    auto* level = NewObject<Array>(entry.context);
-    level->shape = LevelShape(*shape, i);
-    LayOut(level);
-    level->base = base + offsets[i];
-    level->mipmap = mipmap;
-    level->level = i;
-    mipmap->levels[i] = level;
-  }
   *handle = reinterpret_cast<CUmipmappedArray>(mipmap);
   return CUDA_SUCCESS;
 }
@@ -256,7 +275,7 @@ HAMI_SIM_API CUresult cuMipmappedArrayGetLevel(CUarray* level, CUmipmappedArray 
 HAMI_SIM_API CUresult cuMipmappedArrayDestroy(CUmipmappedArray handle) {
   HAMI_ENTER(Need::kContext);
   auto* mipmap = Find<Mipmap>(handle);
-  if (mipmap == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (mipmap == nullptr || mipmap->foreign) return CUDA_ERROR_INVALID_HANDLE;
   DestroyMipmap(mipmap);
   return CUDA_SUCCESS;
 }

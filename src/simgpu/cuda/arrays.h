@@ -32,7 +32,18 @@ struct Mipmap : Object {
   uint32_t level_count;
   Array* levels[kMaxLevels];
   Sparse* sparse;
+  bool foreign;  // its memory is not of CUDA (graphics.cc), which also destroys it
 };
+
+// What creation refuses.
+CUresult CheckArrayShape(const CUDA_ARRAY3D_DESCRIPTOR& shape);
+// How many of the levels that are asked for are made; at most kMaxLevels.
+uint32_t CountLevels(const CUDA_ARRAY3D_DESCRIPTOR& shape, uint32_t asked);
+// Where each level begins. Returns the bytes of all.
+uint64_t LayOutLevels(const CUDA_ARRAY3D_DESCRIPTOR& shape, uint32_t count, uint64_t* offsets);
+// A mipmapped array in memory that is there.
+Mipmap* NewLevels(Context* context, const CUDA_ARRAY3D_DESCRIPTOR& shape, uint32_t count,
+                  uint64_t base);
 
 // A side of a copy as rows in memory: an array is replaced by where it lies. Errors: no array, or
 // the block leaves it.

@@ -56,6 +56,8 @@ void DestroyObject(Object* object) {
       return DestroyMipmap(reinterpret_cast<Mipmap*>(object));
     case Kind::kExternal:
       return DestroyExternal(reinterpret_cast<External*>(object));
+    case Kind::kGraphics:
+      return DestroyGraphics(reinterpret_cast<Graphics*>(object));
     default:
       DeleteObject(object);
   }

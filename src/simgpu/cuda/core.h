@@ -40,6 +40,7 @@ enum class Kind : uint32_t {
   kGreen,
   kDescriptor,
   kExternal,
+  kGraphics,
 };
 
 struct Context;
@@ -201,6 +202,7 @@ void DestroyEvent(struct Event* event);
 void DestroyModule(struct Module* module);
 void DestroyFunction(struct Function* function);
 void DestroyExternal(struct External* external);
+void DestroyGraphics(struct Graphics* resource);
 void DestroyPool(struct Pool* pool);
 void DestroyGraphObject(Object* object);
 void DestroyArray(struct Array* array);

@@ -116,8 +116,8 @@ bool LookUpAttribute(const DeviceConfig& d, int attribute, int64_t* value) {
     case 108:
       *value = d.l2_bytes * 3 / 4;
       return true;  // persisting
-    case 112:  // sparse arrays
-    case 121:  // deferred mapping (sparse_arrays.cc)
+    case 112:       // sparse arrays
+    case 121:       // deferred mapping (sparse_arrays.cc)
       *value = 1;
       return true;
     case 120:

@@ -27,7 +27,8 @@ enum class MemoryKind : uint8_t {
   kReserved,
   kArray,
   kGraph,
-  kImported
+  kImported,
+  kGraphics
 };
 
 // One allocation, or one mapping.

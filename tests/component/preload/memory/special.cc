@@ -20,6 +20,11 @@
 //   whole NAME POOL OFFSET                           (POOL "-": unmaps; no offset then)
 //   and tile|tail|whole ...                          (in one call with the next one)
 //   hold | letgo                                     (the stream of all these; synchronises)
+//   glbuffer NAME BYTES | glimage|gllayers NAME WIDTH HEIGHT DEPTH LEVELS | gldelete NAME
+//   register buffer|image|egl|video|output NAME OBJECT | unregister NAME | mapres NAME
+//   unmapres NAME | look pointer|mipmap NAME | look array|frame NAME INDEX LEVEL
+//   oldregister OBJECT | oldmap map|map_ptds|async|async_ptsz OBJECT | oldunmap OBJECT
+//   oldunregister OBJECT | glctx|vdpctx NAME | unglctx NAME
 //   import NAME BYTES | buffer NAME IMPORT OFFSET BYTES | unimport NAME   (a buffer goes by free)
 //   levels IMPORT                                     (a mipmapped array of an empty description)
 
@@ -389,7 +394,7 @@ bool Special::Do(const std::string& line) {
   words >> verb;
   return DoContexts(verb, words) || DoGreen(verb, words) || DoPhysical(verb, words) ||
          DoMulticast(verb, words) || DoExternal(verb, words) || DoSparse(verb, words) ||
-         DoEndpoints(verb, words);
+         DoGraphics(verb, words) || DoEndpoints(verb, words);
 }
 
 }  // namespace

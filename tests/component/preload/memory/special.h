@@ -22,4 +22,5 @@ CUresult Cu(const char* name, Arguments... arguments) {
 // The line of answer to a call.
 void Answer(CUresult result);
 
+bool DoGraphics(const std::string& verb, std::istringstream& words);
 bool DoSparse(const std::string& verb, std::istringstream& words);

@@ -69,6 +69,14 @@ uint64_t TotalBytes(const Share& share, int device) {
   return region::TotalUnits(region.ext(), device) * api::kChargeUnitBytes;
 }
 
+void SetHiddenBytes(const Share& share, uint64_t bytes) {
+  const int fd = open(share.region_path().c_str(), O_WRONLY | O_CLOEXEC);
+  const off_t at = api::kExtensionOffset + offsetof(api::RegionExtension, devices) +
+                   offsetof(api::DeviceExtension, hidden_bytes);
+  if (fd < 0 || pwrite(fd, &bytes, sizeof(bytes), at) != sizeof(bytes)) std::abort();
+  close(fd);
+}
+
 uint64_t RefusedCount(const Share& share) {
   const RegionCopy region(share);
   return region.valid() ? region.ext().devices[0].refused : 0;

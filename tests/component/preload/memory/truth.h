@@ -22,6 +22,8 @@ uint64_t ChargedBytes(const Share& share);
 uint64_t TotalBytes(const Share& share, int device = 0);
 // Allocations refused on device 0 since the region was made.
 uint64_t RefusedCount(const Share& share);
+// What the agent says of device 0: so much is held and charged nowhere.
+void SetHiddenBytes(const Share& share, uint64_t bytes);
 
 // Looks at a simulation's hardware.
 class Observer {
