@@ -54,6 +54,10 @@ bool IsBusy(Neighbours neighbours) {
 
 bool IsFarFrom(uint64_t a, uint64_t b) { return a > b + b / 4 + 1000 || b > a + a / 4 + 1000; }
 
+bool IsMuchShorter(uint64_t interval_ns, uint64_t than_ns) {
+  return interval_ns < than_ns && IsFarFrom(interval_ns, than_ns);
+}
+
 // Whether a launch can have become so long by neighbours' time slices. Many neighbours are few
 // where it matters: in launches much longer than a slice.
 bool CanBeNeighbours(uint64_t interval_ns, uint64_t alone_ns) {
@@ -182,7 +186,12 @@ uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, 
     }
     return 0;
   }
-  if (neighbours_idle) cost.is_clean = true;
+  if (neighbours_idle) {
+    cost.is_clean = true;
+  } else if (IsMuchShorter(interval_ns, cost.settled_ns.load(std::memory_order_relaxed))) {
+    // It was not clean: the agent's word was old when it was learnt.
+    cost.is_clean = false;
+  }
   cost.samples_ns[cost.sample_count % kCostSamples] = interval_ns;
   ++cost.sample_count;
   const uint32_t kept = cost.sample_count < kCostSamples ? cost.sample_count : kCostSamples;
