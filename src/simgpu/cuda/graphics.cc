@@ -219,7 +219,9 @@ CUresult GetFrame(CUeglFrame* frame, CUgraphicsResource handle, unsigned index, 
   const CUresult result = GetArray(&array, handle, index, level);
   if (result != CUDA_SUCCESS) return result;
   HAMI_ENTER(Need::kContext);
-  const CUDA_ARRAY3D_DESCRIPTOR& shape = Find<Array>(array)->shape;
+  const Array* found = Find<Array>(array);
+  if (found == nullptr) return CUDA_ERROR_INVALID_HANDLE;  // another thread has unregistered it
+  const CUDA_ARRAY3D_DESCRIPTOR& shape = found->shape;
   *frame = {};
   frame->frame.pArray[0] = array;
   frame->width = static_cast<unsigned>(shape.Width);

@@ -68,3 +68,11 @@ def test_only_processes_of_the_slice_are_shown(simulated: Hami, gpu: Gpu) -> Non
     for started in (outside, neighbour):
         started.say("end")
         assert started.end()[0] == 0
+
+
+def test_a_tenant_changes_nothing(place: Place) -> None:
+    # The simulated driver supports none of them.
+    expected = 4 if place.limited else 3  # NVML_ERROR_NO_PERMISSION, NVML_ERROR_NOT_SUPPORTED
+    said = place.call("set_nvml.py")
+    assert set(said.values()) == {expected}, said
+    assert len(said) == 6

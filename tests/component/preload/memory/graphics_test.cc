@@ -176,7 +176,7 @@ TEST_F(Graphics, ContextsForGraphicsAreContexts) {
 
 // The agent finds the memory before it is registered.
 TEST_F(Graphics, WhatTheAgentHasFoundIsNotCountedTwice) {
-  const uint64_t buffer = 3 * 1024 * kMiB;  // of 4 GiB
+  const uint64_t buffer = uint64_t{3 * 1024} * kMiB;  // of 4 GiB
   Step("glbuffer b " + InBytes(buffer), buffer, 0);
   Step("register buffer r b", buffer, 0);
   Step("mapres r", buffer, 0);
