@@ -38,7 +38,7 @@ def fetch_sources(python: str, package: str, scratch: pathlib.Path) -> pathlib.P
 
 def make_driver(folder: pathlib.Path) -> None:
   folder.mkdir()
-  subprocess.run(["gcc", "-shared", "-x", "c", "-", "-Wl,-soname,libcuda.so.1", "-o",
+  subprocess.run(["gcc-12", "-shared", "-x", "c", "-", "-Wl,-soname,libcuda.so.1", "-o",
                   str(folder / "libcuda.so")], input="", text=True, check=True)
 
 
@@ -51,7 +51,7 @@ def build(python: str, package: str, includes: list[str], target: pathlib.Path) 
         SETTINGS.format(includes=includes, libraries=[str(scratch / "driver")]))
     cache = [shutil.which("ccache")] if shutil.which("ccache") else []
     # Without optimisation it takes half the time. The empty library has nothing that is needed.
-    compilers = {"CC": " ".join([*cache, "gcc"]), "CXX": " ".join([*cache, "g++"]),
+    compilers = {"CC": " ".join([*cache, "gcc-12"]), "CXX": " ".join([*cache, "g++-12"]),
                  "CFLAGS": "-O0 -g0", "LDFLAGS": "-Wl,--no-as-needed"}
     subprocess.run([python, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
                     "--wheel-dir", str(scratch / "out"), str(sources)],
