@@ -4,8 +4,9 @@
 
 Its extension is linked directly to libcuda.so.1, which a build machine does not have: an empty
 library of that name stands in, so that the wheel names it and takes its functions from the driver
-that is there at run time. The wheel lies in a folder named after the package and the headers, under
-a temporary name until it is whole; one that is there is not built again.
+that is there at run time. The wheel lies in a folder named after the package and the headers, moved
+there when it is whole; one that is there is not built again. One run at a time (./dev setup has a
+lock).
 """
 
 import argparse
@@ -14,7 +15,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 
 # Answers to pycuda's own configuration: no curand, OpenGL or CUDA runtime, its own copy of boost.
 SETTINGS = """\
@@ -38,25 +38,28 @@ def fetch_sources(python: str, package: str, scratch: pathlib.Path) -> pathlib.P
 
 def make_driver(folder: pathlib.Path) -> None:
   folder.mkdir()
-  subprocess.run(["gcc", "-shared", "-x", "c", "-", "-Wl,-soname,libcuda.so.1", "-o",
+  subprocess.run(["gcc-12", "-shared", "-x", "c", "-", "-Wl,-soname,libcuda.so.1", "-o",
                   str(folder / "libcuda.so")], input="", text=True, check=True)
 
 
 def build(python: str, package: str, includes: list[str], target: pathlib.Path) -> None:
-  with tempfile.TemporaryDirectory(dir=target.parent) as name:
-    scratch = pathlib.Path(name)
-    sources = fetch_sources(python, package, scratch)
-    make_driver(scratch / "driver")
-    (sources / "siteconf.py").write_text(
-        SETTINGS.format(includes=includes, libraries=[str(scratch / "driver")]))
-    cache = [shutil.which("ccache")] if shutil.which("ccache") else []
-    # Without optimisation it takes half the time. The empty library has nothing that is needed.
-    compilers = {"CC": " ".join([*cache, "gcc"]), "CXX": " ".join([*cache, "g++"]),
-                 "CFLAGS": "-O0 -g0", "LDFLAGS": "-Wl,--no-as-needed"}
-    subprocess.run([python, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
-                    "--wheel-dir", str(scratch / "out"), str(sources)],
-                   env={**os.environ, **compilers}, check=True)
-    shutil.move(scratch / "out", target)
+  # Always the same folder: what an interrupted run has compiled, ccache has.
+  scratch = target.parent / "build"
+  shutil.rmtree(scratch, ignore_errors=True)
+  scratch.mkdir()
+  sources = fetch_sources(python, package, scratch)
+  make_driver(scratch / "driver")
+  (sources / "siteconf.py").write_text(
+      SETTINGS.format(includes=includes, libraries=[str(scratch / "driver")]))
+  cache = [shutil.which("ccache")] if shutil.which("ccache") else []
+  # Without optimisation it takes half the time. The empty library has nothing that is needed.
+  compilers = {"CC": " ".join([*cache, "gcc-12"]), "CXX": " ".join([*cache, "g++-12"]),
+               "CFLAGS": "-O0 -g0", "LDFLAGS": "-Wl,--no-as-needed"}
+  subprocess.run([python, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
+                  "--wheel-dir", str(scratch / "out"), str(sources)],
+                 env={**os.environ, **compilers}, check=True)
+  shutil.move(scratch / "out", target)
+  shutil.rmtree(scratch)
 
 
 def main() -> int:

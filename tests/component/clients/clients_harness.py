@@ -123,6 +123,7 @@ class Place:
     def environment(self, bindings: pathlib.Path | None) -> dict[str, str]:
         # An A10 with a driver of CUDA 12 under the bindings of CUDA 13 is wanted: no warning.
         more = {"CUDA_PYTHON_DISABLE_MAJOR_VERSION_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        more["NVCC_CCBIN"] = "g++-12"
         if bindings is not None:
             more["PYTHONPATH"] = str(bindings)
         return self.hami.environment(**more)

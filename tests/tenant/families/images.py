@@ -25,9 +25,8 @@ FATBIN = [
 
 
 def _compile(target: pathlib.Path, options: list[str]) -> None:
-    made = subprocess.run(
-        [NVCC, *options, "-o", target, SOURCE], capture_output=True, text=True, check=False
-    )
+    command = [NVCC, "-ccbin=g++-12", *options, "-o", target, SOURCE]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, f"nvcc: {made.stdout}{made.stderr}"
 
 

@@ -154,7 +154,8 @@ TEST_F(LaunchTest, AKernelOnEachOfTwoDevicesIsChargedOnBoth) {
   ASSERT_EQ(Do("devices 60"), "ok\n");
   for (int device = 0; device < 2; ++device) {
     EXPECT_NEAR(hardware_->BusyMs(static_cast<uint32_t>(device)) - busy[device], 60, 2);
-    EXPECT_NEAR(region_->ChargedMs(device) - charged[device], 60, 40);
+    // Never less; more where one device has waited for the other between the events.
+    EXPECT_GE(region_->ChargedMs(device) - charged[device], 54);
   }
 }
 
