@@ -31,14 +31,17 @@ class Patience {
  public:
   // For loops of a few instructions: looks at the clock now and then.
   bool IsOver() { return ++tries_ % kTriesPerLook == 0 && IsOverAt(os::NowNs()); }
+  // Time alone does not count: who was stopped or starved meanwhile has not looked.
   bool IsOverAt(uint64_t now_ns) {
     if (deadline_ns_ == 0) deadline_ns_ = now_ns + kPatienceNs;
-    return now_ns > deadline_ns_;
+    return ++looks_ > kLeastLooks && now_ns > deadline_ns_;
   }
 
  private:
   static constexpr uint32_t kTriesPerLook = 64;
+  static constexpr uint32_t kLeastLooks = 100;
   uint32_t tries_ = 0;
+  uint32_t looks_ = 0;
   uint64_t deadline_ns_ = 0;
 };
 
