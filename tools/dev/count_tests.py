@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts the test cases of the reports that ./dev test left, and says what failed or was skipped.
 
-The folder holds `builds/PRESET` and `fuzz/TARGET` (an exit code each) and one folder per run: ctest's `programs.xml`
+The folder holds `builds/PRESET` and `fuzz/TARGET` (an exit code each) and one folder per run:
+ctest's `programs.xml`
 with GoogleTest's reports in `cases/`, or `pytest.xml`. A GoogleTest program counts by its cases;
 one that ended badly without a failed case (a crash, a sanitizer's report at exit) is one failure
 more, so that nothing red is ever counted green. The last line is "N passed, N failed, N skipped".

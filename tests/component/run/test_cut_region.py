@@ -88,8 +88,8 @@ def test_a_neighbour_notices_nothing(hami, tmp_path):
     assert "not active" not in errors
 
 
-# One that cuts without an end, until it is told to stop, beside a shell as above. In between it puts
-# a whole region there, with a count in it that asks to be repaired.
+# One that cuts without an end, until it is told to stop, beside a shell as above. In between it
+# puts a whole region there, with a count in it that asks to be repaired.
 CUTTER = f"""
 for region in /etc/hami/shares/*/region; do cat $region >$1; done
 printf '\\377\\177' | dd of=$1 bs=1 seek=2008896 conv=notrunc 2>/dev/null

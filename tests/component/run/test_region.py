@@ -42,6 +42,10 @@ def test_launches_are_held_back(hami):
     run.say("")
     ready, _, _ = select.select([run.process.stdout], [], [], 2)
     assert not ready, "it launches"
+    # After a while it says why it does not go on.
+    while "launches are held back (`hami region resume` lets" not in (
+            line := run.process.stderr.readline()):
+        assert line, "it never said so"
     assert "launches go on" in hami.call("region", "resume", share).stdout
     assert run.line().startswith("spin us=1000 ")
     assert run.end()[0] == 0
