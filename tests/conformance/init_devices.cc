@@ -89,6 +89,7 @@ CASE(devices_total_memory, "Driver API, cuDeviceTotalMem, cuMemGetInfo: free is 
   size_t free = 0;
   size_t total = 0;
   OK("cuDeviceTotalMem_v2", &device_total, CUdevice{0});
+  OK("cuMemGetInfo_v2", static_cast<size_t*>(nullptr), static_cast<size_t*>(nullptr));
   OK("cuMemGetInfo_v2", &free, &total);
   CHECK(total == device_total);
   CHECK(free < total);  // this context costs something

@@ -314,16 +314,20 @@ HAMI_SIM_API CUresult cuMemAllocPitch_v2(CUdeviceptr* pointer, size_t* pitch, si
 
 HAMI_SIM_API CUresult cuMemFree_v2(CUdeviceptr pointer) { return Free(pointer); }
 
+// Callers may pass NULL for what they do not want (OptiX does).
 HAMI_SIM_API CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
-  if (free_bytes == nullptr || total_bytes == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return GetInfo(free_bytes, total_bytes);
-}
-HAMI_SIM_API CUresult cuMemGetInfo(unsigned int* free_bytes, unsigned int* total_bytes) {
-  if (free_bytes == nullptr || total_bytes == nullptr) return CUDA_ERROR_INVALID_VALUE;
   uint64_t free_now = 0;
   uint64_t total = 0;
   const CUresult result = GetInfo(&free_now, &total);
-  *free_bytes = Clamp(free_now);
-  *total_bytes = Clamp(total);
+  if (free_bytes != nullptr) *free_bytes = free_now;
+  if (total_bytes != nullptr) *total_bytes = total;
+  return result;
+}
+HAMI_SIM_API CUresult cuMemGetInfo(unsigned int* free_bytes, unsigned int* total_bytes) {
+  uint64_t free_now = 0;
+  uint64_t total = 0;
+  const CUresult result = GetInfo(&free_now, &total);
+  if (free_bytes != nullptr) *free_bytes = Clamp(free_now);
+  if (total_bytes != nullptr) *total_bytes = Clamp(total);
   return result;
 }

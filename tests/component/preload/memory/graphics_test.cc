@@ -169,8 +169,8 @@ TEST_F(Graphics, ContextsForGraphicsAreContexts) {
   Step("vdpctx d", kPageBytes + 2 * kContextBytes, 2 * kContextBytes);
   Step("alloc a " + InBytes(Rest() - 3 * kContextBytes), kPageBytes + Rest() - kContextBytes,
        Rest() - kContextBytes);
-  Step("glctx e", kPageBytes + Rest(), Rest());
-  Fails("vdpctx f", CUDA_ERROR_OUT_OF_MEMORY, kPageBytes + Rest(), Rest());
+  Step("glctx1 e", kPageBytes + Rest(), Rest());
+  Fails("vdpctx1 f", CUDA_ERROR_OUT_OF_MEMORY, kPageBytes + Rest(), Rest());
   Step("unglctx e", kPageBytes + Rest() - kContextBytes, Rest() - kContextBytes);
 }
 

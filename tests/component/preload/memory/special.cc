@@ -24,7 +24,7 @@
 //   register buffer|image|egl|video|output NAME OBJECT | unregister NAME | mapres NAME
 //   unmapres NAME | look pointer|mipmap NAME | look array|frame NAME INDEX LEVEL
 //   oldregister OBJECT | oldmap map|map_ptds|async|async_ptsz OBJECT | oldunmap OBJECT
-//   oldunregister OBJECT | glctx|vdpctx NAME | unglctx NAME
+//   oldunregister OBJECT | glctx|glctx1|vdpctx|vdpctx1 NAME | unglctx NAME
 //   import NAME BYTES | buffer NAME IMPORT OFFSET BYTES | unimport NAME   (a buffer goes by free)
 //   levels IMPORT                                     (a mipmapped array of an empty description)
 

@@ -114,12 +114,14 @@ bool DoGraphics(const std::string& verb, std::istringstream& words) {
   } else if (verb == "gldelete") {
     words >> name;
     Answer(Cu("hamiSimGraphicsDelete", objects.at(name)));
-  } else if (verb == "glctx" || verb == "vdpctx") {
+  } else if (verb.starts_with("glctx") || verb.starts_with("vdpctx")) {
     words >> name;
     CUcontext* context = &contexts[name];
     void* const none = nullptr;
-    Answer(verb == "glctx" ? Cu("cuGLCtxCreate_v2", context, 0U, 0)
-                           : Cu("cuVDPAUCtxCreate_v2", context, 0U, 0, 0U, none));
+    const bool gl = verb.starts_with("glctx");
+    const bool old = verb.ends_with('1');
+    Answer(gl ? Cu(old ? "cuGLCtxCreate" : "cuGLCtxCreate_v2", context, 0U, 0)
+              : Cu(old ? "cuVDPAUCtxCreate" : "cuVDPAUCtxCreate_v2", context, 0U, 0, 0U, none));
   } else if (verb == "unglctx") {
     words >> name;
     Answer(Cu("cuCtxDestroy_v2", contexts.at(name)));

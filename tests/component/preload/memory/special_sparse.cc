@@ -70,7 +70,9 @@ CUarrayMapInfo On(const std::string& name, std::istringstream& words) {
 
 CUresult Go(std::vector<CUarrayMapInfo> now) {
   if (stream == nullptr) Cu("cuStreamCreate", &stream, 1U);
-  return Cu("cuMemMapArrayAsync", now.data(), static_cast<unsigned>(now.size()), stream);
+  // Both forms are the same where a stream is named.
+  return Cu(now.size() == 1 ? "cuMemMapArrayAsync" : "cuMemMapArrayAsync_ptsz", now.data(),
+            static_cast<unsigned>(now.size()), stream);
 }
 
 // What follows in the stream waits until "letgo". The word's memory stays.

@@ -5,6 +5,7 @@
 //
 //   handle SYMBOL KEY -> UUID    (KEY: an index, a UUID, a bus address or a serial number)
 //   processes SYMBOL -> PID...   (of the device that was found last)
+//   null SYMBOL                  (all arguments are 0)
 
 #include <dlfcn.h>
 
@@ -63,7 +64,10 @@ int main() {
     std::string symbol;
     std::string key;
     words >> verb >> symbol >> key;
-    if (verb == "handle") {
+    if (verb == "null") {
+      const uint64_t no = 0;
+      std::cout << static_cast<int>(Nvml(symbol, no, no, no, no, no, no));
+    } else if (verb == "handle") {
       FindDevice(symbol, key);
     } else if (symbol.ends_with("_v2")) {
       ListProcesses<nvmlProcessInfo_v2_t>(symbol);

@@ -255,6 +255,11 @@ int main(int count, char** arguments) {
         std::cout << Lookup(line.substr(7)) << std::endl;
         continue;
       }
+      if (line.starts_with("null ")) {
+        const uint64_t no = 0;
+        std::cout << static_cast<int>(Cu(line.substr(5), no, no, no, no, no, no)) << std::endl;
+        continue;
+      }
       if (line == "enter") {
         result = Cu("cuDevicePrimaryCtxRetain", &primary, 0);
         if (result == CUDA_SUCCESS) result = Cu("cuCtxSetCurrent", primary);

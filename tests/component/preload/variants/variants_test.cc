@@ -101,6 +101,11 @@ TEST(NarrowAddressTest, WhatTheDriverRefusesCostsNothing) {
     EXPECT_EQ(Ask(program, "take " + call), "error 801") << call;
     EXPECT_EQ(tenant.Charged(), kContextBytes) << call;
   }
+  for (const std::string call :
+       {"cuGraphicsResourceGetMappedPointer", "cuGLMapBufferObject", "cuGLMapBufferObjectAsync"}) {
+    EXPECT_EQ(Ask(program, "null " + call), "801") << call;
+    EXPECT_EQ(tenant.Charged(), kContextBytes) << call;
+  }
 }
 
 // A recapture takes the place of a graph that was captured before (CUDA 13.3). Captures into
