@@ -129,7 +129,8 @@ CUresult LaunchAs(const std::string& form, const Gpu& gpu, CUstream stream) {
   }
   if (name == "grid") {
     Must(Get<CUresult(CUfunction, int, int, int)>("cuFuncSetBlockShape")(f, 32, 1, 1), "shape");
-    return DRIVER(cuLaunchGrid)(f, 1, 1);
+    return stream == nullptr ? DRIVER(cuLaunchGrid)(f, 1, 1)
+                             : DRIVER(cuLaunchGridAsync)(f, 1, 1, stream);
   }
   if (name == "coop") {
     return per_thread
