@@ -20,7 +20,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
     return 0;
   }
   const std::string& policy = config->core_policy;
-  if (policy != "default" && policy != "force" && policy != "disable") abort();
+  if (policy != "default" && policy != "force" && policy != "disable" && policy != "burst") {
+    abort();
+  }
   if (text.find("SliceConfig") == std::string_view::npos &&
       text.find('\\') == std::string_view::npos) {
     abort();

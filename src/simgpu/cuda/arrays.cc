@@ -175,7 +175,11 @@ void DestroyMipmap(Mipmap* mipmap) {
   for (Array* level : mipmap->levels) {
     if (level != nullptr) DestroyArray(level);
   }
-  if (mipmap->sparse == nullptr && !mipmap->foreign) FreeOwnedMemory(mipmap->base);
+  if (mipmap->imported) {
+    FreeExternal(mipmap->base);  // which may be gone already, with its context
+  } else if (mipmap->sparse == nullptr && !mipmap->foreign) {
+    FreeOwnedMemory(mipmap->base);
+  }
   DeleteSparse(mipmap->sparse);
   DeleteObject(mipmap);
 }

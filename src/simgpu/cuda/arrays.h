@@ -32,7 +32,8 @@ struct Mipmap : Object {
   uint32_t level_count;
   Array* levels[kMaxLevels];
   Sparse* sparse;
-  bool foreign;  // its memory is not of CUDA (graphics.cc), which also destroys it
+  bool imported;  // its memory is a part of external memory (external_memory.cc)
+  bool foreign;   // its memory is not of CUDA (graphics.cc), which also destroys it
 };
 
 // What creation refuses.

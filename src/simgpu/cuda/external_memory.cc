@@ -4,11 +4,12 @@
 // (a memfd) stands for a piece of it: what that interface would have taken of the device is taken
 // when the file is imported, and given back when the import and every buffer on it are gone.
 // Content is the buffer's own; the file's is neither read nor written. Not simulated: other handles
-// than opaque descriptors, and mipmapped arrays on such memory.
+// than opaque descriptors.
 
 #include <unistd.h>
 
 #include "api/cuda/functions.h"
+#include "simgpu/cuda/arrays.h"
 #include "simgpu/cuda/memory.h"
 
 namespace hami::simgpu::cuda {
@@ -76,23 +77,18 @@ CUresult Import(CUexternalMemory* out, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC* d
   return CUDA_SUCCESS;
 }
 
-CUresult Map(uint64_t* address, CUexternalMemory handle,
-             const CUDA_EXTERNAL_MEMORY_BUFFER_DESC* desc) {
-  HAMI_ENTER(Need::kContext);
-  External* external = FindImported(handle);
-  if (address == nullptr || desc == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (external == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  if (desc->flags != 0 || desc->size == 0 || desc->size > external->bytes ||
-      desc->offset > external->bytes - desc->size) {
+// Addresses for a part of it.
+CUresult MapPart(External* external, uint64_t offset, uint64_t bytes, uint64_t* address) {
+  if (bytes == 0 || bytes > external->bytes || offset > external->bytes - bytes) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  const uint64_t base = ReserveAddresses(RoundUp(desc->size, kChunkBytes));
+  const uint64_t base = ReserveAddresses(RoundUp(bytes, kChunkBytes));
   if (base == 0) return CUDA_ERROR_OUT_OF_MEMORY;
   auto* buffer = static_cast<ExternalBuffer*>(AllocateZeroed(sizeof(ExternalBuffer)));
   Allocation& allocation = buffer->allocation;
   allocation.base = base;
-  allocation.bytes = desc->size;
-  allocation.physical_bytes = RoundUp(desc->size, kChunkBytes);
+  allocation.bytes = bytes;
+  allocation.physical_bytes = RoundUp(bytes, kChunkBytes);
   allocation.context = external->owner;
   allocation.device = external->owner->device;
   allocation.kind = MemoryKind::kExternal;
@@ -101,6 +97,37 @@ CUresult Map(uint64_t* address, CUexternalMemory handle,
   buffer->next = external->buffers;
   external->buffers = buffer;
   *address = base;
+  return CUDA_SUCCESS;
+}
+
+CUresult MapBuffer(uint64_t* address, CUexternalMemory handle,
+                   const CUDA_EXTERNAL_MEMORY_BUFFER_DESC* desc) {
+  HAMI_ENTER(Need::kContext);
+  External* external = FindImported(handle);
+  if (address == nullptr || desc == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (external == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (desc->flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  return MapPart(external, desc->offset, desc->size, address);
+}
+
+CUresult MapLevels(CUmipmappedArray* out, CUexternalMemory handle,
+                   const CUDA_EXTERNAL_MEMORY_MIPMAPPED_ARRAY_DESC* desc) {
+  HAMI_ENTER(Need::kContext);
+  External* external = FindImported(handle);
+  if (out == nullptr || desc == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (external == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  const CUresult shape = CheckArrayShape(desc->arrayDesc);
+  if (shape != CUDA_SUCCESS) return shape;
+  if (desc->numLevels == 0) return CUDA_ERROR_INVALID_VALUE;
+  const uint32_t count = CountLevels(desc->arrayDesc, desc->numLevels);
+  uint64_t offsets[Mipmap::kMaxLevels];
+  const uint64_t bytes = LayOutLevels(desc->arrayDesc, count, offsets);
+  uint64_t base = 0;
+  const CUresult result = MapPart(external, desc->offset, bytes, &base);
+  if (result != CUDA_SUCCESS) return result;
+  Mipmap* mipmap = NewLevels(external->owner, desc->arrayDesc, count, base);
+  mipmap->imported = true;
+  *out = reinterpret_cast<CUmipmappedArray>(mipmap);
   return CUDA_SUCCESS;
 }
 
@@ -150,9 +177,14 @@ HAMI_SIM_API CUresult cuImportExternalMemory(CUexternalMemory* out,
 HAMI_SIM_API CUresult cuExternalMemoryGetMappedBuffer(
     CUdeviceptr* pointer, CUexternalMemory external, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC* desc) {
   uint64_t address = 0;
-  const CUresult result = Map(pointer != nullptr ? &address : nullptr, external, desc);
+  const CUresult result = MapBuffer(pointer != nullptr ? &address : nullptr, external, desc);
   if (result == CUDA_SUCCESS) *pointer = address;
   return result;
+}
+HAMI_SIM_API CUresult
+cuExternalMemoryGetMappedMipmappedArray(CUmipmappedArray* array, CUexternalMemory external,
+                                        const CUDA_EXTERNAL_MEMORY_MIPMAPPED_ARRAY_DESC* desc) {
+  return MapLevels(array, external, desc);
 }
 HAMI_SIM_API CUresult cuDestroyExternalMemory(CUexternalMemory external) {
   return Destroy(external);

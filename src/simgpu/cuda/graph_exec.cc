@@ -105,8 +105,6 @@ constexpr uint64_t kAutoFree = 1;
 constexpr uint64_t kUpload = 2;
 constexpr uint64_t kDeviceLaunch = 4;
 constexpr uint64_t kAllFlags = 15;
-// CUDA_GRAPH_INSTANTIATE_MULTIPLE_CTXS_NOT_SUPPORTED.
-constexpr auto kSeveralContexts = static_cast<CUgraphInstantiateResult>(4);
 
 // A node of the private copy stands for the node that it was made from.
 Node* OriginalOf(const Node* copy) {
@@ -143,8 +141,8 @@ CUresult CheckDeviceLaunch(const NodeList& order, CUDA_GRAPH_INSTANTIATE_PARAMS*
       context = node->context;
       continue;
     }
-    params->result_out =
-        known ? kSeveralContexts : CUDA_GRAPH_INSTANTIATE_NODE_OPERATION_NOT_SUPPORTED;
+    params->result_out = known ? CUDA_GRAPH_INSTANTIATE_MULTIPLE_CTXS_NOT_SUPPORTED
+                               : CUDA_GRAPH_INSTANTIATE_NODE_OPERATION_NOT_SUPPORTED;
     params->hErrNode_out = reinterpret_cast<CUgraphNode>(OriginalOf(node));
     return CUDA_ERROR_NOT_SUPPORTED;
   }

@@ -84,6 +84,12 @@ struct SetParams {
 };
 static_assert(sizeof(SetParams) == 40);
 
+// CUDA_HOST_NODE_PARAMS; the second version goes on with how to wait and a preferred context.
+struct HostNodeParams {
+  void (*function)(void*);
+  void* data;
+};
+
 struct NodeList {
   Node** items;
   uint32_t count;

@@ -156,12 +156,6 @@ using namespace hami::simgpu::cuda;  // NOLINT: the driver's functions follow
 
 namespace {
 
-// CUDA_HOST_NODE_PARAMS; the second version goes on with how to wait and a preferred context.
-struct HostNodeParams {
-  HostFunction* function;
-  void* data;
-};
-
 constexpr unsigned kSpinWait = 1;  // the newest of the ways to wait
 
 CUresult Launch(CUstream handle, const HostWork& work, bool per_thread, bool capturable) {

@@ -9,12 +9,12 @@
 //   [POOL] | unasync NAME | sync | trim BYTES | keep BYTES create NAME BYTES | map NAME HANDLE |
 //   unmap NAME | release HANDLE | retainhandle NAME MAP array NAME WIDTH HEIGHT DEPTH | layers NAME
 //   WIDTH HEIGHT DEPTH | oldarray NAME WIDTH HEIGHT | unarray NAME | mipmap NAME WIDTH HEIGHT
-//   LEVELS | unmipmap NAME graph NAME | takes GRAPH NAME BYTES | gives GRAPH NAME | capture GRAPH
-//   BYTES | ungraph GRAPH instantiate EXEC GRAPH [FLAGS] | launch EXEC | upload EXEC | unexec EXEC
-//   | graphfree NAME | trimgraphs module NAME FILE | unmodule NAME info -> free total | total ->
-//   bytes | address NAME -> value | version -> 10020 | has SYMBOL -> "driver" if dlsym finds it in
-//   the driver, "program" if it does so in the whole program | fork -> pid   (the child answers
-//   nothing and waits until the input of this process ends) children      (waits for them)
+//   LEVELS | unmipmap NAME graph NAME | takes|takesany GRAPH NAME BYTES | gives GRAPH NAME |
+//   capture GRAPH BYTES | ungraph GRAPH instantiate EXEC GRAPH [FLAGS] | launch EXEC | upload EXEC
+//   | unexec EXEC | graphfree NAME | trimgraphs module NAME FILE | unmodule NAME info -> free total
+//   | total -> bytes | address NAME -> value | version -> 10020 | has SYMBOL -> "driver" if dlsym
+//   finds it in the driver, "program" if it does so in the whole program | fork -> pid   (the child
+//   answers nothing and waits until the input of this process ends) children      (waits for them)
 
 #include "tests/component/preload/script.h"
 

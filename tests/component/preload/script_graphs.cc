@@ -23,12 +23,31 @@ std::map<std::string, Graph> graphs;
 std::map<std::string, CUgraphExec> execs;
 std::map<std::string, CUdeviceptr> memory;
 
-CUresult AddNode(Graph& to, CUdeviceptr* address, size_t bytes) {
+// CUgraphNodeParams of an allocation.
+struct AnyNode {
+  int type = 10;
+  int reserved[3] = {};
+  CUDA_MEM_ALLOC_NODE_PARAMS params = {};
+  unsigned char rest[232 - sizeof(CUDA_MEM_ALLOC_NODE_PARAMS)] = {};
+  long long last = 0;
+};
+static_assert(sizeof(AnyNode) == 256);
+using AddAny = CUresult(CUgraphNode*, CUgraph, const CUgraphNode*, size_t, AnyNode*);
+
+CUresult AddNode(Graph& to, CUdeviceptr* address, size_t bytes, bool any) {
   CUDA_MEM_ALLOC_NODE_PARAMS params = {};
   params.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
   params.poolProps.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
   params.bytesize = bytes;
   const CUgraphNode before = to.last;
+  if (any) {
+    AnyNode node;
+    node.params = params;
+    const CUresult result = reinterpret_cast<AddAny*>(Look("cuGraphAddNode"))(
+        &to.last, to.graph, &before, before != nullptr ? 1 : 0, &node);
+    *address = node.params.dptr;
+    return result;
+  }
   const CUresult result = reinterpret_cast<AddAllocation*>(Look("cuGraphAddMemAllocNode"))(
       &to.last, to.graph, &before, before != nullptr ? 1 : 0, &params);
   *address = params.dptr;
@@ -63,9 +82,9 @@ bool DoGraphs(const std::string& verb, std::istringstream& words) {
   } else if (verb == "ungraph") {
     words >> name;
     Answer(reinterpret_cast<Destroy*>(Look("cuGraphDestroy"))(graphs.at(name).graph));
-  } else if (verb == "takes") {
+  } else if (verb == "takes" || verb == "takesany") {
     words >> name >> other >> bytes;
-    Answer(AddNode(graphs.at(name), &memory[other], bytes));
+    Answer(AddNode(graphs.at(name), &memory[other], bytes, verb == "takesany"));
   } else if (verb == "gives") {
     words >> name >> other;
     Graph& to = graphs.at(name);

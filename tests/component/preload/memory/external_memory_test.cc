@@ -42,12 +42,12 @@ TEST_F(ExternalMemory, ABufferKeepsIt) {
   Fails("free y", CUDA_ERROR_INVALID_VALUE, 0);
 }
 
-// cuExternalMemoryGetMappedMipmappedArray: what the driver refuses (the simulation always does)
-// keeps nothing.
-TEST_F(ExternalMemory, LevelsThatTheDriverRefusesKeepNothing) {
+TEST_F(ExternalMemory, LevelsKeepIt) {
   Step("import a " + InBytes(10 * kMiB), 10 * kMiB);
-  Fails("levels a", CUDA_ERROR_NOT_SUPPORTED, 10 * kMiB);
-  Step("unimport a", 0);
+  Step("levels x a 1024 1024 11", 10 * kMiB);
+  Fails("levels y a 4096 4096 1", CUDA_ERROR_INVALID_VALUE, 10 * kMiB);  // 64 MiB
+  Step("unimport a", 10 * kMiB);
+  Step("unlevels x", 0);
 }
 
 TEST_F(ExternalMemory, TheLimitHolds) {

@@ -289,6 +289,21 @@ TEST_F(Families, AGraphsMemoryIsChargedWhenItIsLaunched) {
   Step("trimgraphs", 0);
 }
 
+TEST_F(Families, NodesOfAnyTypeAreSeenByTheirType) {
+  Step("graph g", 0);
+  Step("takesany g a " + InBytes(100 * kMiB), 0);
+  Step("gives g a", 0);
+  Step("instantiate e g", 0);
+  Step("launch e", 100 * kMiB);
+  Step("unexec e", 100 * kMiB);
+  Step("trimgraphs", 0);
+  Step("graph h", 0);
+  Step("takesany h b " + InBytes(uint64_t{8} << 30), 0);
+  Step("gives h b", 0);
+  Step("instantiate f h", 0);
+  Fails("launch f", 2, 0);
+}
+
 TEST_F(Families, WhatAGraphDoesNotFreeTheProgramFrees) {
   Step("graph g", 0);
   Step("takes g a " + InBytes(10 * kMiB), 0);

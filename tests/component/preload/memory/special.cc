@@ -26,7 +26,7 @@
 //   oldregister OBJECT | oldmap map|map_ptds|async|async_ptsz OBJECT | oldunmap OBJECT
 //   oldunregister OBJECT | glctx|glctx1|vdpctx|vdpctx1 NAME | unglctx NAME
 //   import NAME BYTES | buffer NAME IMPORT OFFSET BYTES | unimport NAME   (a buffer goes by free)
-//   levels IMPORT                                     (a mipmapped array of an empty description)
+//   levels NAME IMPORT WIDTH HEIGHT LEVELS | unlevels NAME   (a mipmapped array on an import)
 
 #include "tests/component/preload/memory/special.h"
 
@@ -91,6 +91,7 @@ class Special {
   std::map<std::string, CUgreenCtx> greens_;
   std::map<std::string, Memory> memories_;
   std::map<std::string, CUexternalMemory> externals_;
+  std::map<std::string, CUmipmappedArray> levels_;
   std::map<std::string, CUdeviceptr> mapped_at_;
   std::map<std::string, size_t> mapped_bytes_;
 };
@@ -371,11 +372,15 @@ bool Special::DoExternal(const std::string& verb, std::istringstream& words) {
     words >> name >> other >> offset >> bytes;
     Answer(MapBuffer(&pointers_[name], externals_.at(other), offset, bytes));
   } else if (verb == "levels") {
-    words >> other;
-    CUmipmappedArray array = nullptr;
-    alignas(8) const unsigned char shape[256] = {};  // nothing that a driver would map
-    Answer(Cu("cuExternalMemoryGetMappedMipmappedArray", &array, externals_.at(other),
-              static_cast<const void*>(shape)));
+    CUDA_EXTERNAL_MEMORY_MIPMAPPED_ARRAY_DESC desc = {};
+    words >> name >> other >> desc.arrayDesc.Width >> desc.arrayDesc.Height >> desc.numLevels;
+    desc.arrayDesc.Format = CU_AD_FORMAT_FLOAT;
+    desc.arrayDesc.NumChannels = 1;
+    Answer(Cu("cuExternalMemoryGetMappedMipmappedArray", &levels_[name], externals_.at(other),
+              static_cast<const decltype(desc)*>(&desc)));
+  } else if (verb == "unlevels") {
+    words >> name;
+    Answer(Cu("cuMipmappedArrayDestroy", levels_.at(name)));
   } else if (verb == "checkpoint") {
     words >> name;
     Answer(Checkpoint(name));
