@@ -45,6 +45,9 @@ struct Driver {
   decltype(&cuLaunchKernel) launch;
   decltype(&cuGraphLaunch) graph_launch;
   decltype(&cuMemGetInfo_v2) get_info;
+  decltype(&cuMemAllocAsync) alloc_async;
+  decltype(&cuMemFreeAsync) free_async;
+  void* handle;
 };
 
 template <typename Function>
@@ -70,6 +73,9 @@ Driver OpenDriver() {
   Find(handle, "cuLaunchKernel", &driver.launch);
   Find(handle, "cuGraphLaunch", &driver.graph_launch);
   Find(handle, "cuMemGetInfo_v2", &driver.get_info);
+  Find(handle, "cuMemAllocAsync", &driver.alloc_async);
+  Find(handle, "cuMemFreeAsync", &driver.free_async);
+  driver.handle = handle;
   CUcontext context = nullptr;
   if (driver.init(0) != CUDA_SUCCESS || driver.retain(&context, 0) != CUDA_SUCCESS) {
     std::cerr << "the driver does not start\n";
@@ -148,6 +154,27 @@ double MeasureAllocFree(const Driver& driver, int live, size_t bytes) {
   return ns;
 }
 
+double MeasureAsync(const Driver& driver) {
+  constexpr int kCalls = 20000;
+  constexpr size_t kBytes = size_t{4} << 20;
+  return Measure(kCalls, [&] {
+    for (int i = 0; i < kCalls; ++i) {
+      CUdeviceptr pointer = 0;
+      driver.alloc_async(&pointer, kBytes, nullptr);
+      driver.free_async(pointer, nullptr);
+    }
+  });
+}
+
+double MeasureLookUp(void* handle, const char* name) {
+  constexpr int kCalls = 2000;
+  return Measure(kCalls, [&] {
+    for (int i = 0; i < kCalls; ++i) {
+      if (dlsym(handle, name) == nullptr) std::abort();
+    }
+  });
+}
+
 int RunChild() {
   const Driver driver = OpenDriver();
   Figures figures;
@@ -160,6 +187,9 @@ int RunChild() {
     figures[fmt::format("alloc+free 4 KiB, {} live", live)] =
         MeasureAllocFree(driver, live, size_t{4} << 10);
   }
+  figures["stream-ordered alloc+free 4 MiB"] = MeasureAsync(driver);
+  figures["dlsym, a driver function"] = MeasureLookUp(driver.handle, "cuMemAlloc_v2");
+  figures["dlsym, another function"] = MeasureLookUp(RTLD_DEFAULT, "printf");
   constexpr int kCalls = 2000;
   figures["cuMemGetInfo"] = Measure(kCalls, [&] {
     size_t free_bytes = 0;
@@ -301,7 +331,10 @@ int main(int argc, char** argv) {
            {"alloc+free 4 KiB, 1 live", 150, ""},
            {"alloc+free 4 KiB, 1000 live", 150, ""},
            {"alloc+free 4 KiB, 100000 live", 150, ""},
-           {"cuMemGetInfo", 0, "HAMi-core 570"}});
+           {"stream-ordered alloc+free 4 MiB", 0, ""},
+           {"cuMemGetInfo", 0, "HAMi-core 570"},
+           {"dlsym, a driver function", 0, ""},
+           {"dlsym, another function", 0, ""}});
   AddRows(report, "core limit: ", native, cores,
           {{"launch", 25, "HAMi-core 35"},
            {"graph launch", 25, "HAMi-core: not limited"},

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kTotalBytes = size_t{64} << 30;
 constexpr uint64_t kFirstAddress = 0x7f0000000000;
 constexpr uint64_t kLargeBytes = uint64_t{2} << 20;
+constexpr uint64_t kPoolBytes = uint64_t{1} << 30;
 
 // Small allocations in one run, large ones in another, so that pages fill up as a real driver's do.
 std::atomic<uint64_t> next_small{kFirstAddress};
@@ -84,6 +85,23 @@ EXPORT CUresult cuMemAlloc_v2(CUdeviceptr* pointer, size_t bytes) {
   return CUDA_SUCCESS;
 }
 EXPORT CUresult cuMemFree_v2(CUdeviceptr) { return CUDA_SUCCESS; }
+// A pool that has what is asked for.
+EXPORT CUresult cuDeviceGetDefaultMemPool(CUmemoryPool* pool, CUdevice) {
+  *pool = reinterpret_cast<CUmemoryPool>(0x5000);
+  return CUDA_SUCCESS;
+}
+EXPORT CUresult cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice device) {
+  return cuDeviceGetDefaultMemPool(pool, device);
+}
+EXPORT CUresult cuMemPoolGetAttribute(CUmemoryPool, CUmemPool_attribute, void* value) {
+  *static_cast<uint64_t*>(value) = kPoolBytes;
+  return CUDA_SUCCESS;
+}
+EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool, size_t) { return CUDA_SUCCESS; }
+EXPORT CUresult cuMemAllocAsync(CUdeviceptr* pointer, size_t bytes, CUstream) {
+  return cuMemAlloc_v2(pointer, bytes);
+}
+EXPORT CUresult cuMemFreeAsync(CUdeviceptr, CUstream) { return CUDA_SUCCESS; }
 EXPORT CUresult cuLaunchKernel(CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
                                unsigned int, unsigned int, unsigned int, CUstream, void**, void**) {
   return CUDA_SUCCESS;
