@@ -125,6 +125,12 @@ JsonWriter& JsonWriter::Null() {
   return *this;
 }
 
+JsonWriter& JsonWriter::Raw(std::string_view json) {
+  Separate();
+  text_ += json;
+  return *this;
+}
+
 std::string JsonWriter::Take() && {
   CHECK(depth_ == 0);
   return std::move(text_);

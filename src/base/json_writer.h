@@ -42,6 +42,8 @@ class JsonWriter {
     return WriteUnsigned(number);
   }
   JsonWriter& Null();
+  // What is JSON already: a value that was read elsewhere.
+  JsonWriter& Raw(std::string_view json);
 
   template <typename T>
   JsonWriter& Member(std::string_view name, const T& value) {

@@ -61,5 +61,12 @@ TEST(JsonWriterDeathTest, OpenBracketIsABug) {
   EXPECT_DEATH(std::move(json).Take(), "CHECK");
 }
 
+TEST(JsonWriterTest, WhatIsJsonAlreadyStaysAsItIs) {
+  JsonWriter json;
+  json.BeginObject().Key("a").Raw(R"({"b": [1]})").Member("c", 2).Key("d").BeginArray();
+  json.Raw("3").Raw("null").EndArray().EndObject();
+  EXPECT_EQ(std::move(json).Take(), R"({"a":{"b": [1]},"c":2,"d":[3,null]})");
+}
+
 }  // namespace
 }  // namespace hami::base

@@ -93,9 +93,8 @@ std::string Format(int64_t value, int64_t base, const std::array<const char*, 7>
   return std::to_string(value) + suffixes[used];
 }
 
-}  // namespace
-
-Result<int64_t> ParseQuantity(std::string_view text) {
+// In units of 10^-finer, rounded up.
+Result<int64_t> Parse(std::string_view text, int finer) {
   const auto invalid = [text] {
     return Fail(Code::kInvalidArgument,
                 "\"" + std::string(text.substr(0, 64)) + "\" is not a quantity such as 10Gi or 50");
@@ -129,7 +128,7 @@ Result<int64_t> ParseQuantity(std::string_view text) {
   const std::optional<Suffix> suffix = FindSuffix(rest);
   if (!any || !suffix) return invalid();
   if (dropped) ++mantissa;
-  const int exponent = suffix->exponent - fraction;
+  const int exponent = suffix->exponent - fraction + finer;
   int64_t value = 0;
   if (exponent > kMaxExponent) {
     value = mantissa == 0 ? 0 : kMost;
@@ -138,6 +137,12 @@ Result<int64_t> ParseQuantity(std::string_view text) {
   }
   return negative ? -value : value;
 }
+
+}  // namespace
+
+Result<int64_t> ParseQuantity(std::string_view text) { return Parse(text, 0); }
+
+Result<int64_t> ParseMilliQuantity(std::string_view text) { return Parse(text, 3); }
 
 std::string FormatBinaryQuantity(int64_t value) {
   return Format(value, 1024, {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"});

@@ -17,6 +17,9 @@ namespace hami::domain {
 // kInvalidArgument for what is no quantity. Too large a number becomes INT64_MAX, as there.
 Result<int64_t> ParseQuantity(std::string_view text);
 
+// In thousandths, rounded up: "2" is 2000, "500m" is 500, "100u" is 1. For CPU.
+Result<int64_t> ParseMilliQuantity(std::string_view text);
+
 // With the largest binary suffix that leaves no fraction: 10737418240 is "10Gi".
 std::string FormatBinaryQuantity(int64_t value);
 

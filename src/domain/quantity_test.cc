@@ -47,6 +47,18 @@ TEST(QuantityTest, RefusesWhatIsNone) {
   }
 }
 
+TEST(QuantityTest, Thousandths) {
+  const struct {
+    const char* text;
+    int64_t milli;
+  } kCases[] = {{"2", 2000},      {"500m", 500},    {"100u", 1},   {"0.1", 100},
+                {"1.0005", 1001}, {"1Ki", 1024000}, {"-2", -2000}, {"1e30", kMost}};
+  for (const auto& item : kCases) {
+    EXPECT_EQ(ParseMilliQuantity(item.text).value(), item.milli) << item.text;
+  }
+  EXPECT_FALSE(ParseMilliQuantity("two"));
+}
+
 TEST(QuantityTest, WritesTheLargestSuffixWithoutAFraction) {
   EXPECT_EQ(FormatBinaryQuantity(24146608128), "23028Mi");
   EXPECT_EQ(FormatBinaryQuantity(10737418240), "10Gi");
