@@ -40,4 +40,23 @@ std::optional<std::string> DecodeBase64(std::string_view text) {
   return decoded;
 }
 
+std::string EncodeBase64(std::string_view data) {
+  static constexpr char kDigits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((data.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < data.size(); i += 3) {
+    const size_t left = data.size() - i;
+    uint32_t bits = 0;
+    for (size_t k = 0; k < 3; ++k) {
+      bits = bits << 8 | (k < left ? static_cast<unsigned char>(data[i + k]) : 0U);
+    }
+    text += kDigits[bits >> 18 & 63];
+    text += kDigits[bits >> 12 & 63];
+    text += left > 1 ? kDigits[bits >> 6 & 63] : '=';
+    text += left > 2 ? kDigits[bits & 63] : '=';
+  }
+  return text;
+}
+
 }  // namespace hami::kube

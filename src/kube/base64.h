@@ -11,4 +11,7 @@ namespace hami::kube {
 // RFC 4648 with padding; spaces and line ends are passed over. None: anything else stands there.
 std::optional<std::string> DecodeBase64(std::string_view text);
 
+// One line, with padding.
+std::string EncodeBase64(std::string_view data);
+
 }  // namespace hami::kube

@@ -24,5 +24,16 @@ TEST(Base64Test, RefusesWhatIsNot) {
   }
 }
 
+TEST(Base64Test, EncodesEveryLength) {
+  EXPECT_EQ(EncodeBase64(""), "");
+  EXPECT_EQ(EncodeBase64("f"), "Zg==");
+  EXPECT_EQ(EncodeBase64("fo"), "Zm8=");
+  EXPECT_EQ(EncodeBase64("foo"), "Zm9v");
+  EXPECT_EQ(EncodeBase64("\xfb\xff\xbf"), "+/+/");
+  std::string all;
+  for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
+  EXPECT_EQ(DecodeBase64(EncodeBase64(all)), all);
+}
+
 }  // namespace
 }  // namespace hami::kube

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Requests to the API server. Answers and bodies are JSON texts (read them with json/value.h);
-// errors carry Kubernetes' own reason (kube/status.h has the table).
+// Requests to the API server. Answers and bodies are JSON texts (read them with json/value.h),
+// unless a request asks for another form (ApiRequest::accept); errors carry Kubernetes' own reason
+// (kube/status.h has the table).
 //
 //   kube::Client client(config, {.user_agent = "hami-dra-driver"});
 //   ASSIGN_OR_RETURN(const std::string node, client.Get(kube::kNodes, {"", name}));
@@ -12,6 +13,7 @@
 //
 // Retries are the client's business (kube/retry.h): broken connections, 429 and 5xx, where a second
 // execution does no harm, within the request's timeout_ms. Nothing is throttled on this side.
+// Lists and watches have connections of their own, so that a bind never waits behind a list.
 
 #pragma once
 

@@ -140,7 +140,7 @@ Result<net::HttpRequest> Client::Impl::Prepare(const Call& call) {
   net::HttpRequest http;
   http.method = MethodOf(request.verb);
   http.url = config_.server + Target(request);
-  http.headers.emplace_back("Accept", "application/json");
+  http.headers.emplace_back("Accept", request.accept);
   if (!identity.authorization.empty()) {
     http.headers.emplace_back("Authorization", identity.authorization);
   }
@@ -163,6 +163,8 @@ Result<net::HttpRequest> Client::Impl::Prepare(const Call& call) {
     http.timeout_ms = 0;
     http.idle_timeout_ms = options_.watch_silence_ms;
   } else {
+    // A list may have hundreds of megabytes: nothing small waits behind it.
+    if (request.verb == Verb::kList) http.pool = net::HttpPool::kStreams;
     http.timeout_ms = std::max<int64_t>(call.deadline_ms - NowMs(), 1);
     http.idle_timeout_ms =
         IsRead(request.verb) ? options_.read_silence_ms : options_.write_silence_ms;

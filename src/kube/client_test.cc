@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/temporary_folder.h"
 #include "net/fake_http_server.h"
@@ -96,7 +97,7 @@ class ClientTest : public ::testing::Test {
 TEST_F(ClientTest, EveryVerbAsksAsKubernetesWantsIt) {
   const ResourceType slices = kResourceSlices;
   const std::string answer = R"({"metadata":{"name":"a"}})";
-  Expect(std::vector<Answer>(8, Say(200, answer)));
+  Expect(std::vector<Answer>(9, Say(200, answer)));
 
   EXPECT_EQ(client_.Get(kPods, {"team-a", "train"}).value(), answer);
   EXPECT_EQ(Last().headers.at("authorization"), "Bearer secret");
@@ -111,6 +112,8 @@ TEST_F(ClientTest, EveryVerbAsksAsKubernetesWantsIt) {
   EXPECT_EQ(Last().headers.at("content-type"), "application/merge-patch+json");
   EXPECT_TRUE(client_.Patch(slices, {"", "a"}, PatchKind::kJson, "[]"));
   EXPECT_EQ(Last().headers.at("content-type"), "application/json-patch+json");
+  EXPECT_TRUE(client_.Patch(slices, {"", "a"}, PatchKind::kStrategic, "{}"));
+  EXPECT_EQ(Last().headers.at("content-type"), "application/strategic-merge-patch+json");
   EXPECT_TRUE(client_.Delete(slices, {"", "a"}));
   EXPECT_EQ(Last().body, "");
   EXPECT_TRUE(client_.Delete(slices, {"", "a"}, {.uid = "u", .resource_version = "7"}));
@@ -121,6 +124,7 @@ TEST_F(ClientTest, EveryVerbAsksAsKubernetesWantsIt) {
                           "POST /apis/resource.k8s.io/v1/resourceslices",
                           "PUT /apis/resource.k8s.io/v1/resourceslices/a",
                           "PUT /apis/resource.k8s.io/v1/namespaces/ns/resourceclaims/c/status",
+                          "PATCH /apis/resource.k8s.io/v1/resourceslices/a",
                           "PATCH /apis/resource.k8s.io/v1/resourceslices/a",
                           "PATCH /apis/resource.k8s.io/v1/resourceslices/a",
                           "DELETE /apis/resource.k8s.io/v1/resourceslices/a",
@@ -207,6 +211,29 @@ TEST_F(ClientTest, SilenceIsLeftForANewConnection) {
   Expect({Hang(), Say(200, "alive")});
   EXPECT_EQ(client_.Get(kNodes, {"", "n"}).value(), "alive");
   EXPECT_EQ(Last().connection, 2);
+}
+
+// With HTTP/1.1 every exchange under way has its own connection; what is kept tells the pools
+// apart.
+TEST_F(ClientTest, NothingSmallWaitsBehindAList) {
+  Expect(std::vector<Answer>(4, Say(200, R"({"items":[]})")));
+  ASSERT_TRUE(client_.Get(kNodes, {"", "n"}));
+  const int small = Last().connection;
+  ASSERT_TRUE(client_.List(kPods));
+  const int large = Last().connection;
+  EXPECT_NE(small, large);
+  ASSERT_TRUE(client_.Patch(kPods, {"ns", "p"}, PatchKind::kMerge, "{}"));
+  EXPECT_EQ(Last().connection, small);
+  ASSERT_TRUE(client_.List(kPods));
+  EXPECT_EQ(Last().connection, large);
+}
+
+TEST_F(ClientTest, ABusyServerIsAskedAgainWhenItSaidSo) {
+  Expect({Say(429, "slower", "Retry-After: 1\r\n"), Say(201, "{}")});
+  const int64_t start_ns = base::SystemClock().MonotonicNs();
+  EXPECT_TRUE(client_.Create(kPods, "ns", "{}"));
+  EXPECT_GE(base::SystemClock().MonotonicNs() - start_ns, 1'000'000'000);
+  EXPECT_EQ(client_.stats().retries, 1U);
 }
 
 TEST_F(ClientTest, AStreamReportsHowItEnds) {

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/json_writer.h"
 #include "base/log.h"
-#include "kube/timestamp.h"
+#include "base/timestamp.h"
 #include "net/io_thread.h"
 
 namespace hami::kube {
@@ -177,15 +177,16 @@ class EventRecorder::Impl : public std::enable_shared_from_this<Impl> {
     json.Key("source").BeginObject().Member("component", component_).Member("host", host_);
     json.EndObject();
     json.Member("reportingComponent", component_).Member("reportingInstance", host_);
-    json.Member("firstTimestamp", FormatTimestamp(line.first_wall_ns));
-    json.Member("lastTimestamp", FormatTimestamp(line.last_wall_ns)).Member("count", line.count);
+    json.Member("firstTimestamp", base::FormatTimestamp(line.first_wall_ns));
+    json.Member("lastTimestamp", base::FormatTimestamp(line.last_wall_ns))
+        .Member("count", line.count);
     return std::move(json.EndObject()).Take();
   }
 
   static std::string Patch(const EventBook::Line& line) {
     base::JsonWriter json;
     json.BeginObject().Member("count", line.count);
-    json.Member("lastTimestamp", FormatTimestamp(line.last_wall_ns));
+    json.Member("lastTimestamp", base::FormatTimestamp(line.last_wall_ns));
     return std::move(json.EndObject()).Take();
   }
 

@@ -12,8 +12,8 @@
 
 #include "base/json_writer.h"
 #include "base/subprocess.h"
+#include "base/timestamp.h"
 #include "json/value.h"
-#include "kube/timestamp.h"
 
 namespace hami::kube {
 namespace {
@@ -69,7 +69,7 @@ Result<ExecCredential> ParseExecCredential(const ExecPlugin& plugin, std::string
   }
   const std::string_view expires = status["expirationTimestamp"].Text();
   if (!expires.empty()) {
-    credential.expires_wall_ns = ParseTimestamp(expires);
+    credential.expires_wall_ns = base::ParseTimestamp(expires);
     if (!credential.expires_wall_ns) return bad("expirationTimestamp is no time");
   }
   return credential;

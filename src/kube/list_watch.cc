@@ -14,6 +14,9 @@ constexpr int64_t kShortWatchMs = 1'000;
 // Lists that expired between their pages before all is asked for in one.
 constexpr int kPagedTries = 2;
 
+// Streaming lists that did not come to their end before pages are asked for.
+constexpr int kStreamTries = 3;
+
 // Whether the version we have is still good when a watch failed like this.
 bool KeepsVersion(const ApiFailure& failure) {
   switch (failure.error.code) {
@@ -32,9 +35,21 @@ bool KeepsVersion(const ApiFailure& failure) {
 }  // namespace
 
 ListWatch::ListWatch(const ListWatchOptions& options, net::Random random)
-    : options_(options), random_(std::move(random)), backoff_(options.backoff, random_) {}
+    : options_(options),
+      random_(std::move(random)),
+      backoff_(options.backoff, random_),
+      streaming_(options.streaming) {}
 
-ListWatch::Step ListWatch::Start() { return List(""); }
+ListWatch::Step ListWatch::Start() { return ListAll(); }
+
+ListWatch::Step ListWatch::ListAll() {
+  if (!streaming_) return List("");
+  Step step = Watch();
+  step.is_streaming_list = true;
+  step.resource_version.clear();
+  in_initial_events_ = true;
+  return step;
+}
 
 ListWatch::Step ListWatch::List(const std::string& continue_token) {
   in_pages_ = !continue_token.empty();
@@ -74,13 +89,20 @@ ListWatch::Step ListWatch::OnListFailed(const ApiFailure& failure, int64_t now_n
   return Wait(/*then_list=*/true, failure.retry_after_ms, now_ns);
 }
 
+void ListWatch::OnInitialEventsEnd(const std::string& resource_version) {
+  in_initial_events_ = false;
+  unfinished_streams_ = 0;
+  OnEvent(resource_version);
+}
+
 void ListWatch::OnEvent(const std::string& resource_version) {
   saw_event_ = true;
-  if (!resource_version.empty()) resource_version_ = resource_version;
+  if (!in_initial_events_ && !resource_version.empty()) resource_version_ = resource_version;
 }
 
 ListWatch::Step ListWatch::OnWatchEnded(const std::optional<ApiFailure>& failure, int64_t lasted_ms,
                                         int64_t now_ns) {
+  if (std::exchange(in_initial_events_, false)) return OnStreamingListEnded(failure, now_ns);
   if (!failure) {
     if (saw_event_ || lasted_ms >= kShortWatchMs) return Watch();
     return Wait(/*then_list=*/false, std::nullopt, now_ns);
@@ -88,6 +110,19 @@ ListWatch::Step ListWatch::OnWatchEnded(const std::optional<ApiFailure>& failure
   return Wait(/*then_list=*/!KeepsVersion(*failure), failure->retry_after_ms, now_ns);
 }
 
-ListWatch::Step ListWatch::OnWaited() { return then_list_ ? List("") : Watch(); }
+ListWatch::Step ListWatch::OnStreamingListEnded(const std::optional<ApiFailure>& failure,
+                                                int64_t now_ns) {
+  // 422 Invalid, 400 BadRequest: the server does not know the question.
+  if (failure && failure->error.code == Code::kInvalidArgument && failure->http_status != 0) {
+    streaming_ = false;
+    return List("");
+  }
+  // Who never ends its initial events does not know it either; and where connections break, a page
+  // at a time gets through when a stream of everything does not. A server that is away is neither.
+  if ((!failure || saw_event_) && ++unfinished_streams_ >= kStreamTries) streaming_ = false;
+  return Wait(/*then_list=*/true, failure ? failure->retry_after_ms : std::nullopt, now_ns);
+}
+
+ListWatch::Step ListWatch::OnWaited() { return then_list_ ? ListAll() : Watch(); }
 
 }  // namespace hami::kube

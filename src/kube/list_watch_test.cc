@@ -124,5 +124,77 @@ TEST(ListWatchTest, OnlySomeFailuresOfAWatchVoidTheVersion) {
   }
 }
 
+// --- Streaming lists ---
+
+ListWatch StreamingMachine() {
+  return ListWatch(
+      {.page_size = 2, .streaming = true, .backoff = {.first_ms = 100, .max_ms = 1'000}},
+      [] { return 0; });
+}
+
+TEST(StreamingListTest, IsAWatchFromNowhere) {
+  ListWatch machine = StreamingMachine();
+  auto step = machine.Start();
+  EXPECT_EQ(step.kind, Kind::kWatch);
+  EXPECT_TRUE(step.is_streaming_list);
+  EXPECT_EQ(step.resource_version, "");
+  machine.OnEvent("3");
+  machine.OnInitialEventsEnd("7");
+  machine.OnEvent("8");
+  step = machine.OnWatchEnded(std::nullopt, kLong, kNow);
+  EXPECT_EQ(step.kind, Kind::kWatch);
+  EXPECT_FALSE(step.is_streaming_list);
+  EXPECT_EQ(step.resource_version, "8");
+}
+
+TEST(StreamingListTest, EndsInPagesWhereItIsRefused) {
+  ListWatch machine = StreamingMachine();
+  machine.Start();
+  ApiFailure refused = Failure(Code::kInvalidArgument);
+  refused.http_status = 422;
+  EXPECT_EQ(machine.OnWatchEnded(refused, 1, kNow).kind, Kind::kList);
+  EXPECT_FALSE(machine.IsStreaming());
+  machine.OnPage("5", "");
+  EXPECT_EQ(machine.OnWatchEnded(Failure(Code::kOutOfRange), kLong, kNow).kind, Kind::kWait);
+  EXPECT_EQ(machine.OnWaited().kind, Kind::kList);
+}
+
+TEST(StreamingListTest, AnswersThatAreNotUnderstoodSayNothingAboutIt) {
+  ListWatch machine = StreamingMachine();
+  machine.Start();
+  EXPECT_EQ(machine.OnWatchEnded(Failure(Code::kInvalidArgument), 1, kNow).kind, Kind::kWait);
+  EXPECT_TRUE(machine.OnWaited().is_streaming_list);
+}
+
+TEST(StreamingListTest, AServerThatIsAwayIsStreamedFromWhenItIsBack) {
+  ListWatch machine = StreamingMachine();
+  machine.Start();
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(machine.OnWatchEnded(Failure(Code::kUnavailable), 1, kNow).kind, Kind::kWait);
+    EXPECT_TRUE(machine.OnWaited().is_streaming_list);
+  }
+}
+
+TEST(StreamingListTest, ThreeThatBreakInTheMiddleAreEnough) {
+  ListWatch machine = StreamingMachine();
+  machine.Start();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(machine.IsStreaming());
+    machine.OnEvent("3");
+    EXPECT_EQ(machine.OnWatchEnded(Failure(Code::kUnavailable), 1, kNow).kind, Kind::kWait);
+    EXPECT_EQ(machine.OnWaited().kind, i < 2 ? Kind::kWatch : Kind::kList);
+  }
+  ListWatch other = StreamingMachine();  // one that comes through counts
+  other.Start();
+  for (int i = 0; i < 10; ++i) {
+    other.OnEvent("3");
+    other.OnWatchEnded(Failure(Code::kUnavailable), 1, kNow);
+    EXPECT_TRUE(other.OnWaited().is_streaming_list);
+    other.OnInitialEventsEnd("5");
+    other.OnWatchEnded(Failure(Code::kOutOfRange), kLong, kNow);
+    EXPECT_TRUE(other.OnWaited().is_streaming_list);
+  }
+}
+
 }  // namespace
 }  // namespace hami::kube

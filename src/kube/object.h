@@ -24,6 +24,7 @@ inline const ResourceType kNodes{"", "v1", "nodes"};
 inline const ResourceType kPods{"", "v1", "pods"};
 inline const ResourceType kEvents{"", "v1", "events"};
 inline const ResourceType kConfigMaps{"", "v1", "configmaps"};
+inline const ResourceType kLeases{"coordination.k8s.io", "v1", "leases"};
 inline const ResourceType kDeviceClasses{"resource.k8s.io", "v1", "deviceclasses"};
 inline const ResourceType kResourceSlices{"resource.k8s.io", "v1", "resourceslices"};
 inline const ResourceType kResourceClaims{"resource.k8s.io", "v1", "resourceclaims"};

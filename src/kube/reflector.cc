@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kube/protobuf_object.h"
 #include "kube/watch_stream.h"
 #include "net/backoff.h"
 #include "net/io_thread.h"
@@ -21,10 +22,10 @@ constexpr int kLogEveryMs = 30'000;
 
 int64_t NowNs() { return base::SystemClock().MonotonicNs(); }
 
-ObjectKey KeyOf(json::Value object) {
-  const json::Value metadata = object["metadata"];
-  return {std::string(metadata["namespace"].Text()), std::string(metadata["name"].Text())};
-}
+struct PageFacts {
+  std::string resource_version;
+  std::string continue_token;
+};
 
 ApiFailure NotUnderstood(Error error) { return {std::move(error), 0, std::nullopt}; }
 
@@ -37,12 +38,15 @@ void WarnUndecodable(const ObjectKey& key, const Error& error) {
 
 class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(Client& client, const ReflectorOptions& options, std::shared_ptr<ObjectSink> sink)
+  Impl(Client& client, const ReflectorOptions& options, std::shared_ptr<ObjectSink> sink,
+       bool want_protobuf)
       : client_(client),
         type_(options.type),
         list_options_(options.list),
         sink_(std::move(sink)),
-        machine_(options.timing, net::SystemRandom()) {}
+        wants_streaming_(options.timing.streaming),
+        machine_(options.timing, net::SystemRandom()),
+        protobuf_(want_protobuf) {}
 
   void Begin() {
     client_.io_thread().Post([self = shared_from_this()] { self->Act(self->machine_.Start()); });
@@ -78,6 +82,9 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
             .watches = watches_,
             .events = events_,
             .failures = failures_,
+            .streaming_lists = streaming_lists_,
+            .without_streaming = without_streaming_,
+            .without_protobuf = without_protobuf_,
             .last_heard_ns = last_heard_ns_};
   }
 
@@ -97,50 +104,100 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
+  ApiRequest Accepting(ApiRequest request) const {
+    if (protobuf_) request.accept = kAcceptProtobuf;
+    return request;
+  }
+
   void List(const Step& step) {
+    if (wants_streaming_ && !machine_.IsStreaming() && !without_streaming_.exchange(true)) {
+      LOG_WARN("the API server has no streaming list; listing in pages",
+               Field("resource", type_.plural), Field("error", last_failure_));
+    }
     if (step.is_first_page) sink_->OnListBegin();
     ListOptions options = list_options_;
     options.page_size = step.page_size;
     call_ = client_.Start(
-        ListRequest(type_, options, step.continue_token),
+        Accepting(ListRequest(type_, options, step.continue_token)),
         [self = shared_from_this()](Result<std::string> page) { self->OnPage(std::move(page)); });
+  }
+
+  // Hands the items to the sink. An error that is NotUnderstood leaves the list unfinished.
+  Result<PageFacts> ReadPage(std::string* text) {
+    if (!IsProtobufText(*text)) {
+      text->reserve(text->size() + json::Document::kPadding);
+      RETURN_IF_ERROR(document_.ParsePadded(*text));
+      const json::Value root = document_.root();
+      for (const json::Value item : root["items"].Elements()) {
+        RETURN_IF_ERROR(OnListItem({.json = item}));
+      }
+      return PageFacts{std::string(root["metadata"]["resourceVersion"].Text()),
+                       std::string(root["metadata"]["continue"].Text())};
+    }
+    ASSIGN_OR_RETURN(const ProtobufObject list, OpenEnvelope(*text));
+    ASSIGN_OR_RETURN(const ProtobufListFacts facts,
+                     ReadProtobufList(list.message, [this](std::string_view item) {
+                       return OnListItem({.protobuf = item});
+                     }));
+    return PageFacts{std::string(facts.resource_version), std::string(facts.continue_token)};
+  }
+
+  Status OnListItem(const EncodedObject& object) {
+    ASSIGN_OR_RETURN(const ObjectFacts facts, ReadObjectFacts(object));
+    sink_->OnListItem(facts.key, object);
+    return {};
   }
 
   void OnPage(Result<std::string> page) {
     if (stopped_) return;
+    Result<PageFacts> facts = PageFacts();
     if (page) {
-      page->reserve(page->size() + json::Document::kPadding);
-      if (Status parsed = document_.ParsePadded(*page); !parsed) {
-        page = Fail(std::move(parsed).error());
-      }
+      facts = ReadPage(&*page);
+      if (!facts) LeaveProtobuf(facts.error());
+    } else {
+      facts = Fail(std::move(page).error());
     }
-    if (!page) {
-      const ApiFailure failure = NotUnderstood(std::move(page).error());
+    if (!facts) {
+      const ApiFailure failure = NotUnderstood(std::move(facts).error());
       Note(failure);
       return Act(machine_.OnListFailed(failure, NowNs()));
     }
     last_heard_ns_ = NowNs();
-    const json::Value root = document_.root();
-    for (const json::Value item : root["items"].Elements()) sink_->OnListItem(KeyOf(item), item);
-    const std::string version(root["metadata"]["resourceVersion"].Text());
-    const std::string token(root["metadata"]["continue"].Text());
-    if (token.empty()) {
-      sink_->OnListEnd();
+    if (facts->continue_token.empty()) {
       document_ = json::Document();  // as large as a page, and not needed for hours
-      ++lists_;
-      const std::lock_guard lock(mutex_);
-      synced_ = true;
-      synced_changed_.notify_all();
+      OnListEnd();
     }
-    Act(machine_.OnPage(version, token));
+    Act(machine_.OnPage(facts->resource_version, facts->continue_token));
+  }
+
+  void OnListEnd() {
+    sink_->OnListEnd();
+    ++lists_;
+    const std::lock_guard lock(mutex_);
+    synced_ = true;
+    synced_changed_.notify_all();
+  }
+
+  // What came as protobuf could not be understood: it is not asked for again.
+  void LeaveProtobuf(const Error& error) {
+    if (!std::exchange(protobuf_, false)) return;
+    without_protobuf_ = true;
+    LOG_WARN("the API server's protobuf is not understood; going on with JSON",
+             Field("resource", type_.plural), Field("error", error));
   }
 
   void Watch(const Step& step) {
     ++watches_;
     stream_ = WatchStream();
     watch_began_ns_ = NowNs();
+    in_initial_events_ = step.is_streaming_list;
+    if (in_initial_events_) sink_->OnListBegin();
+    ApiRequest request =
+        in_initial_events_
+            ? StreamingListRequest(type_, list_options_, step.timeout_s)
+            : WatchRequest(type_, list_options_, step.resource_version, step.timeout_s);
     call_ = client_.Stream(
-        WatchRequest(type_, list_options_, step.resource_version, step.timeout_s),
+        Accepting(std::move(request)),
         [self = shared_from_this()](std::string_view data) { self->OnData(data); },
         [self = shared_from_this()](const std::optional<ApiFailure>& failure) {
           self->OnWatchEnded(failure);
@@ -152,28 +209,41 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     last_heard_ns_ = NowNs();
     std::optional<ApiFailure> failure;
     const Status status =
-        stream_.Feed(data, [this, &failure](EventType type, json::Value object) -> Status {
+        stream_.Feed(data, [this, &failure](EventType type, const EncodedObject& object) -> Status {
           return OnEvent(type, object, &failure);
         });
     if (status) return;
     client_.Cancel(call_);
+    if (!failure) LeaveProtobuf(status.error());
     OnWatchEnded(failure ? failure : NotUnderstood(status.error()));
   }
 
-  Status OnEvent(EventType type, json::Value object, std::optional<ApiFailure>* failure) {
+  Status OnEvent(EventType type, const EncodedObject& object, std::optional<ApiFailure>* failure) {
     if (type == EventType::kError) {
-      *failure = FailureOfStatus(object);
+      *failure = object.IsProtobuf() ? FailureOfProtobufStatus(object.protobuf)
+                                     : FailureOfStatus(object.json);
       return Fail((*failure)->error);
     }
-    if (type != EventType::kBookmark) {
+    ASSIGN_OR_RETURN(const ObjectFacts facts, ReadObjectFacts(object));
+    if (type == EventType::kBookmark) {
+      if (in_initial_events_ && facts.ends_initial_events) {
+        in_initial_events_ = false;
+        ++streaming_lists_;
+        OnListEnd();
+        machine_.OnInitialEventsEnd(facts.resource_version);
+        return {};
+      }
+    } else if (in_initial_events_ && type == EventType::kAdded) {
+      sink_->OnListItem(facts.key, object);
+    } else {
       ++events_;
       if (type == EventType::kDeleted) {
-        sink_->OnDelete(KeyOf(object));
+        sink_->OnDelete(facts.key);
       } else {
-        sink_->OnUpsert(KeyOf(object), object);
+        sink_->OnUpsert(facts.key, object);
       }
     }
-    machine_.OnEvent(std::string(object["metadata"]["resourceVersion"].Text()));
+    machine_.OnEvent(facts.resource_version);
     return {};
   }
 
@@ -190,6 +260,7 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     LOG_WARN_EVERY(kLogEveryMs, "list or watch failed; trying again",
                    Field("resource", type_.plural), Field("reason", failure.error.reason),
                    Field("error", failure.error));
+    last_failure_ = failure.error.message;
     const std::lock_guard lock(mutex_);
     last_error_ = failure.error.message;
   }
@@ -198,6 +269,7 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
   const ResourceType type_;
   const ListOptions list_options_;
   const std::shared_ptr<ObjectSink> sink_;  // with whoever made us
+  const bool wants_streaming_;
 
   // Of the I/O thread.
   ListWatch machine_;
@@ -207,6 +279,9 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
   net::IoThread::TimerId timer_ = 0;
   int64_t watch_began_ns_ = 0;
   bool stopped_ = false;
+  bool protobuf_;
+  bool in_initial_events_ = false;
+  std::string last_failure_;
 
   mutable std::mutex mutex_;
   mutable std::condition_variable synced_changed_;
@@ -217,12 +292,15 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
   std::atomic<uint64_t> watches_{0};
   std::atomic<uint64_t> events_{0};
   std::atomic<uint64_t> failures_{0};
+  std::atomic<uint64_t> streaming_lists_{0};
+  std::atomic<bool> without_streaming_{false};
+  std::atomic<bool> without_protobuf_{false};
   std::atomic<int64_t> last_heard_ns_{0};
 };
 
 WatchLoop::WatchLoop(Client& client, const ReflectorOptions& options,
-                     std::shared_ptr<ObjectSink> sink)
-    : impl_(std::make_shared<Impl>(client, options, std::move(sink))) {
+                     std::shared_ptr<ObjectSink> sink, bool want_protobuf)
+    : impl_(std::make_shared<Impl>(client, options, std::move(sink), want_protobuf)) {
   impl_->Begin();
 }
 

@@ -5,12 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
 #include <future>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "kube/fake_things.h"
 #include "kube/store.h"
 #include "net/fake_http_server.h"
 #include "net/io_thread.h"
@@ -23,63 +23,6 @@ using net::FakeHttpServer;
 using net::FakeRequest;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-struct Thing {
-  ObjectKey key;
-  std::string value;
-};
-
-Result<Thing> DecodeThing(json::Value object) {
-  if (object["data"]["v"].Text() == "bad") return Fail(Code::kInvalidArgument, "a bad value");
-  const json::Value metadata = object["metadata"];
-  return Thing{{std::string(metadata["namespace"].Text()), std::string(metadata["name"].Text())},
-               std::string(object["data"]["v"].Text())};
-}
-
-std::string Object(const std::string& name, const std::string& version, const std::string& value) {
-  return R"({"metadata":{"namespace":"ns","name":")" + name + R"(","resourceVersion":")" + version +
-         R"("},"data":{"v":")" + value + "\"}}";
-}
-
-std::string Event(const std::string& type, const std::string& name, const std::string& version,
-                  const std::string& value) {
-  return R"({"type":")" + type + R"(","object":)" + Object(name, version, value) + "}\n";
-}
-
-std::string List(const std::string& version, const std::string& items) {
-  return R"({"metadata":{"resourceVersion":")" + version + R"("},"items":[)" + items + "]}";
-}
-
-// Notes what it is told as "all a=1,b=2", "a=1", "-a", and lets a test wait for the n-th word.
-class Listener : public Watcher<Thing> {
- public:
-  void OnReplace(std::vector<std::shared_ptr<const Thing>> all) override {
-    std::string text = "all";
-    for (const auto& thing : all) text += " " + thing->key.name + "=" + thing->value;
-    Note(text);
-  }
-  void OnUpsert(std::shared_ptr<const Thing> now) override {
-    Note(now->key.name + "=" + now->value);
-  }
-  void OnDelete(const ObjectKey& key) override { Note("-" + key.name); }
-
-  std::vector<std::string> WaitFor(size_t count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return words_.size() >= count; });
-    return words_;
-  }
-
- private:
-  void Note(std::string word) {
-    const std::lock_guard lock(mutex_);
-    words_.push_back(std::move(word));
-    changed_.notify_all();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> words_;
-};
 
 class ReflectorTest : public ::testing::Test {
  protected:

@@ -62,6 +62,18 @@ constexpr int64_t kWholeListTimeoutMs = 300'000;
 
 constexpr char kJsonType[] = "application/json";
 
+std::string_view PatchType(PatchKind kind) {
+  switch (kind) {
+    case PatchKind::kMerge:
+      return "application/merge-patch+json";
+    case PatchKind::kJson:
+      return "application/json-patch+json";
+    case PatchKind::kStrategic:
+      return "application/strategic-merge-patch+json";
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string_view VerbName(Verb verb) {
@@ -106,9 +118,8 @@ ApiRequest PatchRequest(const ResourceType& type, const ObjectKey& key, PatchKin
   return {.verb = Verb::kPatch,
           .path = ObjectPath(type, key),
           .body = std::move(body),
-          .content_type = kind == PatchKind::kMerge ? "application/merge-patch+json"
-                                                    : "application/json-patch+json",
-          .repeatable = kind == PatchKind::kMerge};
+          .content_type = std::string(PatchType(kind)),
+          .repeatable = kind != PatchKind::kJson};
 }
 
 ApiRequest DeleteRequest(const ResourceType& type, const ObjectKey& key,
@@ -138,6 +149,14 @@ ApiRequest WatchRequest(const ResourceType& type, const ListOptions& options,
   request.query.emplace_back("allowWatchBookmarks", "true");
   request.query.emplace_back("timeoutSeconds", std::to_string(timeout_s));
   if (!resource_version.empty()) request.query.emplace_back("resourceVersion", resource_version);
+  return request;
+}
+
+ApiRequest StreamingListRequest(const ResourceType& type, const ListOptions& options,
+                                int64_t timeout_s) {
+  ApiRequest request = WatchRequest(type, options, "", timeout_s);
+  request.query.emplace_back("sendInitialEvents", "true");
+  request.query.emplace_back("resourceVersionMatch", "NotOlderThan");
   return request;
 }
 

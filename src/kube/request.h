@@ -26,6 +26,8 @@ struct ApiRequest {
   std::vector<std::pair<std::string, std::string>> query;
   std::string body;
   std::string content_type;
+  // Which forms of an answer are understood, the preferred first.
+  std::string accept = "application/json";
 
   // For everything, retries and waiting included.
   int64_t timeout_ms = 30'000;
@@ -43,8 +45,10 @@ struct ListOptions {
 };
 
 enum class PatchKind : uint8_t {
-  kMerge,  // RFC 7386: members replace, null removes; repeatable
-  kJson,   // RFC 6902: operations; not repeatable
+  kMerge,      // RFC 7386: members replace, null removes; repeatable
+  kJson,       // RFC 6902: operations; not repeatable
+  kStrategic,  // Kubernetes' own: lists are merged by the key of their type; repeatable. Not for
+               // custom resources
 };
 
 // An object is deleted only if these are still its own. Without a uid a delete is not repeatable,
@@ -70,6 +74,11 @@ ApiRequest DeleteRequest(const ResourceType& type, const ObjectKey& key,
 // Streams events until `timeout_s` is over. Bookmarks are asked for.
 ApiRequest WatchRequest(const ResourceType& type, const ListOptions& options,
                         const std::string& resource_version, int64_t timeout_s);
+// Streams first what there is (consistently), then a bookmark that ends it
+// (ObjectFacts::ends_initial_events), then events. KEP-3157: a server that does not have it answers
+// 422 Invalid.
+ApiRequest StreamingListRequest(const ResourceType& type, const ListOptions& options,
+                                int64_t timeout_s);
 
 // The same request for a subresource: Subresource(UpdateRequest(...), "status").
 ApiRequest Subresource(ApiRequest request, std::string_view name);

@@ -38,6 +38,7 @@ TEST(RequestTest, OnlyWhatDoesNoHarmTwiceIsRepeatable) {
   EXPECT_TRUE(UpdateRequest(kPods, key, "{}").repeatable);
   EXPECT_TRUE(PatchRequest(kPods, key, PatchKind::kMerge, "{}").repeatable);
   EXPECT_FALSE(PatchRequest(kPods, key, PatchKind::kJson, "[]").repeatable);
+  EXPECT_TRUE(PatchRequest(kPods, key, PatchKind::kStrategic, "{}").repeatable);
   EXPECT_FALSE(CreateRequest(kPods, "ns", "{}").repeatable);
   EXPECT_FALSE(DeleteRequest(kPods, key, {}).repeatable);
   EXPECT_FALSE(DeleteRequest(kPods, key, {.resource_version = "1"}).repeatable);

@@ -8,6 +8,9 @@
 #include <charconv>
 #include <utility>
 
+#include "kube/protobuf_object.h"
+#include "protobuf/reader.h"
+
 namespace hami::kube {
 namespace {
 
@@ -85,33 +88,82 @@ std::string Excerpt(std::string_view text) {
   return excerpt;
 }
 
+struct StatusFields {
+  int http_status = 0;
+  std::string_view reason;
+  std::string_view message;
+  std::string_view object_name;  // in the details
+  int64_t retry_after_s = 0;     // likewise
+};
+
+// metav1.StatusDetails
+void ReadDetails(std::string_view message, StatusFields* status) {
+  protobuf::Reader fields(message);
+  while (fields.Next()) {
+    if (fields.number() == 1) status->object_name = fields.Text();
+    if (fields.number() == 5) status->retry_after_s = fields.Signed32();
+  }
+}
+
+ApiFailure FailureOf(const StatusFields& status) {
+  std::string_view reason = status.reason.empty() ? ReasonFor(status.http_status) : status.reason;
+  // An object that is not there is named in the details; a resource that is not served is not.
+  if (reason == "NotFound" && status.object_name.empty()) reason = kNotServed;
+  std::string message(status.message);
+  if (message.empty()) {
+    message = fmt::format("the API server answered {} {}", status.http_status, reason);
+  }
+  ApiFailure failure{MakeError(CodeFor(reason, status.http_status), std::move(message), reason),
+                     status.http_status, std::nullopt};
+  if (status.retry_after_s > 0) {
+    failure.retry_after_ms = std::min(status.retry_after_s, kMaxRetryAfterS) * 1000;
+  }
+  return failure;
+}
+
+// A Status in the body, in whichever form.
+std::optional<ApiFailure> FailureInBody(std::string_view content_type, std::string_view body) {
+  if (content_type.starts_with("application/json")) {
+    json::Document document;
+    if (document.Parse(body) && document.root()["kind"].Text() == "Status") {
+      return FailureOfStatus(document.root());
+    }
+  } else if (content_type.starts_with(kProtobufType)) {
+    const Result<ProtobufObject> object = OpenEnvelope(body);
+    if (object && object->kind == "Status") return FailureOfProtobufStatus(object->message);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 ApiFailure FailureOfStatus(json::Value status) {
-  const auto http_status = static_cast<int>(status["code"].Int());
-  std::string_view reason = status["reason"].Text(ReasonFor(http_status));
-  // An object that is not there is named in the details; a resource that is not served is not.
-  const bool unserved = reason == "NotFound" && status["details"]["name"].Text().empty();
-  if (unserved) reason = kNotServed;
-  std::string message(status["message"].Text());
-  if (message.empty()) message = fmt::format("the API server answered {} {}", http_status, reason);
-  ApiFailure failure{MakeError(CodeFor(reason, http_status), std::move(message), reason),
-                     http_status, std::nullopt};
-  const int64_t seconds = status["details"]["retryAfterSeconds"].Int();
-  if (seconds > 0) failure.retry_after_ms = std::min(seconds, kMaxRetryAfterS) * 1000;
-  return failure;
+  return FailureOf({.http_status = static_cast<int>(status["code"].Int()),
+                    .reason = status["reason"].Text(),
+                    .message = status["message"].Text(),
+                    .object_name = status["details"]["name"].Text(),
+                    .retry_after_s = status["details"]["retryAfterSeconds"].Int()});
+}
+
+// metav1.Status; what of it cannot be read is missing, as with JSON.
+ApiFailure FailureOfProtobufStatus(std::string_view message) {
+  StatusFields status;
+  protobuf::Reader fields(message);
+  while (fields.Next()) {
+    if (fields.number() == 3) status.message = fields.Text();
+    if (fields.number() == 4) status.reason = fields.Text();
+    if (fields.number() == 5) ReadDetails(fields.Text(), &status);
+    if (fields.number() == 6) status.http_status = fields.Signed32();
+  }
+  return FailureOf(status);
 }
 
 ApiFailure FailureOfAnswer(int http_status, std::string_view content_type, std::string_view body,
                            std::string_view retry_after) {
-  if (content_type.starts_with("application/json")) {
-    json::Document document;
-    if (document.Parse(body) && document.root()["kind"].Text() == "Status") {
-      ApiFailure failure = FailureOfStatus(document.root());
-      failure.http_status = http_status;
-      if (auto header = ParseRetryAfter(retry_after)) failure.retry_after_ms = header;
-      return failure;
-    }
+  if (std::optional<ApiFailure> failure = FailureInBody(content_type, body)) {
+    failure->http_status = http_status;
+    if (auto header = ParseRetryAfter(retry_after)) failure->retry_after_ms = header;
+    return *std::move(failure);
   }
   // The API server says "404 page not found" for a group, version or resource that it does not
   // serve; an object that is not there comes with a Status.

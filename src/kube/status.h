@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the API server says when it refuses: a Status object, or a plain text of what stands before
-// it. Becomes an Error whose reason is Kubernetes' own word. Pure.
+// What the API server says when it refuses: a Status object (JSON or protobuf), or a plain text of
+// what stands before it. Becomes an Error whose reason is Kubernetes' own word. Pure.
 //
 //   reason                                          code
 //   NotFound                                        kNotFound
@@ -41,8 +41,9 @@ struct ApiFailure {
 ApiFailure FailureOfAnswer(int http_status, std::string_view content_type, std::string_view body,
                            std::string_view retry_after);
 
-// Of a Status object, as an ERROR event of a watch carries it.
+// Of a Status object, as an ERROR event of a watch carries it; the second of its protobuf message.
 ApiFailure FailureOfStatus(json::Value status);
+ApiFailure FailureOfProtobufStatus(std::string_view message);
 
 // The list or watch has to begin again, because the server no longer knows where it stood.
 bool IsExpired(const Error& error);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "kube/fake_protobuf.h"
+
 namespace hami::kube {
 namespace {
 
@@ -16,9 +18,9 @@ using ::testing::ElementsAre;
 class WatchStreamTest : public ::testing::Test {
  protected:
   Status Feed(std::string_view data) {
-    return stream_.Feed(data, [this](EventType type, json::Value object) -> Status {
+    return stream_.Feed(data, [this](EventType type, const EncodedObject& object) -> Status {
       if (type == EventType::kError) return Fail(Code::kOutOfRange, "told to end");
-      seen_.push_back(std::to_string(static_cast<int>(type)) + object["n"].Json());
+      seen_.push_back(std::to_string(static_cast<int>(type)) + object.json["n"].Json());
       return {};
     });
   }
@@ -41,6 +43,42 @@ TEST_F(WatchStreamTest, ReadsEventsHoweverTheyAreCut) {
     seen_.clear();
     for (size_t at = 0; at < all.size(); at += part) ASSERT_TRUE(Feed(all.substr(at, part)));
     EXPECT_THAT(seen_, ElementsAre("01", "1\"a\\nb\"", "23", "34")) << part;
+  }
+}
+
+TEST_F(WatchStreamTest, ReadsFramesHoweverTheyAreCut) {
+  const std::string all = FakeEvent("ADDED", "Pod", "one") + FakeEvent("DELETED", "Pod", "") +
+                          FakeEvent("BOOKMARK", "Pod", std::string(300, 'x'));
+  for (size_t part = 1; part <= all.size(); ++part) {
+    WatchStream stream;
+    std::vector<std::string> seen;
+    for (size_t at = 0; at < all.size(); at += part) {
+      ASSERT_TRUE(stream.Feed(
+          all.substr(at, part), [&seen](EventType type, const EncodedObject& object) -> Status {
+            EXPECT_TRUE(object.IsProtobuf());
+            seen.push_back(std::to_string(static_cast<int>(type)) + std::string(object.protobuf));
+            return {};
+          }));
+    }
+    EXPECT_THAT(seen, ElementsAre("0one", "2", "3" + std::string(300, 'x'))) << part;
+  }
+}
+
+TEST_F(WatchStreamTest, AFrameIsReadOnceItIsWhole) {
+  const std::string frame = FakeEvent("ADDED", "Pod", "one");
+  for (size_t size = 0; size < frame.size(); ++size) {
+    stream_ = WatchStream();
+    EXPECT_TRUE(Feed(frame.substr(0, size)));
+    EXPECT_THAT(seen_, ElementsAre()) << size;
+  }
+}
+
+TEST_F(WatchStreamTest, FramesThatAreNoEventsEndTheStream) {
+  const std::string unknown = FakeEvent("NEW", "Pod", "one");
+  for (const std::string& frame : {unknown, std::string("\0\0\0\0", 4),
+                                   std::string("\0\0\0\1\xff", 5), std::string("\1\0\0\1", 4)}) {
+    stream_ = WatchStream();
+    EXPECT_EQ(Feed(frame).error().code, Code::kInvalidArgument);
   }
 }
 

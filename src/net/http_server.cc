@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The only file that knows Boost. A Session is one connection: a coroutine on a strand of its own.
+// The only file that knows Boost.
 
 #include "net/http_server.h"
 
 #include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -16,23 +18,30 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <thread>
+#include <type_traits>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "net/http_router.h"
 
 namespace hami::net {
 namespace {
@@ -40,51 +49,16 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
+namespace ssl = boost::asio::ssl;
 using asio::ip::tcp;
 
 using Parser = http::request_parser<http::string_body>;
 using Answer = http::response<http::string_body>;
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
-constexpr int64_t kAcceptPauseMs = 100;
+constexpr int64_t kAcceptPauseMs = 20;
 
 std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
-
-ServerResponse Plain(int status, std::string body) {
-  return {.status = status, .body = std::move(body) + "\n"};
-}
-
-class Router {
- public:
-  explicit Router(std::vector<Route> routes) : routes_(std::move(routes)) {}
-
-  ServerResponse Answer(const ServerRequest& request) const {
-    const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
-    std::string allowed;
-    for (const Route& route : routes_) {
-      if (route.path != request.path) continue;
-      if (route.method == method) return Call(route, request);
-      allowed += (allowed.empty() ? "" : ", ") + route.method;
-    }
-    if (allowed.empty()) return Plain(404, "not found");
-    ServerResponse response = Plain(405, "method not allowed");
-    response.headers.emplace_back("Allow", allowed);
-    return response;
-  }
-
- private:
-  static ServerResponse Call(const Route& route, const ServerRequest& request) {
-    try {
-      return route.handler(request);
-    } catch (const std::exception& exception) {
-      LOG_ERROR_EVERY(10'000, "a handler of the HTTP server failed", Field("path", route.path),
-                      Field("error", exception.what()));
-      return Plain(500, "internal error");
-    }
-  }
-
-  const std::vector<Route> routes_;
-};
 
 // What all sessions share.
 struct Shared {
@@ -92,40 +66,97 @@ struct Shared {
       : options(options_given), router(std::move(routes)) {}
 
   const HttpServerOptions options;
-  const Router router;
+  const HttpRouter router;
   std::atomic<bool> stopping{false};
 };
 
+// One connection: a coroutine on a strand of its own. The virtual functions are called there.
 class Session {
  public:
-  Session(tcp::socket socket, const Shared& shared) : stream_(std::move(socket)), shared_(shared) {}
+  virtual ~Session() = default;
 
   // Until the connection ends.
-  asio::awaitable<void> Run() {
-    ignored_ = stream_.socket().set_option(tcp::no_delay(true), ignored_);
+  virtual asio::awaitable<void> Run() = 0;
+  virtual void EndIfIdle() = 0;
+  virtual void End() = 0;
+  // Any thread: since when it has waited for its peer's bytes, by the monotonic clock; 0: it works.
+  virtual int64_t WaitingSinceNs() const = 0;
+  virtual beast::tcp_stream::executor_type executor() = 0;
+
+  bool is_leaving = false;  // the server's, under its lock
+};
+
+using PlainStream = beast::tcp_stream;
+using TlsStream = beast::ssl_stream<beast::tcp_stream>;
+
+template <typename Stream>
+class SessionOn : public Session {
+ public:
+  static constexpr bool kHasTls = std::is_same_v<Stream, TlsStream>;
+
+  SessionOn(tcp::socket socket, const Shared& shared)
+    requires(!kHasTls)
+      : stream_(std::move(socket)), shared_(shared) {}
+  SessionOn(tcp::socket socket, const Shared& shared, std::unique_ptr<ssl::context> tls)
+    requires kHasTls
+      : tls_(std::move(tls)), stream_(std::move(socket), *tls_), shared_(shared) {}
+
+  asio::awaitable<void> Run() override {
+    ignored_ = lowest().socket().set_option(tcp::no_delay(true), ignored_);
+    BeginWaiting();
     // g++ 12 breaks co_await inside of && and ?: (a ud2 stands there): one a statement.
-    bool goes_on = true;
+    bool goes_on = co_await Greet();
     while (goes_on && !shared_.stopping) {
       goes_on = co_await WaitForRequest();
       if (goes_on) goes_on = co_await ServeOne();
     }
-    ignored_ = stream_.socket().shutdown(tcp::socket::shutdown_send, ignored_);
-    stream_.close();
+    if (parts_politely_) co_await TakeLeave();
+    ignored_ = lowest().socket().shutdown(tcp::socket::shutdown_send, ignored_);
+    lowest().close();
   }
 
-  // From the session's strand.
-  void EndIfIdle() {
-    if (idle_) stream_.close();
+  void EndIfIdle() override {
+    if (idle_) lowest().close();
   }
-  void End() { stream_.close(); }
+  void End() override { lowest().close(); }
+  int64_t WaitingSinceNs() const override { return waiting_since_ns_; }
 
-  auto executor() { return stream_.get_executor(); }
+  beast::tcp_stream::executor_type executor() override { return lowest().get_executor(); }
 
  private:
+  beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
+
+  // The handshake.
+  asio::awaitable<bool> Greet() {
+    if constexpr (kHasTls) {
+      Limit(shared_.options.handshake_timeout_ms);
+      const auto [error] = co_await stream_.async_handshake(ssl::stream_base::server, kNoThrow);
+      if (!error) co_return true;
+      if (error.category() == asio::error::get_ssl_category() &&
+          ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_HTTP_REQUEST) {
+        static constexpr std::string_view kAnswer =
+            "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nthis port speaks HTTPS\n";
+        co_await lowest().async_write_some(asio::buffer(kAnswer), kNoThrow);
+      }
+      co_return false;
+    }
+    co_return true;
+  }
+
+  // Says that nothing more comes, so that the peer knows it from a cut.
+  asio::awaitable<void> TakeLeave() {
+    if constexpr (kHasTls) {
+      Limit(kLeaveMs);
+      co_await stream_.async_shutdown(kNoThrow);
+    }
+    co_return;
+  }
+
   // False when none comes.
   asio::awaitable<bool> WaitForRequest() {
     if (buffer_.size() > 0) co_return true;  // it came with the last one
     idle_ = true;
+    BeginWaiting();
     Limit(served_ == 0 ? shared_.options.header_timeout_ms : shared_.options.idle_timeout_ms);
     const auto [error, size] =
         co_await stream_.async_read_some(buffer_.prepare(kFirstRead), kNoThrow);
@@ -152,10 +183,14 @@ class Session {
     }
     if (error) {
       const std::optional<ServerResponse> refusal = Refusal(error);
-      if (refusal) co_await Write(*refusal, parser.get(), /*keep_alive=*/false);
+      if (refusal) {
+        co_await Write(*refusal, parser.get(), /*keep_alive=*/false);
+        co_await Discard();
+      }
       co_return false;
     }
     const http::request<http::string_body>& request = parser.get();
+    waiting_since_ns_ = 0;
     const ServerResponse response = Handle(request);
     const bool goes_on =
         co_await Write(response, request, request.keep_alive() && !shared_.stopping);
@@ -179,13 +214,13 @@ class Session {
 
   // What a request that cannot be read is told; none: nobody is there to hear it.
   static std::optional<ServerResponse> Refusal(const beast::error_code& error) {
-    if (error == http::error::header_limit) return Plain(431, "the header is too large");
-    if (error == http::error::body_limit) return Plain(413, "the body is too large");
+    if (error == http::error::header_limit) return PlainResponse(431, "the header is too large");
+    if (error == http::error::body_limit) return PlainResponse(413, "the body is too large");
     if (error == beast::error::timeout || error == http::error::end_of_stream ||
         error == http::error::partial_message || error.category() != BadRequests()) {
       return std::nullopt;
     }
-    return Plain(400, "not HTTP: " + error.message());
+    return PlainResponse(400, "not HTTP: " + error.message());
   }
 
   static const boost::system::error_category& BadRequests() {
@@ -219,20 +254,53 @@ class Session {
     } else {
       std::tie(error, size) = co_await http::async_write(stream_, serializer, kNoThrow);
     }
+    parts_politely_ = !error && !keep_alive;
     co_return !error && keep_alive;
   }
 
-  void Limit(int64_t timeout_ms) { stream_.expires_after(std::chrono::milliseconds(timeout_ms)); }
+  // Takes what is still coming of a request that was refused: to close before that resets the
+  // connection, and the peer may lose the answer.
+  asio::awaitable<void> Discard() {
+    Limit(kLeaveMs);
+    buffer_.clear();
+    for (size_t left = kMostDiscarded;;) {
+      const auto [error, size] =
+          co_await stream_.async_read_some(buffer_.prepare(kFirstRead), kNoThrow);
+      if (error || size >= left) co_return;
+      left -= size;
+    }
+  }
 
-  static constexpr size_t kFirstRead = 4096;
+  void BeginWaiting() { waiting_since_ns_ = base::SystemClock().MonotonicNs(); }
 
-  beast::tcp_stream stream_;
+  void Limit(int64_t timeout_ms) { lowest().expires_after(std::chrono::milliseconds(timeout_ms)); }
+
+  static constexpr size_t kFirstRead = 16384;
+  static constexpr int64_t kLeaveMs = 1000;
+  static constexpr size_t kMostDiscarded = 64 << 20;
+
+  const std::unique_ptr<ssl::context> tls_;  // none without TLS
+  Stream stream_;
   beast::flat_buffer buffer_;
   const Shared& shared_;
   beast::error_code ignored_;
+  std::atomic<int64_t> waiting_since_ns_{0};
   bool idle_ = false;
+  bool parts_politely_ = false;
   int served_ = 0;
 };
+
+// Null: there is no certificate yet.
+std::shared_ptr<Session> MakeSession(tcp::socket socket, const Shared& shared) {
+  if (shared.options.tls == nullptr) {
+    return std::make_shared<SessionOn<PlainStream>>(std::move(socket), shared);
+  }
+  const std::shared_ptr<SSL_CTX> identity = shared.options.tls->Context();
+  if (identity == nullptr) return nullptr;
+  SSL_CTX_up_ref(identity.get());
+  return std::make_shared<SessionOn<TlsStream>>(std::move(socket), shared,
+                                                std::make_unique<ssl::context>(identity.get()));
+}
 
 }  // namespace
 
@@ -330,19 +398,25 @@ class HttpServer::Impl {
 
   asio::awaitable<void> Accept() {
     while (!shared_.stopping) {
-      if (IsFull()) {
-        co_await Pause();
-        continue;
-      }
       auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(io_), kNoThrow);
       if (error == asio::error::operation_aborted) break;
       if (error) {
         // No descriptors are left, or the like: whoever waits in the queue waits a little longer.
         LOG_WARN_EVERY(30'000, "a connection was not accepted", Field("error", error.message()));
-        co_await Pause();
+        co_await Pause(kAcceptPauseMs);
         continue;
       }
-      Begin(std::make_shared<Session>(std::move(socket), shared_));
+      bool has_room = MakeRoom();
+      while (!has_room && !shared_.stopping) {
+        co_await Pause(kAcceptPauseMs);
+        has_room = MakeRoom();
+      }
+      const SessionPointer session = MakeSession(std::move(socket), shared_);
+      if (session != nullptr) {
+        Begin(session);
+      } else {
+        LOG_WARN_EVERY(30'000, "a connection was ended: the server has no certificate yet");
+      }
     }
   }
 
@@ -359,13 +433,33 @@ class HttpServer::Impl {
     });
   }
 
-  bool IsFull() {
+  // For one more session: so that nobody keeps others out by holding connections, the one that has
+  // waited longest ends. False: all have work to do.
+  bool MakeRoom() {
     const std::lock_guard lock(mutex_);
-    return sessions_.size() >= shared_.options.max_connections;
+    if (sessions_.size() < shared_.options.max_connections) return true;
+    SessionPointer longest;
+    size_t staying = 0;
+    int64_t since_ns = 0;
+    for (const SessionPointer& session : sessions_) {
+      if (session->is_leaving) continue;
+      ++staying;
+      const int64_t its_ns = session->WaitingSinceNs();
+      if (its_ns == 0 || (longest != nullptr && its_ns >= since_ns)) continue;
+      longest = session;
+      since_ns = its_ns;
+    }
+    if (staying < shared_.options.max_connections) return true;
+    if (longest == nullptr) return false;
+    LOG_WARN_EVERY(30'000, "the HTTP server is full: who waited longest was sent away",
+                   Field("connections", staying));
+    longest->is_leaving = true;
+    asio::post(longest->executor(), [longest] { longest->End(); });
+    return true;
   }
 
-  asio::awaitable<void> Pause() {
-    pause_.expires_after(std::chrono::milliseconds(kAcceptPauseMs));
+  asio::awaitable<void> Pause(int64_t pause_ms) {
+    pause_.expires_after(std::chrono::milliseconds(pause_ms));
     co_await pause_.async_wait(kNoThrow);
   }
 

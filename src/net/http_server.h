@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An HTTP/1.1 server for what machines ask of a daemon: metrics, health. Exact paths, whole bodies,
-// a deadline for every phase, so that a slow peer costs a socket and nothing else. Plain text.
+// An HTTP/1.1 server for what machines ask of a daemon: metrics, health, admission. Exact paths,
+// whole bodies, a deadline for every phase, so that a slow peer costs a socket and nothing else.
+// Plain text, or TLS with an identity that can be replaced while it runs.
 //
 //   ASSIGN_OR_RETURN(auto server, net::HttpServer::Start({.port = 9395}, {
 //       {"GET", "/healthz", [](const net::ServerRequest&) { return net::ServerResponse{.body =
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/server_tls.h"
 
 namespace hami::net {
 
@@ -55,12 +57,15 @@ struct HttpServerOptions {
   std::string address = "0.0.0.0";  // IPv4 or IPv6, no name
   uint16_t port = 0;                // 0: any free one
   int threads = 1;
-  size_t max_connections = 1024;  // further ones wait to be accepted
+  // Beyond it the one that has waited longest for its peer ends; while all work, new ones wait.
+  size_t max_connections = 1024;
   size_t max_header_bytes = 16 << 10;
   size_t max_body_bytes = 1 << 20;
   // Longer than Go's clients keep an unused connection (90 s), so that they close first.
   int64_t idle_timeout_ms = 120'000;
-  int64_t header_timeout_ms = 10'000;  // from its first byte, or from the connection
+  ServerTls* tls = nullptr;               // null: plain text; outlives the server
+  int64_t handshake_timeout_ms = 10'000;  // of TLS
+  int64_t header_timeout_ms = 10'000;     // from its first byte, or from the connection
   int64_t body_timeout_ms = 30'000;
   int64_t write_timeout_ms = 30'000;
 };

@@ -200,13 +200,45 @@ TEST_F(HttpServerTest, SlowPeersKeepNobodyWaiting) {
   EXPECT_THAT(Ask(kGetAndClose), EndsWith("ok"));
 }
 
-TEST_F(HttpServerTest, ConnectionsBeyondTheLimitWait) {
-  Start({.max_connections = 1});
-  auto first = std::make_unique<Peer>(server_->port());
-  first->Say(kGet).Until("\r\n\r\nok");
+TEST_F(HttpServerTest, BeyondTheLimitWhoWaitedLongestGoes) {
+  Start({.max_connections = 3});
+  Peer oldest(server_->port());
+  oldest.Say(kGet).Until("\r\n\r\nok");
+  Peer half(server_->port());
+  half.Say("GET /ok HT");
+  Peer young(server_->port());
+  young.Say(kGet).Until("\r\n\r\nok");
+  Peer fresh(server_->port());
+  EXPECT_THAT(fresh.Say(kGet).Until("\r\n\r\nok"), EndsWith("ok"));
+  EXPECT_EQ(oldest.All(), "");
+  Peer another(server_->port());
+  EXPECT_THAT(another.Say(kGet).Until("\r\n\r\nok"), EndsWith("ok"));
+  EXPECT_EQ(half.All(), "") << "half a request is no work";
+  EXPECT_THAT(young.Say(kGetAndClose).All(), EndsWith("ok")) << "the others stay";
+}
+
+TEST_F(HttpServerTest, NobodyCanHoldAllConnections) {
+  Start({.max_connections = 8});
+  std::vector<std::unique_ptr<Peer>> silent;
+  for (int i = 0; i < 100; ++i) silent.push_back(std::make_unique<Peer>(server_->port()));
+  EXPECT_THAT(Ask(kGetAndClose), EndsWith("ok"));
+}
+
+TEST_F(HttpServerTest, WhileAllWorkConnectionsBeyondTheLimitWait) {
+  std::promise<void> entered;
+  std::promise<void> go_on;
+  Start({.threads = 2, .max_connections = 1}, {{"GET", "/slow", [&](const ServerRequest&) {
+                                                  entered.set_value();
+                                                  go_on.get_future().wait();
+                                                  return ServerResponse{.body = "done"};
+                                                }}});
+  Peer busy(server_->port());
+  busy.Say("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  entered.get_future().wait();
   auto second = std::async(std::launch::async, [this] { return Ask(kGetAndClose); });
   EXPECT_EQ(second.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
-  first.reset();
+  go_on.set_value();
+  EXPECT_THAT(busy.All(), EndsWith("done"));
   EXPECT_THAT(second.get(), EndsWith("ok"));
 }
 
