@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which node: summaries first, then the candidates by their score, and the exact fit only until one
+// holds.
+
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "placement/cluster.h"
+#include "placement/fragment_search.h"
+#include "placement/index.h"
+
+namespace hami::placement {
+
+// `fragments` serves NodePolicy::kFragmentation.
+Decision ChooseNode(const ClusterIndex& index, const Request& request,
+                    std::span<const std::string_view> nodes, FragmentSearch* fragments);
+
+std::vector<NodeScore> FittingNodes(const ClusterIndex& index, const Request& request,
+                                    std::span<const std::string_view> nodes,
+                                    FragmentSearch* fragments, std::vector<Misfit>* misfits);
+
+}  // namespace hami::placement

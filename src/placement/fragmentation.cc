@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "placement/fragmentation.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <compare>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "base/stable_sort.h"
+
+namespace hami::placement {
+namespace {
+
+// Pods of which the mix is made: at twice as many, each counts half.
+constexpr double kWindow = 4096;
+constexpr double kTypicalShare = 0.95;
+// Scores change with the mix, and all that was computed with them: only for a reason.
+constexpr double kDriftWorthIt = 0.04;
+
+// Series of pods, and pods in each. Fewer are faster, and worse where CPU is scarce.
+constexpr size_t kSeries = 32;
+constexpr size_t kSeriesPods = 30;
+constexpr double kRolloutShare = 0.1;
+
+// Of the largest usual node: 128 CPUs and 8 devices.
+constexpr double kLargestCpuMilli = 128'000;
+constexpr double kLargestDevices = 8;
+constexpr double kLeftoverWeight = 0.1;
+
+constexpr size_t kMemoEntries = size_t{1} << 15;
+
+// Weyl's sequence through a mixer (splitmix64): the same on every machine.
+uint64_t NextRandom(uint64_t* state) {
+  *state += 0x9e3779b97f4a7c15U;
+  uint64_t value = *state;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9U;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebU;
+  return value ^ (value >> 31);
+}
+
+uint64_t Mix(uint64_t hash, uint64_t value) {
+  uint64_t state = hash ^ (value * 0xd6e8feb86659fd93U);
+  return NextRandom(&state);
+}
+
+// Pods without devices may come to this node or go to any other: they count in every second series.
+bool TakesNative(size_t series) { return series % 2 == 0; }
+
+int64_t FreeTotal(const std::vector<DeviceRoom>& devices) {
+  int64_t total = 0;
+  for (const DeviceRoom& device : devices) total += FreeShare(device);
+  return total;
+}
+
+int32_t CoresShare(const DeviceAsk& ask) { return ask.cores_pct * (kWholeDevice / 100); }
+
+bool Fits(const DeviceAsk& ask, int32_t memory, const DeviceRoom& device) {
+  if (device.vendor != ask.vendor || device.memory < memory) return false;
+  if (device.cores < CoresShare(ask)) return false;
+  return ask.cores_pct < 100 || device.idle;
+}
+
+bool TakeAsk(const DeviceAsk& ask, std::vector<DeviceRoom>* devices) {
+  // One device serves one container once, as everywhere else.
+  uint64_t taken = 0;
+  for (int32_t i = 0; i < ask.count; ++i) {
+    size_t best = devices->size();
+    int32_t best_share = std::numeric_limits<int32_t>::max();
+    for (size_t j = 0; j < devices->size(); ++j) {
+      const DeviceRoom& device = (*devices)[j];
+      if ((taken >> (j % 64) & 1) != 0) continue;
+      if (!Fits(ask, MemoryShare(ask, device.memory_total_mib), device)) continue;
+      const int32_t share = FreeShare(device);
+      if (share >= best_share) continue;
+      best = j;
+      best_share = share;
+    }
+    if (best == devices->size()) return false;
+    DeviceRoom& device = (*devices)[best];
+    device.memory -= MemoryShare(ask, device.memory_total_mib);
+    device.cores -= CoresShare(ask);
+    device.idle = false;
+    taken |= uint64_t{1} << (best % 64);
+  }
+  return true;
+}
+
+// What one typical pod cannot use of the room.
+int64_t LostTo(const PodShape& shape, const NodeRoom& room, int64_t free) {
+  if (shape.asks.empty() || room.cpu_milli < shape.cpu_milli) return free;
+  if (shape.asks.size() > 1) {
+    NodeRoom trial = room;
+    if (!Take(shape, &trial)) return free;
+  }
+  int64_t lost = free;
+  int32_t fitting = 0;
+  for (const DeviceRoom& device : room.devices) {
+    const bool fits = std::ranges::any_of(shape.asks, [&device](const DeviceAsk& ask) {
+      return Fits(ask, MemoryShare(ask, device.memory_total_mib), device);
+    });
+    if (!fits) continue;
+    lost -= FreeShare(device);
+    ++fitting;
+  }
+  return shape.asks.size() == 1 && fitting < shape.asks.front().count ? free : lost;
+}
+
+}  // namespace
+
+int32_t MemoryShare(const DeviceAsk& ask, int32_t memory_total_mib) {
+  if (ask.memory_mib == 0) return ask.memory_pct * (kWholeDevice / 100);
+  if (memory_total_mib <= 0) return kWholeDevice + 1;
+  const int64_t share =
+      (int64_t{ask.memory_mib} * kWholeDevice + memory_total_mib - 1) / memory_total_mib;
+  return static_cast<int32_t>(std::min<int64_t>(share, kWholeDevice + 1));
+}
+
+bool Take(const PodShape& shape, NodeRoom* room) {
+  if (room->cpu_milli < shape.cpu_milli) return false;
+  room->cpu_milli -= shape.cpu_milli;
+  return std::ranges::all_of(shape.asks,
+                             [&](const DeviceAsk& ask) { return TakeAsk(ask, &room->devices); });
+}
+
+double StaticLoss(std::span<const TypicalPod> typical, const NodeRoom& room) {
+  const int64_t free = FreeTotal(room.devices);
+  if (free == 0) return 0;
+  double loss = 0;
+  for (const TypicalPod& pod : typical) {
+    loss += pod.weight * static_cast<double>(LostTo(pod.shape, room, free));
+  }
+  return loss / kWholeDevice;
+}
+
+PodShape ShapeOf(const Request& request) {
+  PodShape shape{.cpu_milli = request.cpu_milli, .asks = {}};
+  for (const bool init : {false, true}) {
+    for (const ContainerAsk& container : request.containers) {
+      if ((container.kind == domain::ContainerKind::kInit) != init) continue;
+      for (const vendor::Request& ask : container.requests) {
+        shape.asks.push_back({.vendor = ask.vendor,
+                              .count = ask.count,
+                              .memory_mib = ask.memory_mib,
+                              .memory_pct = ask.memory_mib > 0 ? 0 : ask.memory_pct,
+                              .cores_pct = std::clamp(ask.cores, 0, 100)});
+      }
+    }
+    if (!shape.asks.empty()) break;
+  }
+  return shape;
+}
+
+DeviceRoom RoomOf(const vendor::Device& device, const DeviceUse& use) {
+  const auto free = [](int64_t used, int64_t all) {
+    if (all <= 0) return int64_t{0};
+    return std::clamp<int64_t>((all - used) * kWholeDevice / all, 0, kWholeDevice);
+  };
+  DeviceRoom room{.vendor = device.vendor,
+                  .memory_total_mib = device.memory_mib,
+                  .memory = static_cast<int32_t>(free(use.memory_mib, device.memory_mib)),
+                  .cores = static_cast<int32_t>(free(use.cores, device.cores)),
+                  .idle = use.slots == 0};
+  if (use.slots >= device.slots) room.memory = room.cores = 0;
+  return room;
+}
+
+std::vector<TypicalPod> TypicalOf(std::vector<TypicalPod> counts) {
+  double total = 0;
+  for (const TypicalPod& pod : counts) total += pod.weight;
+  base::StableSortBy(&counts, [](const TypicalPod& pod) { return -pod.weight; });
+  double sum = 0;
+  size_t size = 0;
+  while (size < counts.size() && sum < kTypicalShare * total) sum += counts[size++].weight;
+  counts.resize(size);
+  for (TypicalPod& pod : counts) pod.weight /= sum;
+  return counts;
+}
+
+void PodMix::Observe(const PodShape& shape) {
+  const auto at = std::ranges::lower_bound(counts_, shape, {}, &TypicalPod::shape);
+  if (at != counts_.end() && at->shape == shape) {
+    at->weight += 1;
+  } else {
+    counts_.insert(at, {shape, 1});
+  }
+  total_ += 1;
+  if (total_ >= 2 * kWindow) {
+    for (TypicalPod& count : counts_) count.weight /= 2;
+    std::erase_if(counts_, [](const TypicalPod& count) { return count.weight < 0.5; });
+    total_ =
+        std::accumulate(counts_.begin(), counts_.end(), 0.0,
+                        [](double sum, const TypicalPod& count) { return sum + count.weight; });
+  }
+  // At the first pods often, then at each tenth more, then each 512.
+  if (++observed_ < next_look_) return;
+  next_look_ = observed_ + std::min(512U, observed_ / 10 + 1);
+  if (!typical_.empty() && Drift() <= kDriftWorthIt) return;
+  typical_ = TypicalOf(counts_);
+  ++version_;
+}
+
+double PodMix::Drift() const {
+  double known = 0;
+  double apart = 0;
+  for (const TypicalPod& typical : typical_) {
+    const auto at = std::ranges::lower_bound(counts_, typical.shape, {}, &TypicalPod::shape);
+    const double now = at != counts_.end() && at->shape == typical.shape ? at->weight / total_ : 0;
+    known += now;
+    apart += std::abs(now - typical.weight * kTypicalShare);
+  }
+  return apart / 2 + std::max(0.0, kTypicalShare - known) / 2;
+}
+
+Fragmentation::Fragmentation() : memo_(kMemoEntries) {}
+
+struct Fragmentation::FlatRoom {
+  static constexpr size_t kMost = 16;
+  int64_t cpu_milli = 0;
+  size_t size = 0;
+  std::array<int32_t, kMost> memory;
+  std::array<int32_t, kMost> cores;
+  std::array<bool, kMost> idle;
+
+  int32_t Share(size_t device) const { return std::min(memory[device], cores[device]); }
+  int64_t Free() const {
+    int64_t sum = 0;
+    for (size_t i = 0; i < size; ++i) sum += Share(i);
+    return sum;
+  }
+  bool Fits(const FlatPod& pod, size_t device) const {
+    return memory[device] >= pod.memory && cores[device] >= pod.cores &&
+           (!pod.alone || idle[device]);
+  }
+  // Takes the fullest devices that fit; false, and nothing taken, if there are too few.
+  bool Take(const FlatPod& pod);
+};
+
+bool Fragmentation::FlatRoom::Take(const FlatPod& pod) {
+  uint32_t taken = 0;
+  for (int32_t left = pod.count; left > 0; --left) {
+    size_t best = size;
+    for (size_t i = 0; i < size; ++i) {
+      if (!Fits(pod, i) || (taken >> i & 1) != 0) continue;
+      if (best == size || Share(i) < Share(best)) best = i;
+    }
+    if (best == size) return false;
+    taken |= 1U << best;
+  }
+  for (size_t i = 0; i < size; ++i) {
+    if ((taken >> i & 1) == 0) continue;
+    memory[i] -= pod.memory;
+    cores[i] -= pod.cores;
+    idle[i] = false;
+  }
+  cpu_milli -= pod.cpu_milli;
+  return true;
+}
+
+const Fragmentation::FlatMix* Fragmentation::Flatten(const NodeRoom& room, FlatRoom* flat) {
+  if (!is_flat_ || room.devices.empty() || room.devices.size() > FlatRoom::kMost) return nullptr;
+  const DeviceRoom& first = room.devices.front();
+  flat->cpu_milli = room.cpu_milli;
+  flat->size = room.devices.size();
+  for (size_t i = 0; i < flat->size; ++i) {
+    const DeviceRoom& device = room.devices[i];
+    if (device.vendor != first.vendor || device.memory_total_mib != first.memory_total_mib) {
+      return nullptr;
+    }
+    flat->memory[i] = device.memory;
+    flat->cores[i] = device.cores;
+    flat->idle[i] = device.idle;
+  }
+  for (const FlatMix& mix : flat_mixes_) {
+    if (mix.vendor == first.vendor && mix.memory_total_mib == first.memory_total_mib) return &mix;
+  }
+  FlatMix& mix = flat_mixes_.emplace_back();
+  mix.vendor = first.vendor;
+  mix.memory_total_mib = first.memory_total_mib;
+  mix.least_cpu_milli = std::numeric_limits<int64_t>::max();
+  mix.least_memory = std::numeric_limits<int32_t>::max();
+  for (const TypicalPod& typical : mix_.typical()) {
+    FlatPod& pod = mix.pods.emplace_back();
+    pod.cpu_milli = typical.shape.cpu_milli;
+    pod.weight = typical.weight;
+    pod.is_native = typical.shape.asks.empty();
+    if (typical.shape.asks.empty() || typical.shape.asks[0].vendor != mix.vendor) continue;
+    const DeviceAsk& ask = typical.shape.asks[0];
+    pod.memory = MemoryShare(ask, mix.memory_total_mib);
+    pod.cores = CoresShare(ask);
+    pod.count = ask.count;
+    pod.alone = ask.cores_pct >= 100;
+    mix.least_cpu_milli = std::min(mix.least_cpu_milli, pod.cpu_milli);
+    mix.least_memory = std::min(mix.least_memory, pod.memory);
+  }
+  return &mix;
+}
+
+double Fragmentation::FlatStaticLoss(const FlatMix& mix, const FlatRoom& room) {
+  const int64_t free = room.Free();
+  double loss = 0;
+  for (const FlatPod& pod : mix.pods) {
+    int64_t lost = free;
+    if (pod.count > 0 && room.cpu_milli >= pod.cpu_milli) {
+      int32_t fitting = 0;
+      int64_t usable = 0;
+      for (size_t i = 0; i < room.size; ++i) {
+        const bool fits = room.Fits(pod, i);
+        fitting += fits ? 1 : 0;
+        usable += fits ? room.Share(i) : 0;
+      }
+      if (fitting >= pod.count) lost -= usable;
+    }
+    loss += pod.weight * static_cast<double>(lost);
+  }
+  return loss / kWholeDevice;
+}
+
+double Fragmentation::FlatRollout(const FlatMix& mix, const FlatRoom& room) const {
+  int64_t left = 0;
+  for (size_t i = 0; i < series_.size(); ++i) {
+    FlatRoom trial = room;
+    for (const uint16_t number : series_[i]) {
+      const FlatPod& pod = mix.pods[number];
+      if (trial.cpu_milli < pod.cpu_milli) continue;
+      if (pod.is_native && TakesNative(i)) trial.cpu_milli -= pod.cpu_milli;
+      if (pod.count == 0 || !trial.Take(pod)) continue;
+      int32_t most = 0;
+      for (size_t k = 0; k < trial.size; ++k) most = std::max(most, trial.memory[k]);
+      if (most < mix.least_memory || trial.cpu_milli < mix.least_cpu_milli) break;
+    }
+    left += trial.Free();
+  }
+  return static_cast<double>(left) / kWholeDevice / kSeries;
+}
+
+// Every place of the series holds each shape as often as the mix has it, in an order of its own:
+// few series then say what many drawn freely would.
+void Fragmentation::Follow() {
+  if (followed_ == mix_.version()) return;
+  const std::vector<TypicalPod>& typical = mix_.typical();
+  series_.assign(kSeries, std::vector<uint16_t>(kSeriesPods));
+  uint64_t random = 1;
+  for (size_t place = 0; place < kSeriesPods; ++place) {
+    const double start = static_cast<double>(NextRandom(&random) >> 11) * 0x1p-53;
+    std::array<uint16_t, kSeries> column{};
+    double below = 0;
+    size_t shape = 0;
+    for (size_t i = 0; i < kSeries; ++i) {
+      const double at = (static_cast<double>(i) + start) / kSeries;
+      while (shape + 1 < typical.size() && below + typical[shape].weight <= at) {
+        below += typical[shape++].weight;
+      }
+      column[i] = static_cast<uint16_t>(shape);
+    }
+    for (size_t i = kSeries - 1; i > 0; --i) {
+      std::swap(column[i], column[NextRandom(&random) % (i + 1)]);
+    }
+    for (size_t i = 0; i < kSeries; ++i) series_[i][place] = column[i];
+  }
+  followed_ = mix_.version();
+  flat_mixes_.clear();
+  is_flat_ = std::ranges::all_of(typical,
+                                 [](const TypicalPod& pod) { return pod.shape.asks.size() <= 1; });
+  std::ranges::fill(memo_, Entry{});
+}
+
+double Fragmentation::StaticLoss(const NodeRoom& room) {
+  Follow();
+  FlatRoom flat;
+  const FlatMix* const mix = Flatten(room, &flat);
+  return mix != nullptr ? FlatStaticLoss(*mix, flat) : placement::StaticLoss(mix_.typical(), room);
+}
+
+double Fragmentation::Rollout(const NodeRoom& room) {
+  FlatRoom flat;
+  if (const FlatMix* const mix = Flatten(room, &flat)) return FlatRollout(*mix, flat);
+  int64_t left = 0;
+  NodeRoom trial;
+  for (size_t i = 0; i < series_.size(); ++i) {
+    trial = room;
+    int64_t free = FreeTotal(room.devices);
+    for (const uint16_t number : series_[i]) {
+      const PodShape& shape = mix_.typical()[number].shape;
+      if (trial.cpu_milli < shape.cpu_milli) continue;
+      if (shape.asks.empty()) {
+        if (TakesNative(i)) trial.cpu_milli -= shape.cpu_milli;
+        continue;
+      }
+      if (shape.asks.size() > 1 || shape.asks.front().count > 1) {
+        NodeRoom after = trial;
+        if (!Take(shape, &after)) continue;
+        std::swap(trial, after);
+      } else if (TakeAsk(shape.asks.front(), &trial.devices)) {
+        trial.cpu_milli -= shape.cpu_milli;
+      } else {
+        continue;
+      }
+      free = FreeTotal(trial.devices);
+      if (free == 0) break;
+    }
+    left += free;
+  }
+  return static_cast<double>(left) / kWholeDevice / kSeries;
+}
+
+double Fragmentation::Loss(const NodeRoom& room) {
+  Follow();
+  if (mix_.typical().empty() || FreeTotal(room.devices) == 0) return 0;
+  // The sum over devices does not depend on their order, as the loss does not.
+  uint64_t sum = 0;
+  uint64_t check = 0;
+  for (const DeviceRoom& device : room.devices) {
+    uint64_t hash = Mix(device.vendor, static_cast<uint64_t>(device.memory_total_mib));
+    hash = Mix(hash, static_cast<uint64_t>(device.memory) << 32 |
+                         static_cast<uint64_t>(device.cores) << 1 | (device.idle ? 1U : 0U));
+    sum += hash;
+    check += Mix(hash, 7);
+  }
+  const uint64_t key = Mix(sum, static_cast<uint64_t>(room.cpu_milli)) | 1;
+  check = Mix(check, static_cast<uint64_t>(room.cpu_milli));
+  Entry& entry = memo_[key % kMemoEntries];
+  if (entry.key != key || entry.check != check) {
+    entry = {key, check, (1 - kRolloutShare) * StaticLoss(room) + kRolloutShare * Rollout(room)};
+  }
+  return entry.loss;
+}
+
+double Fragmentation::Leftover(const NodeRoom& room) {
+  const double devices = static_cast<double>(FreeTotal(room.devices)) / kWholeDevice;
+  return kLeftoverWeight * 0.5 *
+         (static_cast<double>(room.cpu_milli) / kLargestCpuMilli + devices / kLargestDevices);
+}
+
+}  // namespace hami::placement

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How much of a node's free devices will be lost to fragments, given what the cluster usually runs:
+// the measure behind NodePolicy::kFragmentation. Learned from the pods that came, never from names
+// of nodes, of devices or of pods, and never from the future. docs/adr/0020 says why it is so.
+//
+// Loss is made of two estimates, in whole devices, nine parts of the first and one of the second:
+//   static   the free share that a pod of the mix cannot use as the node is now (the fragmentation
+//            of "Beware of Fragmentation", USENIX ATC 2023)
+//   rollout  the free share that is left after a series of pods of the mix has been offered to the
+//            node, over several fixed series: it sees CPU that many pods will need together
+//
+// No clock, no I/O. One thread at a time: Loss keeps what it computed.
+
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "placement/cluster.h"
+#include "placement/request.h"
+#include "vendor/device.h"
+
+namespace hami::placement {
+
+// Amounts of one device in ten-thousandths of the whole.
+inline constexpr int32_t kWholeDevice = 10'000;
+
+struct DeviceRoom {
+  uint16_t vendor = 0;
+  int32_t memory_total_mib = 0;
+  int32_t memory = 0;  // free
+  int32_t cores = 0;   // free
+  bool idle = true;    // nothing is on it
+};
+
+// What a node has left. Devices that take nothing new are left out.
+struct NodeRoom {
+  int64_t cpu_milli = 0;
+  std::vector<DeviceRoom> devices;
+};
+
+// What one container asks of one vendor, as far as fragments are concerned.
+struct DeviceAsk {
+  uint16_t vendor = 0;
+  int32_t count = 1;
+  int32_t memory_mib = 0;  // of each; 0: memory_pct counts
+  int32_t memory_pct = 0;
+  int32_t cores_pct = 0;  // 100: the device is wanted for itself alone
+
+  auto operator<=>(const DeviceAsk&) const = default;
+};
+
+// Pods that are the same to us.
+struct PodShape {
+  int64_t cpu_milli = 0;
+  std::vector<DeviceAsk> asks;  // empty: native resources only
+
+  auto operator<=>(const PodShape&) const = default;
+};
+
+struct TypicalPod {
+  PodShape shape;
+  double weight = 0;  // how often, or after TypicalOf the probability
+};
+
+// The most frequent that together are 95 % of all, most frequent first.
+std::vector<TypicalPod> TypicalOf(std::vector<TypicalPod> counts);
+
+// The shapes that the cluster runs and how often. Old pods fade: what counts is the last few
+// thousand.
+class PodMix {
+ public:
+  // A pod was seen for the first time.
+  void Observe(const PodShape& shape);
+
+  // It follows the observations in steps, so that scores stay comparable: version() tells when.
+  const std::vector<TypicalPod>& typical() const { return typical_; }
+  uint32_t version() const { return version_; }
+
+ private:
+  double Drift() const;  // between what was observed and what typical() says; 0 to 1
+
+  std::vector<TypicalPod> counts_;  // by shape
+  double total_ = 0;
+  uint32_t observed_ = 0;
+  uint32_t next_look_ = 1;
+  std::vector<TypicalPod> typical_;
+  uint32_t version_ = 0;
+};
+
+class Fragmentation {
+ public:
+  Fragmentation();
+
+  void Observe(const PodShape& shape) { mix_.Observe(shape); }
+  const PodMix& mix() const { return mix_; }
+  // The cheap part of Loss.
+  double StaticLoss(const NodeRoom& room);  // of mix().typical()
+  // Both parts.
+  double Loss(const NodeRoom& room);
+
+  // How empty the node is, weighted so that it decides between nodes that lose the same.
+  static double Leftover(const NodeRoom& room);
+
+ private:
+  struct Entry {
+    uint64_t key = 0;
+    uint64_t check = 0;
+    double loss = 0;
+  };
+  // The mix as devices of one size see it; most nodes have no other.
+  struct FlatPod {
+    int64_t cpu_milli = 0;
+    double weight = 0;
+    int32_t memory = 0;  // of the device, in ten-thousandths
+    int32_t cores = 0;
+    int32_t count = 0;  // 0: no device of this vendor
+    bool alone = false;
+    bool is_native = false;  // wants no devices at all
+  };
+  struct FlatMix {
+    uint16_t vendor = 0;
+    int32_t memory_total_mib = 0;
+    std::vector<FlatPod> pods;  // as in typical()
+    int64_t least_cpu_milli = 0;
+    int32_t least_memory = 0;
+  };
+  struct FlatRoom;
+  // Null: devices differ, there are too many, or pods ask for several kinds of device.
+  const FlatMix* Flatten(const NodeRoom& room, FlatRoom* flat);
+  static double FlatStaticLoss(const FlatMix& mix, const FlatRoom& room);
+  double FlatRollout(const FlatMix& mix, const FlatRoom& room) const;
+  double Rollout(const NodeRoom& room);
+  void Follow();  // a new version of the mix
+
+  PodMix mix_;
+  uint32_t followed_ = 0;  // version of the mix
+  bool is_flat_ = true;    // no pod of the mix asks for several kinds of device
+  std::vector<FlatMix> flat_mixes_;
+  std::vector<std::vector<uint16_t>> series_;  // of mix_.typical()
+  std::vector<Entry> memo_;
+};
+
+// Free share of the room that a pod of the mix cannot use now, in whole devices.
+double StaticLoss(std::span<const TypicalPod> typical, const NodeRoom& room);
+
+// What a pod asks for, as far as fragments are concerned. Plain init containers count only where
+// there is nothing else.
+PodShape ShapeOf(const Request& request);
+
+DeviceRoom RoomOf(const vendor::Device& device, const DeviceUse& use);
+
+// What of the device is free in every sense: the smaller of memory and cores.
+inline int32_t FreeShare(const DeviceRoom& device) {
+  return device.memory < device.cores ? device.memory : device.cores;
+}
+
+// What of a device of this size the ask takes, in ten-thousandths, rounded up.
+int32_t MemoryShare(const DeviceAsk& ask, int32_t memory_total_mib);
+
+// Takes the devices of the shape from the room, the fullest that fit first; false, and a room that
+// is of no use any more, if they do not fit.
+bool Take(const PodShape& shape, NodeRoom* room);
+
+}  // namespace hami::placement

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The measure of fragments, its mix, and the node policy that follows it.
+
+#include "placement/fragmentation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "placement/cluster.h"
+#include "placement/fake_cluster.h"
+
+namespace hami::placement {
+namespace {
+
+using ::testing::DoubleNear;
+using ::testing::SizeIs;
+
+DeviceRoom Free(int32_t percent, int32_t cores_percent = -1) {
+  const int32_t cores = cores_percent < 0 ? percent : cores_percent;
+  return {.vendor = 0,
+          .memory_total_mib = 10'000,
+          .memory = percent * 100,
+          .cores = cores * 100,
+          .idle = percent == 100 && cores == 100};
+}
+
+PodShape Share(int64_t cpu_milli, int32_t percent, int32_t count = 1) {
+  return {
+      .cpu_milli = cpu_milli,
+      .asks = {{.vendor = 0, .count = count, .memory_mib = percent * 100, .cores_pct = percent}}};
+}
+
+// Half of the pods ask for 40 % of a device, a quarter for two whole ones, a quarter for none.
+std::vector<TypicalPod> Mix() {
+  return TypicalOf({{Share(1000, 40), 50}, {Share(2000, 100, 2), 25}, {{.cpu_milli = 500}, 25}});
+}
+
+TEST(FragmentationTest, WhatAPodOfTheMixCannotUseIsLost) {
+  // 30 % is too little for anybody; 60 % serves half of the pods.
+  NodeRoom room{.cpu_milli = 8000, .devices = {Free(30), Free(60)}};
+  EXPECT_THAT(StaticLoss(Mix(), room), DoubleNear(0.5 * 0.3 + 0.5 * 0.9, 1e-9));
+  // One idle device does not serve who wants two; two do, and CPU that is missing makes all lost.
+  room = {.cpu_milli = 8000, .devices = {Free(100)}};
+  EXPECT_THAT(StaticLoss(Mix(), room), DoubleNear(0.5 * 1, 1e-9));
+  room = {.cpu_milli = 8000, .devices = {Free(100), Free(100)}};
+  EXPECT_THAT(StaticLoss(Mix(), room), DoubleNear(0.25 * 2, 1e-9));
+  room.cpu_milli = 1500;
+  EXPECT_THAT(StaticLoss(Mix(), room), DoubleNear(0.5 * 2, 1e-9));
+  room.cpu_milli = 999;
+  EXPECT_THAT(StaticLoss(Mix(), room), DoubleNear(2, 1e-9));
+}
+
+TEST(FragmentationTest, TheSmallerOfMemoryAndCoresIsFree) {
+  EXPECT_EQ(FreeShare(Free(70, 20)), 2000);
+  const NodeRoom room{.cpu_milli = 8000, .devices = {Free(70, 20)}};
+  EXPECT_THAT(StaticLoss(Mix(), room), DoubleNear(0.2, 1e-9));
+}
+
+TEST(FragmentationTest, FlatAndGeneralMeasureAgree) {
+  Fragmentation measure;
+  for (int i = 0; i < 400; ++i) {
+    measure.Observe(i % 4 < 2    ? Share(1000, 40)
+                    : i % 4 == 2 ? Share(2000, 100, 2)
+                                 : PodShape{.cpu_milli = 500});
+  }
+  uint32_t random = 12345;
+  const auto next = [&random](uint32_t limit) {
+    random = random * 1664525 + 1013904223;
+    return static_cast<int32_t>((random >> 8) % limit);
+  };
+  for (int i = 0; i < 200; ++i) {
+    NodeRoom room{.cpu_milli = next(9000), .devices = {}};
+    for (int k = next(8); k >= 0; --k) room.devices.push_back(Free(next(11) * 10));
+    EXPECT_THAT(measure.StaticLoss(room),
+                DoubleNear(StaticLoss(measure.mix().typical(), room), 1e-9));
+    // A device of no size and nothing free changes nothing, but is not like the others.
+    NodeRoom odd = room;
+    odd.devices.push_back({.vendor = 0, .memory_total_mib = 1, .idle = false});
+    EXPECT_THAT(measure.Loss(odd), DoubleNear(measure.Loss(room), 1e-9));
+  }
+}
+
+TEST(FragmentationTest, TheRolloutSeesCpuThatManyPodsNeedTogether) {
+  Fragmentation measure;
+  for (int i = 0; i < 200; ++i) measure.Observe(Share(12'000, 100));
+  // Either pod fits now; four need 48 CPUs.
+  const NodeRoom scarce{.cpu_milli = 12'000,
+                        .devices = {Free(100), Free(100), Free(100), Free(100)}};
+  NodeRoom enough = scarce;
+  enough.cpu_milli = 48'000;
+  EXPECT_THAT(measure.StaticLoss(scarce), DoubleNear(measure.StaticLoss(enough), 1e-9));
+  // Three devices will be idle; a tenth of that counts.
+  EXPECT_GT(measure.Loss(scarce), measure.Loss(enough) + 0.25);
+}
+
+TEST(FragmentationTest, TheOrderOfDevicesChangesNothing) {
+  Fragmentation measure;
+  for (int i = 0; i < 100; ++i) measure.Observe(Share(1000 + i % 3 * 500, 20 + i % 5 * 15));
+  const NodeRoom room{.cpu_milli = 5000, .devices = {Free(100), Free(35), Free(80)}};
+  const NodeRoom turned{.cpu_milli = 5000, .devices = {Free(80), Free(100), Free(35)}};
+  EXPECT_DOUBLE_EQ(measure.Loss(room), measure.Loss(turned));
+}
+
+TEST(PodMixTest, FollowsWhatTheClusterRuns) {
+  PodMix mix;
+  for (int i = 0; i < 1000; ++i) mix.Observe(Share(1000, i % 50 == 0 ? 30 : 40));
+  ASSERT_THAT(mix.typical(), SizeIs(1));  // 98 % are alike
+  EXPECT_DOUBLE_EQ(mix.typical()[0].weight, 1);
+  for (int i = 0; i < 60'000; ++i) mix.Observe(Share(1000, 70));
+  ASSERT_THAT(mix.typical(), SizeIs(1));
+  EXPECT_EQ(mix.typical()[0].shape, Share(1000, 70));
+  // Nothing new: scores stay comparable, and what was computed stays valid.
+  const uint32_t version = mix.version();
+  for (int i = 0; i < 5000; ++i) mix.Observe(Share(1000, 70));
+  EXPECT_EQ(mix.version(), version);
+}
+
+Request OnePercent(int32_t percent, const std::string& uid) {
+  Request request = TestRequest({{.memory_mib = percent * 80, .cores = percent}});
+  request.policy.node = NodePolicy::kFragmentation;
+  request.pod_uid = uid;
+  return request;
+}
+
+// 60 % and 40 % come alike often. 40 % goes where 40 % is left, not where 100 % or 60 % is.
+TEST(FragmentPolicyTest, FillsTheRoomThatSuitsOthersLeast) {
+  Cluster cluster(TestRegistry());
+  cluster.PutNode(TestNode("empty", {{.id = "e"}}));
+  cluster.PutNode(TestNode("sixty", {{.id = "s"}}));
+  cluster.PutNode(TestNode("forty", {{.id = "f"}}));
+  cluster.PutPod(TestHolder("x", "sixty", {"s"}, 40 * 80, 40));
+  cluster.PutPod(TestHolder("y", "forty", {"f"}, 60 * 80, 60));
+  for (int i = 0; i < 100; ++i) {
+    (void)cluster.Place(OnePercent(i % 2 == 0 ? 60 : 40, "seen" + std::to_string(i)), {});
+  }
+  const Decision forty = cluster.Place(OnePercent(40, "a"), {});
+  ASSERT_TRUE(forty.allocation);
+  EXPECT_EQ(forty.allocation->node, "forty");
+  const Decision sixty = cluster.Place(OnePercent(60, "b"), {});
+  ASSERT_TRUE(sixty.allocation);
+  EXPECT_EQ(sixty.allocation->node, "sixty");
+}
+
+TEST(FragmentPolicyTest, ChoosesTheDeviceOfANodeToo) {
+  Cluster cluster(TestRegistry());
+  cluster.PutNode(TestNode("n", {{.id = "idle"}, {.id = "sixty"}, {.id = "forty"}}));
+  cluster.PutPod(TestHolder("x", "n", {"sixty"}, 40 * 80, 40));
+  cluster.PutPod(TestHolder("y", "n", {"forty"}, 60 * 80, 60));
+  for (int i = 0; i < 100; ++i) {
+    (void)cluster.Place(OnePercent(i % 2 == 0 ? 60 : 40, "seen" + std::to_string(i)), {});
+  }
+  EXPECT_EQ(cluster.Place(OnePercent(40, "a"), {}).allocation->slices[0].device, "forty");
+  EXPECT_EQ(cluster.Place(OnePercent(60, "b"), {}).allocation->slices[0].device, "sixty");
+  // Who asks for devices in an order of his own gets it.
+  Request spread = OnePercent(40, "c");
+  spread.policy.device = {.keys = {DeviceKey::kSpread}, .by_pod = true};
+  EXPECT_EQ(cluster.Place(spread, {}).allocation->slices[0].device, "idle");
+}
+
+// What is kept of a node is not used once the node has changed.
+TEST(FragmentPolicyTest, NoticesEveryChange) {
+  Cluster cluster(TestRegistry());
+  cluster.PutNode(TestNode("n", {{.id = "d"}}));
+  ASSERT_TRUE(cluster.Place(OnePercent(60, "a"), {}).allocation);
+  cluster.PutPod(TestHolder("x", "n", {"d"}, 50 * 80, 50));
+  EXPECT_FALSE(cluster.Place(OnePercent(60, "b"), {}).allocation);
+  cluster.RemovePod("x");
+  EXPECT_TRUE(cluster.Place(OnePercent(60, "c"), {}).allocation);
+  cluster.RemoveNode("n");
+  EXPECT_FALSE(cluster.Place(OnePercent(60, "d"), {}).allocation);
+}
+
+}  // namespace
+}  // namespace hami::placement
