@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the extender counts. Names are a contract (docs/reference/metrics.md). Any thread.
+
+#pragma once
+
+#include <string_view>
+
+#include "metrics/metrics.h"
+
+namespace hami::extender {
+
+class ExtenderMetrics {
+ public:
+  explicit ExtenderMetrics(metrics::Registry& registry);
+
+  // `verb`: filter, prioritize, bind. `result`: placed, nothing, passed, error, ...
+  void NoteCall(std::string_view verb, std::string_view result, double seconds);
+  void NoteBind(std::string_view protocol) { binds_.With({std::string(protocol)}).Add(); }
+  void NoteDrift(double pods) { drift_.With({}).Set(pods); }
+  void NoteReconcile(bool ok) { reconciles_.With({ok ? "ok" : "failed"}).Add(); }
+  void NoteWake(std::string_view result) { wakes_.With({std::string(result)}).Add(); }
+  void NotePreemption(std::string_view result) { preemptions_.With({std::string(result)}).Add(); }
+  void NoteVictims(double count) { victims_.With({}).Add(count); }
+
+ private:
+  metrics::Family<metrics::Histogram>& seconds_;
+  metrics::Family<metrics::Counter>& calls_;
+  metrics::Family<metrics::Counter>& binds_;
+  metrics::Family<metrics::Gauge>& drift_;
+  metrics::Family<metrics::Counter>& reconciles_;
+  metrics::Family<metrics::Counter>& wakes_;
+  metrics::Family<metrics::Counter>& preemptions_;
+  metrics::Family<metrics::Counter>& victims_;
+};
+
+}  // namespace hami::extender

@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "extender/extender.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "domain/names.h"
+#include "extender/fake_api.h"
+#include "kube/client.h"
+
+namespace hami::extender {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using Json = FakeApi::Json;
+
+constexpr int64_t kMs = 1'000'000;
+
+class SetLeader : public Leadership {
+ public:
+  int64_t LeftMs() const override { return left_ms; }
+  std::string Describe() const override { return "another leads"; }
+  std::atomic<int64_t> left_ms = 60'000;
+};
+
+class ExtenderTest : public ::testing::Test {
+ protected:
+  explicit ExtenderTest(ExtenderOptions options = {}) : options_(std::move(options)) {}
+
+  void PutNode(const std::string& name, int gpus, int memory_mib, bool takes_binding = true) {
+    const Json node = NodeJson(name, takes_binding, gpus, memory_mib);
+    api_.Put("/api/v1/nodes/" + name, node);
+    json::Document document;
+    EXPECT_TRUE(document.Parse(node.dump()));
+    auto entry = ReadNodeEntry(registry_, document.root());
+    ASSERT_TRUE(entry);
+    state_.nodes().OnUpsert(std::make_shared<const NodeEntry>(std::move(*entry)));
+  }
+  // Into the API, not into the state: as long as the watch has not shown it.
+  void PutPod(const Json& pod) {
+    api_.Put("/api/v1/namespaces/default/pods/" + pod["metadata"]["name"].get<std::string>(), pod);
+  }
+  Json Pod(const std::string& name) const {
+    return api_.Get("/api/v1/namespaces/default/pods/" + name);
+  }
+  Json Filter(const Json& pod, const std::vector<std::string>& nodes) {
+    return Json::parse(
+        extender_.Filter(Json({{"Pod", pod}, {"Nodes", nullptr}, {"NodeNames", nodes}}).dump()));
+  }
+  Json Bind(const std::string& name, const std::string& uid, const std::string& node) {
+    return Json::parse(extender_.Bind(
+        Json({{"PodName", name}, {"PodNamespace", "default"}, {"PodUID", uid}, {"Node", node}})
+            .dump()));
+  }
+  int MemoryUsed(const std::string& node = "n1") const {
+    int sum = 0;
+    state_.Look([&](const placement::Cluster& cluster) {
+      for (const placement::DeviceUse& use : cluster.UseOf(node)) sum += use.memory_mib;
+    });
+    return sum;
+  }
+  std::vector<std::string> Events() {
+    EXPECT_TRUE(events_.Flush(5'000));
+    return api_.EventReasons();
+  }
+
+  const ExtenderOptions options_;
+  const vendor::Registry registry_ = vendor::Registry::Default();
+  FakeApi api_;
+  metrics::Registry metrics_registry_;
+  ExtenderMetrics metrics_{metrics_registry_};
+  kube::Client client_{api_.Config(), {.user_agent = "tester"}};
+  kube::EventRecorder events_{client_, "hami-scheduler", "host"};
+  ClusterState state_{registry_, base::SystemClock(), {}};
+  SetLeader leader_;
+  Binder binder_{client_};
+  HamiProtocol hami_{{.lock_timeout_ms = 300'000, .group_retry_ms = 400},
+                     registry_,
+                     client_,
+                     binder_,
+                     base::SystemClock()};
+  Extender extender_{
+      options_, registry_, base::SystemClock(), state_, leader_, binder_, hami_, client_,
+      events_,  metrics_};
+};
+
+TEST_F(ExtenderTest, AFilterChoosesOneNodeAndReserves) {
+  PutNode("n1", 1, 10'000);
+  PutNode("n2", 1, 10'000);
+  const Json answer = Filter(PodJson("a", "ua", 1, 6'000, 10), {"n1", "n2"});
+  EXPECT_THAT(answer["NodeNames"], SizeIs(1));
+  EXPECT_EQ(answer["Error"], "");
+  EXPECT_TRUE(answer["FailedNodes"].is_null());
+  EXPECT_EQ(MemoryUsed(answer["NodeNames"][0]), 6'000);
+  EXPECT_THAT(Events(), ElementsAre("FilteringSucceed"));
+  EXPECT_THAT(api_.Writes(), IsEmpty());
+}
+
+TEST_F(ExtenderTest, APodWithoutDevicesPassesUnchanged) {
+  const Json answer = Filter(PodJson("a", "ua", 0, 0, 0), {"n1", "n2"});
+  EXPECT_EQ(answer["NodeNames"], Json({"n1", "n2"}));
+  EXPECT_EQ(answer["Error"], "");
+}
+
+TEST_F(ExtenderTest, WhatFitsNowhereSaysWhyForEachNode) {
+  PutNode("n1", 1, 10'000);
+  const Json answer = Filter(PodJson("a", "ua", 1, 60'000, 10), {"n1", "n9"});
+  EXPECT_THAT(answer["NodeNames"], SizeIs(0));
+  EXPECT_EQ(answer["FailedNodes"]["n1"], "1/1 CardInsufficientMemory");
+  EXPECT_EQ(answer["FailedNodes"]["n9"], "node unregistered");
+  EXPECT_EQ(answer["Error"], "");
+  EXPECT_THAT(Events(), Contains("FilteringFailed"));
+  EXPECT_EQ(state_.Figures().waiting, 1);
+}
+
+TEST_F(ExtenderTest, NeitherNodesNorNamesIsAClearError) {
+  const Json answer =
+      Json::parse(extender_.Filter(Json({{"Pod", PodJson("a", "ua", 1, 1, 1)}}).dump()));
+  EXPECT_THAT(answer["Error"].get<std::string>(), HasSubstr("neither NodeNames nor Nodes"));
+  EXPECT_EQ(Json::parse(extender_.Filter("{\"Pod\":{}"))["NodeNames"], Json());
+}
+
+TEST_F(ExtenderTest, AnAnnotationThatCannotBeReadFailsTheFilter) {
+  PutNode("n1", 1, 10'000);
+  Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  pod["metadata"]["annotations"][std::string(domain::kScoringWeights)] = "slot=1";
+  const Json answer = Filter(pod, {"n1"});
+  EXPECT_THAT(answer["Error"].get<std::string>(), Not(IsEmpty()));
+  EXPECT_EQ(MemoryUsed(), 0);
+}
+
+TEST_F(ExtenderTest, WholeNodesAreDecidedOnLikeNames) {
+  PutNode("n1", 1, 10'000);
+  const Json body = {{"Pod", PodJson("a", "ua", 1, 6'000, 10)},
+                     {"Nodes", {{"items", {NodeJson("n1", true, 1, 10'000)}}}}};
+  const Json answer = Json::parse(extender_.Filter(body.dump()));
+  ASSERT_THAT(answer["Nodes"]["items"], SizeIs(1));
+  EXPECT_EQ(answer["Nodes"]["items"][0]["metadata"]["name"], "n1");
+  EXPECT_EQ(MemoryUsed(), 6'000);
+}
+
+TEST_F(ExtenderTest, ABodyOfEightMebibytesIsRead) {
+  PutNode("n1", 1, 10'000);
+  std::vector<std::string> names = {"n1"};
+  for (int i = 0; i < 100'000; ++i) {
+    names.push_back("a-node-with-a-long-name-as-clouds-give-them-in-a-region-somewhere-" +
+                    std::to_string(i) + ".compute.internal");
+  }
+  const Json answer = Filter(PodJson("a", "ua", 1, 6'000, 10), names);
+  EXPECT_EQ(answer["NodeNames"], Json({"n1"}));
+}
+
+TEST_F(ExtenderTest, OneWriteBindsAndCarriesTheDecision) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  EXPECT_THAT(api_.Writes(), ElementsAre("POST /api/v1/namespaces/default/pods/a/binding"));
+  const Json bound = Pod("a");
+  EXPECT_EQ(bound["spec"]["nodeName"], "n1");
+  const Json& annotations = bound["metadata"]["annotations"];
+  EXPECT_EQ(annotations["hami.io/vgpu-devices-allocated"], "GPU-n1-0,NVIDIA,6000,10:;");
+  EXPECT_EQ(annotations["hami.io/vgpu-devices-to-allocate"], "GPU-n1-0,NVIDIA,6000,10:;");
+  EXPECT_EQ(annotations["hami.io/vgpu-node"], "n1");
+  EXPECT_THAT(annotations["hami.io/allocation"].get<std::string>(),
+              ::testing::MatchesRegex("v1,[0-9a-f]{16}"));
+  EXPECT_FALSE(annotations.contains("hami.io/bind-phase"));
+  EXPECT_THAT(Events(), ElementsAre("FilteringSucceed", "BindingSucceed"));
+}
+
+TEST_F(ExtenderTest, ABindWithoutAReservationFitsAgainOnThatNode) {
+  PutNode("n1", 1, 10'000);
+  PutPod(PodJson("a", "ua", 1, 6'000, 10));
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  EXPECT_EQ(MemoryUsed(), 6'000);
+  EXPECT_EQ(Pod("a")["metadata"]["annotations"]["hami.io/vgpu-devices-allocated"],
+            "GPU-n1-0,NVIDIA,6000,10:;");
+  PutPod(PodJson("b", "ub", 1, 6'000, 10));
+  EXPECT_THAT(Bind("b", "ub", "n1")["Error"].get<std::string>(), HasSubstr("no room"));
+  EXPECT_FALSE(Pod("b")["spec"].contains("nodeName"));
+}
+
+TEST_F(ExtenderTest, APodOfAnotherUidIsNotBound) {
+  PutNode("n1", 1, 10'000);
+  PutPod(PodJson("a", "new", 1, 6'000, 10));
+  EXPECT_THAT(Bind("a", "old", "n1")["Error"].get<std::string>(), HasSubstr("another has"));
+  EXPECT_EQ(MemoryUsed(), 0);
+}
+
+TEST_F(ExtenderTest, APodThatIsGoneGivesItsRoomBack) {
+  PutNode("n1", 1, 10'000);
+  Filter(PodJson("a", "ua", 1, 6'000, 10), {"n1"});
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("NotFound"));
+  EXPECT_EQ(MemoryUsed(), 0);
+  EXPECT_THAT(Events(), Contains("BindingFailed"));
+}
+
+TEST_F(ExtenderTest, AnAnswerThatWasLostIsFoundToBeASuccess) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  api_.SetHook([this](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!request.target.ends_with("/binding")) return false;
+    Json bound = Pod("a");
+    const Json body = Json::parse(request.body);
+    bound["spec"]["nodeName"] = body["target"]["name"];
+    bound["metadata"]["annotations"] = body["metadata"]["annotations"];
+    PutPod(bound);
+    connection.Close();
+    return true;
+  });
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  EXPECT_EQ(MemoryUsed(), 6'000);
+}
+
+TEST_F(ExtenderTest, APodThatAnotherBoundIsNoSuccess) {
+  PutNode("n1", 1, 10'000);
+  Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  // The same node, but not our decision.
+  pod["spec"]["nodeName"] = "n1";
+  pod["metadata"]["annotations"]["hami.io/allocation"] = "v1,0000000000000000";
+  PutPod(pod);
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("already"));
+  EXPECT_EQ(MemoryUsed(), 0);
+}
+
+TEST_F(ExtenderTest, AWriteThatMayStillArriveKeepsItsRoom) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  api_.SetHook([](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!request.target.ends_with("/binding")) return false;
+    connection.Close();
+    return true;
+  });
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), Not(IsEmpty()));
+  EXPECT_EQ(MemoryUsed(), 6'000);
+  EXPECT_EQ(state_.Figures().reservations[Hold::kUncertain], 1);
+}
+
+TEST_F(ExtenderTest, ARefusalOfTheServerFreesTheRoom) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  api_.SetHook([](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!request.target.ends_with("/binding")) return false;
+    connection.Respond(403, R"({"kind":"Status","message":"no","reason":"Forbidden","code":403})");
+    return true;
+  });
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("no"));
+  EXPECT_EQ(MemoryUsed(), 0);
+}
+
+TEST_F(ExtenderTest, WhoDoesNotLeadNeitherDecidesNorBinds) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  leader_.left_ms = 0;
+  EXPECT_THAT(Filter(PodJson("b", "ub", 1, 1'000, 10), {"n1"})["Error"].get<std::string>(),
+              HasSubstr("another leads"));
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("another leads"));
+  // A lease that ends sooner than a write could.
+  leader_.left_ms = 700;
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("too little time"));
+  EXPECT_THAT(api_.Writes(), IsEmpty());
+  EXPECT_FALSE(Pod("a")["spec"].contains("nodeName"));
+}
+
+TEST_F(ExtenderTest, ABindTakesNoLongerThanTheLeaseHas) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  api_.SetHook([](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!request.target.ends_with("/binding")) return false;
+    connection.WaitForEnd();
+    return true;
+  });
+  leader_.left_ms = 1'000;
+  const int64_t begun_ns = base::SystemClock().MonotonicNs();
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), Not(IsEmpty()));
+  EXPECT_LT(base::SystemClock().MonotonicNs() - begun_ns, 4'000 * kMs);
+}
+
+TEST_F(ExtenderTest, APodIsNotWrittenPastWhatItsAnnotationsMayHave) {
+  PutNode("n1", 1, 10'000);
+  Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  // Also what is kept of no pod counts there.
+  pod["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+      std::string(200 << 10, 'x');
+  EXPECT_THAT(Filter(pod, {"n1"})["Error"].get<std::string>(), HasSubstr("bytes"));
+  EXPECT_EQ(MemoryUsed(), 0);
+}
+
+TEST_F(ExtenderTest, APodWithoutDevicesIsBoundPlainly) {
+  PutNode("n1", 1, 10'000);
+  PutPod(PodJson("a", "ua", 0, 0, 0));
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  EXPECT_EQ(Pod("a")["spec"]["nodeName"], "n1");
+  EXPECT_FALSE(Pod("a")["metadata"].contains("annotations"));
+}
+
+// --- HAMi's protocol ---
+
+TEST_F(ExtenderTest, ANodeOfHamisPluginIsLockedAndThePodPatched) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  EXPECT_THAT(api_.Writes(),
+              ElementsAre("PATCH /api/v1/nodes/n1", "PATCH /api/v1/namespaces/default/pods/a",
+                          "POST /api/v1/namespaces/default/pods/a/binding"));
+  const Json bound = Pod("a");
+  EXPECT_EQ(bound["spec"]["nodeName"], "n1");
+  EXPECT_EQ(bound["metadata"]["labels"]["hami.io/vgpu-node"], "n1");
+  EXPECT_EQ(bound["metadata"]["annotations"]["hami.io/bind-phase"], "allocating");
+  EXPECT_TRUE(bound["metadata"]["annotations"].contains("hami.io/bind-time"));
+  EXPECT_EQ(bound["metadata"]["annotations"]["hami.io/vgpu-devices-to-allocate"],
+            "GPU-n1-0,NVIDIA,6000,10:;");
+  // It is the plugin that gives the lock back.
+  const std::string lock =
+      api_.Get("/api/v1/nodes/n1")["metadata"]["annotations"]["hami.io/mutex.lock"];
+  EXPECT_THAT(lock, ::testing::MatchesRegex("[-0-9]+T[:0-9]+Z,default,a"));
+  EXPECT_THAT(metrics_registry_.Text(),
+              HasSubstr("hami_scheduler_binds_total{protocol=\"hami\"} 1"));
+}
+
+TEST_F(ExtenderTest, ALockOfAnotherPodIsRespected) {
+  PutNode("n1", 1, 10'000, false);
+  const Json a = PodJson("a", "ua", 1, 3'000, 10);
+  const Json b = PodJson("b", "ub", 1, 3'000, 10);
+  PutPod(a);
+  PutPod(b);
+  Filter(a, {"n1"});
+  Filter(b, {"n1"});
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  EXPECT_EQ(Bind("b", "ub", "n1")["Error"],
+            "node n1 has been locked within 5m0s: node lock contention");
+  EXPECT_EQ(MemoryUsed(), 3'000);
+  EXPECT_FALSE(Pod("b")["spec"].contains("nodeName"));
+  EXPECT_FALSE(Pod("b")["metadata"].contains("annotations") &&
+               Pod("b")["metadata"]["annotations"].contains("hami.io/vgpu-node"));
+}
+
+TEST_F(ExtenderTest, ALockIsTakenOverWhenItRanOutOrItsPodIsGone) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  for (const char* lock : {"2020-01-01T00:00:00Z,default,b", "2099-01-01T00:00:00Z,default,gone",
+                           "2099-01-01T00:00:00Z,default,a", "2020-01-01T00:00:00Z"}) {
+    PutPod(PodJson("b", "ub", 1, 1, 1));
+    PutPod(pod);
+    Json node = NodeJson("n1", false, 1, 10'000);
+    node["metadata"]["annotations"]["hami.io/mutex.lock"] = lock;
+    api_.Put("/api/v1/nodes/n1", node);
+    state_.Release("ua");
+    Filter(pod, {"n1"});
+    EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "") << lock;
+    state_.pods().OnDelete({"default", "a"});
+    api_.Delete("/api/v1/namespaces/default/pods/a");
+  }
+}
+
+TEST_F(ExtenderTest, AMalformedLockIsForAPersonToLookAt) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Json node = NodeJson("n1", false, 1, 10'000);
+  node["metadata"]["annotations"]["hami.io/mutex.lock"] = "a,b";
+  api_.Put("/api/v1/nodes/n1", node);
+  Filter(pod, {"n1"});
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(),
+              HasSubstr("malformed lock annotation: expected 3 parts, got 2"));
+}
+
+TEST_F(ExtenderTest, AnotherWriterOfTheNodeIsNoContention) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  std::atomic<int> conflicts = 2;
+  api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (request.method != "PATCH" || request.target != "/api/v1/nodes/n1") return false;
+    if (conflicts-- <= 0) return false;
+    connection.Respond(409, R"({"kind":"Status","reason":"Conflict","code":409})");
+    return true;
+  });
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+}
+
+TEST_F(ExtenderTest, APodGroupWaitsForTheLockForAWhile) {
+  PutNode("n1", 1, 10'000, false);
+  Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  pod["metadata"]["labels"] = {{"scheduling.x-k8s.io/pod-group", "g"}};
+  PutPod(pod);
+  PutPod(PodJson("b", "ub", 1, 1, 1));
+  Json node = NodeJson("n1", false, 1, 10'000);
+  node["metadata"]["annotations"]["hami.io/mutex.lock"] = "2099-01-01T00:00:00Z,default,b";
+  api_.Put("/api/v1/nodes/n1", node);
+  Filter(pod, {"n1"});
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"],
+            "timed out after 400ms waiting for node n1 to be unlocked: node lock contention");
+  std::atomic<int> asked = 0;
+  api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection&) {
+    if (request.method == "GET" && request.target == "/api/v1/nodes/n1" && ++asked == 2) {
+      api_.Put("/api/v1/nodes/n1", NodeJson("n1", false, 1, 10'000));
+    }
+    return false;
+  });
+  Filter(pod, {"n1"});
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+}
+
+TEST_F(ExtenderTest, ABindThatFailsByHamisProtocolIsTakenBack) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  api_.SetHook([](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!request.target.ends_with("/binding")) return false;
+    connection.Respond(403, R"({"kind":"Status","message":"no","reason":"Forbidden","code":403})");
+    return true;
+  });
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("no"));
+  EXPECT_EQ(MemoryUsed(), 0);
+  EXPECT_FALSE(
+      api_.Get("/api/v1/nodes/n1")["metadata"]["annotations"].contains("hami.io/mutex.lock"));
+  EXPECT_THAT(Pod("a")["metadata"].value("annotations", Json::object()), IsEmpty());
+  EXPECT_THAT(Pod("a")["metadata"].value("labels", Json::object()), IsEmpty());
+}
+
+TEST_F(ExtenderTest, ALongNodeNameIsNoLabel) {
+  const std::string name = "n" + std::string(69, 'x');
+  PutNode(name, 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {name});
+  EXPECT_EQ(Bind("a", "ua", name)["Error"], "");
+  EXPECT_FALSE(Pod("a")["metadata"].contains("labels"));
+  EXPECT_EQ(Pod("a")["metadata"]["annotations"]["hami.io/vgpu-node"], name);
+}
+
+// --- Simulation ---
+
+TEST_F(ExtenderTest, ASimulationKnowsOnlyTheNodesItIsGiven) {
+  PutNode("n1", 1, 10'000);
+  Filter(PodJson("a", "ua", 1, 10'000, 10), {"n1"});  // n1 is full
+  const Json body = {{"Pod", PodJson("b", "ub", 1, 6'000, 10)},
+                     {"Nodes",
+                      {{"items",
+                        {NodeJson("n1", true, 1, 10'000), NodeJson("new", true, 1, 10'000),
+                         NodeJson("small", true, 1, 1'000), NodeJson("cpu", true, 0, 0)}}}}};
+  const Json answer = Json::parse(extender_.DryRun(body.dump()));
+  ASSERT_THAT(answer["Nodes"]["items"], SizeIs(2));
+  EXPECT_EQ(answer["FailedNodes"]["small"], "1/1 CardInsufficientMemory");
+  EXPECT_EQ(answer["FailedNodes"]["cpu"], "node unregistered");
+  EXPECT_EQ(state_.Figures().waiting, 0);
+  EXPECT_FALSE(state_.FindReservation("ub"));
+  EXPECT_THAT(Events(), ElementsAre("FilteringSucceed"));  // that of the filter
+  leader_.left_ms = 0;
+  EXPECT_EQ(Json::parse(extender_.DryRun(body.dump()))["Error"], "");
+  // The same body as a filter is none: what tells them apart is the path, not the body.
+  leader_.left_ms = 60'000;
+  const Json filtered = Json::parse(extender_.Filter(body.dump()));
+  EXPECT_THAT(filtered["Nodes"]["items"], SizeIs(0));
+  EXPECT_EQ(filtered["FailedNodes"]["new"], "node unregistered");
+}
+
+TEST_F(ExtenderTest, ASimulationNeedsNodes) {
+  const Json body = {{"Pod", PodJson("b", "ub", 1, 6'000, 10)}, {"NodeNames", {"n1"}}};
+  EXPECT_THAT(Json::parse(extender_.DryRun(body.dump()))["Error"].get<std::string>(),
+              HasSubstr("needs Nodes"));
+}
+
+class NodesMeanDryRunTest : public ExtenderTest {
+ protected:
+  NodesMeanDryRunTest() : ExtenderTest({.nodes_mean_dry_run = true}) {}
+};
+
+TEST_F(NodesMeanDryRunTest, AFilterOfWholeNodesAnswersTheBestAndReservesNothing) {
+  const Json body = {
+      {"Pod", PodJson("b", "ub", 1, 6'000, 10)},
+      {"Nodes", {{"items", {NodeJson("x", true, 1, 10'000), NodeJson("y", true, 1, 10'000)}}}}};
+  const Json answer = Json::parse(extender_.Filter(body.dump()));
+  EXPECT_THAT(answer["Nodes"]["items"], SizeIs(1));
+  EXPECT_FALSE(state_.FindReservation("ub"));
+  EXPECT_THAT(Events(), IsEmpty());
+  // Names are a real filter all the same.
+  PutNode("n1", 1, 10'000);
+  EXPECT_EQ(Filter(PodJson("a", "ua", 1, 6'000, 10), {"n1"})["NodeNames"], Json({"n1"}));
+  EXPECT_TRUE(state_.FindReservation("ua"));
+}
+
+// --- Node choice by kube-scheduler ---
+
+class SchedulerChoiceTest : public ExtenderTest {
+ protected:
+  SchedulerChoiceTest() : ExtenderTest({.node_choice = NodeChoice::kScheduler}) {}
+};
+
+TEST_F(SchedulerChoiceTest, AFilterAnswersAllThatFitAndReservesNothing) {
+  PutNode("n1", 1, 10'000);
+  PutNode("n2", 1, 10'000);
+  PutNode("small", 1, 1'000);
+  const Json answer = Filter(PodJson("a", "ua", 1, 6'000, 10), {"n1", "n2", "small"});
+  EXPECT_THAT(answer["NodeNames"], ::testing::UnorderedElementsAre("n1", "n2"));
+  EXPECT_EQ(answer["FailedNodes"]["small"], "1/1 CardInsufficientMemory");
+  EXPECT_EQ(MemoryUsed("n1") + MemoryUsed("n2"), 0);
+}
+
+TEST_F(SchedulerChoiceTest, TheFullerNodeGetsTheHigherPriority) {
+  PutNode("n1", 1, 10'000);
+  PutNode("n2", 1, 10'000);
+  PutPod(PodJson("a", "ua", 1, 3'000, 10));
+  ASSERT_EQ(Bind("a", "ua", "n2")["Error"], "");
+  const Json body = {{"Pod", PodJson("b", "ub", 1, 3'000, 10)}, {"NodeNames", {"n1", "n2", "x"}}};
+  EXPECT_EQ(Json::parse(extender_.Prioritize(body.dump())), Json({{{"Host", "n1"}, {"Score", 0}},
+                                                                  {{"Host", "n2"}, {"Score", 10}},
+                                                                  {{"Host", "x"}, {"Score", 0}}}));
+}
+
+TEST_F(SchedulerChoiceTest, NonsenseGetsNoPriorities) {
+  EXPECT_EQ(extender_.Prioritize("nonsense"), "[]");
+}
+
+TEST(SpreadOverStepsTest, ElevenStepsInProportion) {
+  std::vector<std::pair<std::string_view, int64_t>> priorities = {
+      {"a", 0}, {"b", 0}, {"c", 0}, {"d", 7}};
+  SpreadOverSteps({{"a", 10.0}, {"b", 20.0}, {"c", 15.4}}, &priorities);
+  EXPECT_EQ(priorities[0].second, 0);
+  EXPECT_EQ(priorities[1].second, 10);
+  EXPECT_EQ(priorities[2].second, 5);
+  EXPECT_EQ(priorities[3].second, 7);  // no score: as it was
+  SpreadOverSteps({{"a", 3.0}, {"b", 3.0}}, &priorities);
+  EXPECT_EQ(priorities[0].second, 10);
+  EXPECT_EQ(priorities[1].second, 10);
+}
+
+}  // namespace
+}  // namespace hami::extender

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "extender/objects.h"
+
+#include <charconv>
+#include <utility>
+
+#include "domain/names.h"
+#include "domain/quantity.h"
+#include "placement/request.h"
+
+namespace hami::extender {
+namespace {
+
+const std::string* Find(const std::map<std::string, std::string>& texts, std::string_view name) {
+  const auto found = texts.find(std::string(name));
+  return found == texts.end() ? nullptr : &found->second;
+}
+
+int64_t WholeNumber(const std::string& text) {
+  int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, number);
+  // Years enough, and no sum of it overflows.
+  constexpr int64_t kMost = 1'000'000'000'000;
+  return error == std::errc() && at == end && number >= 0 && number < kMost ? number : 0;
+}
+
+int64_t Quantity(const domain::ResourceTexts& texts, const char* name, bool milli) {
+  const std::string* text = Find(texts, name);
+  if (text == nullptr) return 0;
+  const Result<int64_t> value =
+      milli ? domain::ParseMilliQuantity(*text) : domain::ParseQuantity(*text);
+  return value ? *value : 0;
+}
+
+bool HoldsDevices(const placement::PodFacts& facts) { return !facts.slices.empty(); }
+
+}  // namespace
+
+placement::PodFacts FactsOf(const domain::Pod& pod, const placement::Request& request) {
+  placement::PodFacts facts;
+  facts.uid = pod.uid;
+  facts.namespace_name = pod.namespace_name;
+  facts.name = pod.name;
+  facts.node = pod.node_name;
+  facts.kinds.reserve(pod.containers.size());
+  for (const domain::PodContainer& container : pod.containers) {
+    facts.kinds.push_back(container.kind);
+  }
+  facts.init_done = pod.init_done;
+  facts.priority = pod.priority;
+  facts.cpu_milli = request.cpu_milli;
+  facts.memory_bytes = request.memory_bytes;
+  return facts;
+}
+
+Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value object) {
+  ASSIGN_OR_RETURN(domain::Pod pod, domain::ReadPod(object));
+  if (pod.uid.empty() || pod.name.empty()) {
+    return Fail(Code::kInvalidArgument, "a pod without name or uid");
+  }
+  PodEntry entry;
+  entry.key = {pod.namespace_name, pod.name};
+  // What it asks for may be wrong; what it takes of its node counts all the same.
+  const Result<placement::Request> request = placement::MakeRequest(registry, pod, {});
+  entry.facts = FactsOf(pod, request ? *request : placement::Request());
+  entry.bound = !pod.node_name.empty();
+  entry.over = pod.IsOver();
+  entry.terminating = pod.terminating;
+  entry.created_s = pod.created_s;
+  if (const std::string* text = Find(pod.annotations, domain::kAllocation)) {
+    entry.allocation = *text;
+  }
+  Result<domain::Allocation> allocation = registry.ReadAllocation(pod);
+  if (!allocation) {
+    entry.problem = allocation.error().message;
+  } else if (entry.bound && !allocation->node.empty() && allocation->node != pod.node_name) {
+    entry.problem = "it is on node " + pod.node_name + ", its allocation on " + allocation->node;
+  } else {
+    entry.facts.slices = std::move(allocation->slices);
+    if (!entry.bound) {
+      entry.facts.node = allocation->node;
+      if (const std::string* text = Find(pod.annotations, domain::kVgpuTime)) {
+        entry.decided_s = WholeNumber(*text);
+      }
+    }
+  }
+  if (HoldsDevices(entry.facts)) entry.labels = std::move(pod.labels);
+  return entry;
+}
+
+Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, json::Value object) {
+  ASSIGN_OR_RETURN(domain::Node node, domain::ReadNode(object));
+  NodeEntry entry;
+  entry.key = {"", node.name};
+  entry.facts.name = node.name;
+  entry.facts.devices = registry.DevicesOf(node, &entry.problems);
+  entry.facts.cpu_milli = Quantity(node.allocatable, "cpu", true);
+  entry.facts.memory_bytes = Quantity(node.allocatable, "memory", false);
+  const std::string* protocol = Find(node.annotations, domain::kAllocationProtocol);
+  entry.takes_binding = protocol != nullptr && *protocol == domain::kAllocationProtocolBindingV1;
+  // Rules of single vendors want them; a node without devices needs none.
+  if (!entry.facts.devices.empty()) {
+    entry.facts.labels = std::move(node.labels);
+    entry.facts.annotations = std::move(node.annotations);
+  }
+  return entry;
+}
+
+Result<QuotaEntry> ReadQuotaEntry(const vendor::Registry& registry, json::Value object) {
+  const json::Value metadata = object["metadata"];
+  QuotaEntry entry;
+  entry.key = {std::string(metadata["namespace"].Text()), std::string(metadata["name"].Text())};
+  if (entry.key.name.empty()) return Fail(Code::kInvalidArgument, "a ResourceQuota without name");
+  entry.facts.namespace_name = entry.key.name_space;
+  entry.facts.name = entry.key.name;
+  const std::vector<std::string> resources = registry.ResourceNames();
+  for (const auto& [name, value] : object["spec"]["hard"].Members()) {
+    if (!name.starts_with("limits.")) continue;
+    const std::string_view resource = name.substr(7);
+    bool ours = false;
+    for (const std::string& known : resources) ours = ours || known == resource;
+    if (!ours) continue;
+    const Result<int64_t> limit = domain::ParseQuantity(value.Text());
+    if (limit && *limit >= 0) entry.facts.limits[std::string(name)] = *limit;
+  }
+  return entry;
+}
+
+}  // namespace hami::extender

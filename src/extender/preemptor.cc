@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "extender/preemptor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/json_writer.h"
+#include "base/log.h"
+#include "extender/events.h"
+#include "kube/request.h"
+
+namespace hami::extender {
+namespace {
+
+constexpr size_t kMaxQueued = 256;
+constexpr int64_t kRequestTimeoutMs = 5'000;
+const kube::ResourceType kBudgets{"policy", "v1", "poddisruptionbudgets"};
+
+bool Holds(const Budget::Expression& expression, const std::map<std::string, std::string>& labels) {
+  const auto found = labels.find(expression.key);
+  const bool is_listed =
+      found != labels.end() &&
+      std::ranges::find(expression.values, found->second) != expression.values.end();
+  if (expression.operation == "In") return is_listed;
+  if (expression.operation == "NotIn") return !is_listed;
+  if (expression.operation == "Exists") return found != labels.end();
+  if (expression.operation == "DoesNotExist") return found == labels.end();
+  return true;  // of a version that we do not know
+}
+
+std::string EvictionBody(const placement::PodFacts& pod) {
+  base::JsonWriter json;
+  json.BeginObject().Member("apiVersion", "policy/v1").Member("kind", "Eviction");
+  json.Key("metadata").BeginObject();
+  json.Member("name", pod.name).Member("namespace", pod.namespace_name).EndObject();
+  json.Key("deleteOptions").BeginObject().Key("preconditions").BeginObject();
+  json.Member("uid", pod.uid).EndObject().EndObject().EndObject();
+  return std::move(json).Take();
+}
+
+}  // namespace
+
+bool Budget::Selects(const std::string& pod_namespace,
+                     const std::map<std::string, std::string>& pod_labels) const {
+  if (pod_namespace != namespace_name) return false;
+  if (selects_all) return true;
+  for (const auto& [key, value] : labels) {
+    const auto found = pod_labels.find(key);
+    if (found == pod_labels.end() || found->second != value) return false;
+  }
+  for (const Expression& expression : expressions) {
+    if (!Holds(expression, pod_labels)) return false;
+  }
+  return true;
+}
+
+Result<Budget> ReadBudget(json::Value object) {
+  const json::Value metadata = object["metadata"];
+  Budget budget;
+  budget.namespace_name = metadata["namespace"].Text();
+  budget.name = metadata["name"].Text();
+  if (budget.name.empty()) {
+    return Fail(Code::kInvalidArgument, "a PodDisruptionBudget without name");
+  }
+  const json::Value selector = object["spec"]["selector"];
+  for (const auto& [key, value] : selector["matchLabels"].Members()) {
+    budget.labels[std::string(key)] = std::string(value.Text());
+  }
+  for (const json::Value item : selector["matchExpressions"].Elements()) {
+    Budget::Expression expression = {.key = std::string(item["key"].Text()),
+                                     .operation = std::string(item["operator"].Text()),
+                                     .values = {}};
+    for (const json::Value value : item["values"].Elements()) {
+      expression.values.emplace_back(value.Text());
+    }
+    budget.expressions.push_back(std::move(expression));
+  }
+  budget.selects_all = budget.labels.empty() && budget.expressions.empty();
+  budget.allowed = object["status"]["disruptionsAllowed"].Int();
+  return budget;
+}
+
+Preemptor::Preemptor(const PreemptorOptions& options, const vendor::Registry& registry,
+                     kube::Client& client, ClusterState& state, const Leadership& leadership,
+                     kube::EventRecorder& events, ExtenderMetrics& metrics)
+    : options_(options),
+      registry_(registry),
+      client_(client),
+      state_(state),
+      leadership_(leadership),
+      events_(events),
+      metrics_(metrics),
+      thread_([this] { Run(); }) {}
+
+Preemptor::~Preemptor() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  signal_.notify_all();
+  thread_.join();
+}
+
+void Preemptor::Consider(Ask ask) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (asks_.size() >= kMaxQueued || !queued_.insert(ask.pod.facts.uid).second) return;
+    asks_.push_back(std::move(ask));
+  }
+  signal_.notify_all();
+}
+
+void Preemptor::Run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    signal_.wait(lock, [this] { return stopping_ || !asks_.empty(); });
+    if (stopping_) return;
+    const Ask ask = std::move(asks_.front());
+    asks_.pop_front();
+    lock.unlock();
+    if (leadership_.LeftMs() > 0) Handle(ask);
+    lock.lock();
+    queued_.erase(ask.pod.facts.uid);
+  }
+}
+
+Result<std::vector<Budget>> Preemptor::ReadBudgets() {
+  std::vector<Budget> budgets;
+  const Result<std::string> version = client_.List(
+      kBudgets, {},
+      [&budgets](json::Value item) -> Status {
+        if (Result<Budget> budget = ReadBudget(item)) budgets.push_back(std::move(*budget));
+        return {};
+      },
+      [&budgets] { budgets.clear(); });
+  if (!version) return Fail(Error(version.error()).Wrap("read PodDisruptionBudgets"));
+  return budgets;
+}
+
+std::optional<VictimChoice> Preemptor::Choose(const Ask& ask,
+                                              const std::vector<Budget>& budgets) const {
+  Budgets allowed;
+  for (const Budget& budget : budgets) {
+    allowed[budget.namespace_name + "/" + budget.name] = budget.allowed;
+  }
+  std::optional<VictimChoice> best;
+  size_t found = 0;
+  for (const std::string& name : ask.nodes) {
+    if (found >= options_.enough_nodes) break;
+    std::optional<placement::NodeFacts> node;
+    std::vector<placement::PodFacts> on_node;
+    state_.Look([&](const placement::Cluster& cluster) {
+      const placement::NodeFacts* facts = cluster.FindNode(name);
+      if (facts == nullptr || facts->devices.empty()) return;
+      node = *facts;
+      on_node = cluster.PodsOn(name);
+    });
+    if (!node) continue;
+    std::vector<Candidate> pods;
+    bool has_lower = false;
+    for (placement::PodFacts& facts : on_node) {
+      Candidate candidate;
+      // Whom the API does not show on the node cannot be told to leave it: a reservation.
+      const std::shared_ptr<const PodEntry> entry = state_.FindPod(facts.uid);
+      if (entry == nullptr || !entry->bound) {
+        facts.priority = INT32_MAX;
+      } else {
+        candidate.terminating = entry->terminating;
+        for (const Budget& budget : budgets) {
+          if (budget.Selects(facts.namespace_name, entry->labels)) {
+            candidate.budgets.push_back(budget.namespace_name + "/" + budget.name);
+          }
+        }
+      }
+      has_lower = has_lower || facts.priority < ask.pod.facts.priority;
+      candidate.facts = std::move(facts);
+      pods.push_back(std::move(candidate));
+    }
+    if (!has_lower) continue;
+    std::optional<VictimChoice> choice =
+        ChooseVictims(registry_, ask.request, ask.pod.facts.priority, *node, pods, allowed);
+    if (!choice) continue;
+    ++found;
+    if (!best || IsBetter(*choice, *best)) best = std::move(choice);
+    if (best->victims.empty()) break;
+  }
+  return best;
+}
+
+Status Preemptor::Evict(const Candidate& victim, bool dry_run) {
+  const kube::ObjectKey key = {victim.facts.namespace_name, victim.facts.name};
+  RETURN_IF_ERROR(kube::CheckKey(key));
+  kube::ApiRequest evict =
+      kube::CreateRequest(kube::kPods, key.name_space, EvictionBody(victim.facts));
+  evict.path += "/" + key.name + "/eviction";
+  evict.timeout_ms = kRequestTimeoutMs;
+  if (dry_run) evict.query.emplace_back("dryRun", "All");
+  const Result<std::string> answer = client_.Do(std::move(evict));
+  if (answer || answer.error().code == Code::kNotFound) return {};
+  return Fail(Error(answer.error()));
+}
+
+void Preemptor::Handle(const Ask& ask) {
+  const std::optional<Reservation> held = state_.FindReservation(ask.pod.facts.uid);
+  if (held) return;  // it got room meanwhile, or is having room made
+  const Result<std::vector<Budget>> budgets = ReadBudgets();
+  if (!budgets) {
+    metrics_.NotePreemption("failed");
+    LOG_WARN_EVERY(10'000, "cannot make room", Field("error", budgets.error()));
+    return;
+  }
+  const std::optional<VictimChoice> choice = Choose(ask, *budgets);
+  if (!choice) {
+    metrics_.NotePreemption("nothing");
+    return;
+  }
+  // All or none: who is told to leave for nothing has lost its work.
+  for (const Candidate& victim : choice->victims) {
+    if (const Status allowed = Evict(victim, true); !allowed) {
+      metrics_.NotePreemption("refused");
+      LOG_INFO("a victim may not be evicted", Field("pod", victim.facts.name),
+               Field("for", ask.pod.key.Text()), Field("error", allowed.error()));
+      return;
+    }
+  }
+  if (leadership_.LeftMs() <= 0) return;
+  Nominate(ask, *choice);
+  const kube::EventSubject subject = SubjectOf(ask.pod.key, ask.pod.facts.uid);
+  for (const Candidate& victim : choice->victims) {
+    const std::string name = victim.facts.namespace_name + "/" + victim.facts.name;
+    if (const Status evicted = Evict(victim, false); !evicted) {
+      metrics_.NotePreemption("refused");
+      LOG_WARN("a victim could not be evicted", Field("pod", name),
+               Field("error", evicted.error()));
+      state_.Release(ask.pod.facts.uid);
+      return;
+    }
+    metrics_.NoteVictims(1);
+    events_.Record(SubjectOf({victim.facts.namespace_name, victim.facts.name}, victim.facts.uid),
+                   {.is_warning = false,
+                    .reason = "Preempted",
+                    .message = fmt::format("leaves node {} for {} of higher priority", choice->node,
+                                           ask.pod.key.Text())});
+    LOG_INFO("evicted", Field("pod", name), Field("for", ask.pod.key.Text()));
+  }
+  metrics_.NotePreemption("made_room");
+  events_.Record(subject, {.is_warning = false,
+                           .reason = "PreemptionNominated",
+                           .message = fmt::format("{} pods of lower priority leave node {} for it",
+                                                  choice->victims.size(), choice->node)});
+}
+
+void Preemptor::Nominate(const Ask& ask, const VictimChoice& choice) {
+  state_.Nominate(ask.pod, choice.allocation);
+  base::JsonWriter json;
+  json.BeginObject().Key("metadata").BeginObject().Member("uid", ask.pod.facts.uid).EndObject();
+  json.Key("status").BeginObject().Member("nominatedNodeName", choice.node).EndObject();
+  json.EndObject();
+  kube::ApiRequest patch = kube::Subresource(
+      kube::PatchRequest(kube::kPods, ask.pod.key, kube::PatchKind::kMerge, std::move(json).Take()),
+      "status");
+  patch.timeout_ms = kRequestTimeoutMs;
+  // It keeps kube-scheduler from giving the node's CPU away; the devices are held here.
+  if (const Result<std::string> answer = client_.Do(std::move(patch)); !answer) {
+    LOG_WARN("cannot nominate a node", Field("pod", ask.pod.key.Text()),
+             Field("error", answer.error()));
+  }
+}
+
+}  // namespace hami::extender

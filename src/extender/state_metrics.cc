@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "extender/state_metrics.h"
+
+#include <cmath>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/version.h"
+
+namespace hami::extender {
+namespace {
+
+using metrics::LabelValues;
+using metrics::Sample;
+using metrics::Type;
+using Labels = metrics::Registry::Labels;
+
+constexpr double kMib = 1024.0 * 1024.0;
+// HAMi's charts join on it.
+constexpr char kZone[] = "vGPU";
+
+struct DeviceNow {
+  const std::string& node;
+  const vendor::Device& device;
+  const placement::DeviceUse& use;
+  bool percent_cores;  // of AMD's compute units: normalised in the new names
+};
+
+using ReadDevice = std::function<void(const DeviceNow&, std::vector<Sample>*)>;
+using ReadPod = std::function<void(const placement::Cluster&, const placement::PodFacts&,
+                                   std::vector<Sample>*)>;
+
+class Maker {
+ public:
+  Maker(const vendor::Registry& registry, const ClusterState& state, metrics::Registry* metrics)
+      : registry_(registry), state_(state), metrics_(metrics) {}
+
+  // `labels` without the zone, which stands first.
+  void AddDevices(const char* name, const char* help, Labels labels, ReadDevice read) {
+    Add(name, help, std::move(labels),
+        [this_registry = &registry_, read = std::move(read)](const placement::Cluster& cluster,
+                                                             const std::string& node,
+                                                             std::vector<Sample>* samples) {
+          const placement::NodeFacts* facts = cluster.FindNode(node);
+          if (facts == nullptr || facts->devices.empty()) return;
+          const std::vector<placement::DeviceUse> uses = cluster.UseOf(node);
+          for (size_t i = 0; i < facts->devices.size() && i < uses.size(); ++i) {
+            const vendor::Device& device = facts->devices[i];
+            const vendor::Spec& spec = this_registry->at(device.vendor);
+            read({node, device, uses[i], spec.core_unit != vendor::CoreUnit::kPercent}, samples);
+          }
+        });
+  }
+
+  void AddPods(const char* name, const char* help, Labels labels, ReadPod read) {
+    Add(name, help, std::move(labels),
+        [read = std::move(read)](const placement::Cluster& cluster, const std::string& node,
+                                 std::vector<Sample>* samples) {
+          for (const placement::PodFacts& pod : cluster.PodsOn(node)) {
+            if (!pod.slices.empty()) read(cluster, pod, samples);
+          }
+        });
+  }
+
+  void AddQuotas(
+      const char* name, const char* help, Labels labels,
+      std::function<void(const placement::QuotaUse&, const vendor::Spec&, std::vector<Sample>*)>
+          read) {
+    labels.insert(labels.begin(), "zone");
+    metrics_->AddCallback(
+        Type::kGauge, name, help, labels,
+        [registry = &registry_, state = &state_, read = std::move(read)] {
+          std::vector<placement::QuotaUse> uses;
+          state->Look([&uses](const placement::Cluster& cluster) { uses = cluster.QuotaUses(); });
+          std::vector<Sample> samples;
+          for (const placement::QuotaUse& use : uses) {
+            read(use, registry->at(use.vendor), &samples);
+          }
+          return Zoned(std::move(samples));
+        });
+  }
+
+ private:
+  using ReadNode =
+      std::function<void(const placement::Cluster&, const std::string& node, std::vector<Sample>*)>;
+
+  static std::vector<Sample> Zoned(std::vector<Sample> samples) {
+    for (Sample& sample : samples) sample.labels.insert(sample.labels.begin(), kZone);
+    return samples;
+  }
+
+  void Add(const char* name, const char* help, Labels labels, ReadNode read) {
+    labels.insert(labels.begin(), "zone");
+    metrics_->AddCallback(
+        Type::kGauge, name, help, labels, [state = &state_, read = std::move(read)] {
+          std::vector<std::string> nodes;
+          state->Look([&nodes](const placement::Cluster& cluster) { nodes = cluster.NodeNames(); });
+          std::vector<Sample> samples;
+          for (const std::string& node : nodes) {
+            state->Look([&](const placement::Cluster& cluster) { read(cluster, node, &samples); });
+          }
+          return Zoned(std::move(samples));
+        });
+  }
+
+  const vendor::Registry& registry_;
+  const ClusterState& state_;
+  metrics::Registry* const metrics_;
+};
+
+LabelValues DeviceLabels(const DeviceNow& now) {
+  return {now.node, now.device.id, std::to_string(now.device.index), now.device.type};
+}
+
+LabelValues With(LabelValues labels, std::initializer_list<std::string> more) {
+  labels.insert(labels.end(), more.begin(), more.end());
+  return labels;
+}
+
+double CoresPercent(const DeviceNow& now) {
+  if (!now.percent_cores || now.device.cores <= 0) return now.use.cores;
+  return std::ceil(100.0 * now.use.cores / now.device.cores);
+}
+
+std::string IndexOf(const placement::Cluster& cluster, const std::string& node,
+                    const std::string& id) {
+  if (const placement::NodeFacts* facts = cluster.FindNode(node)) {
+    for (const vendor::Device& device : facts->devices) {
+      if (device.id == id) return std::to_string(device.index);
+    }
+  }
+  return "";
+}
+
+// A slice that its pod holds now: those of init containers end with them.
+bool IsHeld(const placement::PodFacts& pod, const domain::Slice& slice) {
+  return !pod.init_done || slice.container >= pod.kinds.size() ||
+         pod.kinds[slice.container] != domain::ContainerKind::kInit;
+}
+
+// By container and device: a container may have several slices of a MIG device.
+std::map<std::pair<uint16_t, std::string>, std::pair<int64_t, int64_t>> HeldBy(
+    const placement::PodFacts& pod) {
+  std::map<std::pair<uint16_t, std::string>, std::pair<int64_t, int64_t>> held;
+  for (const domain::Slice& slice : pod.slices) {
+    if (!IsHeld(pod, slice)) continue;
+    auto& [memory_mib, cores] = held[{slice.container, slice.device}];
+    memory_mib += slice.memory_mib;
+    cores += slice.cores;
+  }
+  return held;
+}
+
+void AddDeviceMetrics(Maker* maker) {
+  const Labels device = {"node", "device_uuid", "device_index", "device_type"};
+  const auto with = [&device](std::initializer_list<std::string> more) {
+    Labels labels = device;
+    labels.insert(labels.end(), more.begin(), more.end());
+    return labels;
+  };
+  maker->AddDevices("hami_gpu_memory_limit_bytes", "Memory of a device.", device,
+                    [](const DeviceNow& now, std::vector<Sample>* samples) {
+                      samples->push_back({DeviceLabels(now), now.device.memory_mib * kMib});
+                    });
+  maker->AddDevices("hami_gpu_core_limit_ratio", "Cores of a device, in percent.", device,
+                    [](const DeviceNow& now, std::vector<Sample>* samples) {
+                      const double cores = now.percent_cores ? 100 : now.device.cores;
+                      samples->push_back({DeviceLabels(now), cores});
+                    });
+  maker->AddDevices("hami_gpu_memory_allocated_bytes", "Memory of a device that pods hold.",
+                    with({"device_cores"}), [](const DeviceNow& now, std::vector<Sample>* samples) {
+                      samples->push_back({With(DeviceLabels(now), {std::to_string(now.use.cores)}),
+                                          now.use.memory_mib * kMib});
+                    });
+  maker->AddDevices("hami_gpu_shared_count", "Containers that share a device.", device,
+                    [](const DeviceNow& now, std::vector<Sample>* samples) {
+                      samples->push_back({DeviceLabels(now), static_cast<double>(now.use.slots)});
+                    });
+  maker->AddDevices("hami_gpu_core_allocated_ratio", "Cores of a device that pods hold, percent.",
+                    device, [](const DeviceNow& now, std::vector<Sample>* samples) {
+                      samples->push_back({DeviceLabels(now), CoresPercent(now)});
+                    });
+  maker->AddDevices(
+      "hami_node_gpu_overview", "Memory of a device that pods hold, with its limits.",
+      with({"device_cores", "device_memory_limit"}),
+      [](const DeviceNow& now, std::vector<Sample>* samples) {
+        samples->push_back({With(DeviceLabels(now), {std::to_string(now.use.cores),
+                                                     std::to_string(now.device.memory_mib)}),
+                            now.use.memory_mib * kMib});
+      });
+  maker->AddDevices(
+      "hami_node_gpu_memory_allocated_ratio", "Part of a device's memory, 0 to 1.", device,
+      [](const DeviceNow& now, std::vector<Sample>* samples) {
+        if (now.device.memory_mib <= 0) return;
+        samples->push_back(
+            {DeviceLabels(now), static_cast<double>(now.use.memory_mib) / now.device.memory_mib});
+      });
+}
+
+void AddPodMetrics(Maker* maker) {
+  const Labels pod = {"namespace", "node", "pod", "container_index", "device_uuid"};
+  const auto add = [&](const char* name, const char* help, bool is_memory) {
+    maker->AddPods(name, help, pod,
+                   [is_memory](const placement::Cluster&, const placement::PodFacts& facts,
+                               std::vector<Sample>* samples) {
+                     for (const auto& [key, value] : HeldBy(facts)) {
+                       samples->push_back({{facts.namespace_name, facts.node, facts.name,
+                                            std::to_string(key.first), key.second},
+                                           is_memory ? static_cast<double>(value.first) * kMib
+                                                     : static_cast<double>(value.second)});
+                     }
+                   });
+  };
+  add("hami_vgpu_memory_allocated_bytes", "Memory of a device that a container holds.", true);
+  add("hami_vgpu_core_allocated_ratio", "Cores of a device that a container holds, percent.",
+      false);
+  maker->AddPods(
+      "hami_node_gpu_mig_instance_info", "MIG instances that nodes have made for containers.",
+      {"node", "device_uuid", "device_index", "mig_uuid", "profile", "gpu_instance_id",
+       "compute_instance_id", "placement_start", "placement_size"},
+      [](const placement::Cluster& cluster, const placement::PodFacts& facts,
+         std::vector<Sample>* samples) {
+        for (const domain::Slice& slice : facts.slices) {
+          if (!slice.mig || slice.mig->mig_uuid.empty() || !IsHeld(facts, slice)) continue;
+          const domain::MigPlacement& mig = *slice.mig;
+          samples->push_back(
+              {{facts.node, slice.device, IndexOf(cluster, facts.node, slice.device), mig.mig_uuid,
+                mig.profile, std::to_string(mig.gpu_instance), std::to_string(mig.compute_instance),
+                std::to_string(mig.start), std::to_string(mig.size)},
+               1});
+        }
+      });
+}
+
+void AddQuotaMetrics(Maker* maker) {
+  maker->AddQuotas(
+      "hami_resource_quota_used", "What a namespace holds of a resource.",
+      {"namespace", "quota_name", "limit"},
+      [](const placement::QuotaUse& use, const vendor::Spec& spec, std::vector<Sample>* samples) {
+        const auto add = [&](const std::string& name, int64_t used,
+                             const std::optional<int64_t>& limit) {
+          if (name.empty()) return;
+          samples->push_back({{use.namespace_name, name, std::to_string(limit.value_or(0))},
+                              static_cast<double>(used)});
+        };
+        add(spec.resources.memory, use.memory_mib, use.memory_limit_mib);
+        add(spec.resources.cores, use.cores, use.cores_limit);
+      });
+  maker->AddQuotas(
+      "hami_resource_quota_limit", "What a namespace may hold of a resource.",
+      {"namespace", "quota_name"},
+      [](const placement::QuotaUse& use, const vendor::Spec& spec, std::vector<Sample>* samples) {
+        const auto add = [&](const std::string& name, const std::optional<int64_t>& limit) {
+          if (name.empty() || !limit) return;
+          samples->push_back({{use.namespace_name, name}, static_cast<double>(*limit)});
+        };
+        add(spec.resources.memory, use.memory_limit_mib);
+        add(spec.resources.cores, use.cores_limit);
+      });
+}
+
+// The names from before 2.9. AMD's values are not normalised there.
+void AddLegacyDeviceMetrics(Maker* maker) {
+  const Labels device = {"nodeid", "deviceuuid", "deviceidx", "devicetype"};
+  const auto add = [&](const char* name, const char* help,
+                       std::function<double(const DeviceNow&)> value) {
+    maker->AddDevices(
+        name, help, device,
+        [value = std::move(value)](const DeviceNow& now, std::vector<Sample>* samples) {
+          samples->push_back({DeviceLabels(now), value(now)});
+        });
+  };
+  add("GPUDeviceMemoryLimit", "Legacy: hami_gpu_memory_limit_bytes.",
+      [](const DeviceNow& now) { return now.device.memory_mib * kMib; });
+  add("GPUDeviceCoreLimit", "Legacy: hami_gpu_core_limit_ratio.",
+      [](const DeviceNow& now) { return static_cast<double>(now.device.cores); });
+  add("GPUDeviceSharedNum", "Legacy: hami_gpu_shared_count.",
+      [](const DeviceNow& now) { return static_cast<double>(now.use.slots); });
+  add("GPUDeviceCoreAllocated", "Legacy: hami_gpu_core_allocated_ratio.",
+      [](const DeviceNow& now) { return static_cast<double>(now.use.cores); });
+  maker->AddDevices("GPUDeviceMemoryAllocated", "Legacy: hami_gpu_memory_allocated_bytes.",
+                    {"nodeid", "deviceuuid", "deviceidx", "devicetype", "devicecores"},
+                    [](const DeviceNow& now, std::vector<Sample>* samples) {
+                      samples->push_back({With(DeviceLabels(now), {std::to_string(now.use.cores)}),
+                                          now.use.memory_mib * kMib});
+                    });
+  maker->AddDevices(
+      "nodeGPUOverview", "Legacy: hami_node_gpu_overview.",
+      {"nodeid", "deviceuuid", "deviceidx", "devicecores", "devicememorylimit", "devicetype"},
+      [](const DeviceNow& now, std::vector<Sample>* samples) {
+        samples->push_back({{now.node, now.device.id, std::to_string(now.device.index),
+                             std::to_string(now.use.cores), std::to_string(now.device.memory_mib),
+                             now.device.type},
+                            now.use.memory_mib * kMib});
+      });
+  maker->AddDevices(
+      "nodeGPUMemoryPercentage", "Legacy: hami_node_gpu_memory_allocated_ratio.",
+      {"nodeid", "deviceuuid", "deviceidx"},
+      [](const DeviceNow& now, std::vector<Sample>* samples) {
+        if (now.device.memory_mib <= 0) return;
+        samples->push_back({{now.node, now.device.id, std::to_string(now.device.index)},
+                            static_cast<double>(now.use.memory_mib) / now.device.memory_mib});
+      });
+}
+
+void AddLegacyPodMetrics(Maker* maker) {
+  const Labels pod = {"podnamespace", "nodename", "podname", "containeridx", "deviceuuid"};
+  const auto add_pod = [&](const char* name, const char* help, bool is_memory) {
+    maker->AddPods(name, help, pod,
+                   [is_memory](const placement::Cluster&, const placement::PodFacts& facts,
+                               std::vector<Sample>* samples) {
+                     for (const auto& [key, value] : HeldBy(facts)) {
+                       samples->push_back({{facts.namespace_name, facts.node, facts.name,
+                                            std::to_string(key.first), key.second},
+                                           is_memory ? static_cast<double>(value.first) * kMib
+                                                     : static_cast<double>(value.second)});
+                     }
+                   });
+  };
+  add_pod("vGPUMemoryAllocated", "Legacy: hami_vgpu_memory_allocated_bytes.", true);
+  add_pod("vGPUCoreAllocated", "Legacy: hami_vgpu_core_allocated_ratio.", false);
+  maker->AddPods(
+      "nodeGPUMigInstance", "Legacy: hami_node_gpu_mig_instance_info.",
+      {"nodeid", "deviceuuid", "deviceidx", "migname"},
+      [](const placement::Cluster& cluster, const placement::PodFacts& facts,
+         std::vector<Sample>* samples) {
+        for (const domain::Slice& slice : facts.slices) {
+          if (!slice.mig || slice.mig->mig_uuid.empty() || !IsHeld(facts, slice)) continue;
+          samples->push_back({{facts.node, slice.device, IndexOf(cluster, facts.node, slice.device),
+                               slice.mig->profile + "-" + std::to_string(slice.mig->gpu_instance)},
+                              1});
+        }
+      });
+  maker->AddQuotas(
+      "QuotaUsed", "Legacy: hami_resource_quota_used.", {"quotanamespace", "quotaName", "limit"},
+      [](const placement::QuotaUse& use, const vendor::Spec& spec, std::vector<Sample>* samples) {
+        const auto add_one = [&](const std::string& name, int64_t used,
+                                 const std::optional<int64_t>& limit) {
+          if (name.empty()) return;
+          samples->push_back({{use.namespace_name, name, std::to_string(limit.value_or(0))},
+                              static_cast<double>(used)});
+        };
+        add_one(spec.resources.memory, use.memory_mib, use.memory_limit_mib);
+        add_one(spec.resources.cores, use.cores, use.cores_limit);
+      });
+}
+
+const char* NameOf(Hold hold) {
+  switch (hold) {
+    case Hold::kReserved:
+      return "reserved";
+    case Hold::kBinding:
+      return "binding";
+    case Hold::kBound:
+      return "bound";
+    case Hold::kUncertain:
+      return "uncertain";
+    case Hold::kNominated:
+      return "nominated";
+  }
+  return "";
+}
+
+}  // namespace
+
+void AddStateMetrics(const vendor::Registry& registry, const ClusterState& state, bool legacy,
+                     metrics::Registry* metrics) {
+  Maker maker(registry, state, metrics);
+  AddDeviceMetrics(&maker);
+  AddPodMetrics(&maker);
+  AddQuotaMetrics(&maker);
+  if (!legacy) return;
+  AddLegacyDeviceMetrics(&maker);
+  AddLegacyPodMetrics(&maker);
+}
+
+void AddOwnMetrics(const ClusterState& state, const Leadership& leadership,
+                   metrics::Registry* metrics) {
+  metrics
+      ->AddGauge("hami_build_info", "Which build this is.",
+                 {"version", "revision", "build_date", "go_version", "compiler", "platform"})
+      .With({std::string(base::Version()), std::string(base::Commit()), "", "",
+             std::string(base::Build()), "linux"})
+      .Set(1);
+  metrics->AddCallback(
+      Type::kGauge, "hami_scheduler_reservations",
+      "Room that is promised to pods which the API does not show on a node yet.", {"state"},
+      [&state] {
+        StateFigures figures = state.Figures();
+        std::vector<Sample> samples;
+        for (const Hold hold :
+             {Hold::kReserved, Hold::kBinding, Hold::kBound, Hold::kUncertain, Hold::kNominated}) {
+          samples.push_back({{NameOf(hold)}, static_cast<double>(figures.reservations[hold])});
+        }
+        return samples;
+      });
+  const auto add = [&](Type type, const char* name, const char* help,
+                       std::function<double(const StateFigures&)> read) {
+    metrics->AddCallback(type, name, help, {}, [&state, read = std::move(read)] {
+      return std::vector<Sample>{{{}, read(state.Figures())}};
+    });
+  };
+  add(Type::kCounter, "hami_scheduler_reservations_expired_total",
+      "Reservations that nobody bound in time.",
+      [](const StateFigures& now) { return static_cast<double>(now.expired); });
+  add(Type::kCounter, "hami_scheduler_reservations_overridden_total",
+      "Pods that came to lie elsewhere than reserved: somebody else placed them.",
+      [](const StateFigures& now) { return static_cast<double>(now.overridden); });
+  add(Type::kGauge, "hami_scheduler_waiting_pods", "Pods that fit nowhere.",
+      [](const StateFigures& now) { return static_cast<double>(now.waiting); });
+  add(Type::kGauge, "hami_scheduler_unreadable_pods",
+      "Pods whose allocation is malformed or forged; they count as holding no device.",
+      [](const StateFigures& now) { return static_cast<double>(now.unreadable_pods); });
+  add(Type::kGauge, "hami_scheduler_nodes", "Nodes that are known.",
+      [](const StateFigures& now) { return static_cast<double>(now.nodes); });
+  add(Type::kGauge, "hami_scheduler_pods", "Pods that are known.",
+      [](const StateFigures& now) { return static_cast<double>(now.pods); });
+  metrics->AddCallback(Type::kGauge, "hami_scheduler_overcommitted_devices",
+                       "Devices on which more is held than there is. Must be 0.", {}, [&state] {
+                         size_t count = 0;
+                         state.Look([&count](const placement::Cluster& cluster) {
+                           count = cluster.Overcommitted().size();
+                         });
+                         return std::vector<Sample>{{{}, static_cast<double>(count)}};
+                       });
+  metrics->AddCallback(
+      Type::kGauge, "hami_scheduler_leader", "1 if this replica decides and binds.", {},
+      [&leadership] { return std::vector<Sample>{{{}, leadership.LeftMs() > 0 ? 1.0 : 0.0}}; });
+}
+
+}  // namespace hami::extender

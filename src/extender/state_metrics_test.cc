@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "extender/state_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "base/clock.h"
+#include "extender/fake_api.h"
+
+namespace hami::extender {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Follower : public Leadership {
+ public:
+  int64_t LeftMs() const override { return 0; }
+  std::string Describe() const override { return ""; }
+};
+
+class StateMetricsTest : public ::testing::Test {
+ protected:
+  StateMetricsTest() {
+    json::Document document;
+    EXPECT_TRUE(document.Parse(NodeJson("n1", true, 1, 10'000).dump()));
+    state_.nodes().OnUpsert(
+        std::make_shared<const NodeEntry>(ReadNodeEntry(registry_, document.root()).value()));
+    FakeApi::Json pod = PodJson("p", "up", 1, 2'500, 30);
+    pod["spec"]["nodeName"] = "n1";
+    pod["metadata"]["annotations"] = {
+        {"hami.io/vgpu-node", "n1"},
+        {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,2500,30:;"}};
+    EXPECT_TRUE(document.Parse(pod.dump()));
+    state_.pods().OnUpsert(
+        std::make_shared<const PodEntry>(ReadPodEntry(registry_, document.root()).value()));
+    EXPECT_TRUE(
+        document.Parse(R"({"metadata":{"namespace":"default","name":"q"},)"
+                       R"("spec":{"hard":{"limits.nvidia.com/gpumem":"9000","pods":"3"}}})"));
+    state_.quotas().OnUpsert(
+        std::make_shared<const QuotaEntry>(ReadQuotaEntry(registry_, document.root()).value()));
+  }
+
+  const vendor::Registry registry_ = vendor::Registry::Default();
+  ClusterState state_{registry_, base::SystemClock(), {}};
+  metrics::Registry metrics_;
+};
+
+// Names, labels and values: contract hami-control-plane.md 1.14.
+TEST_F(StateMetricsTest, DevicesPodsAndQuotasHaveHamisNames) {
+  AddStateMetrics(registry_, state_, false, &metrics_);
+  const std::string text = metrics_.Text();
+  const std::string device = R"(zone="vGPU",node="n1",device_uuid="GPU-n1-0",device_index="0",)"
+                             R"(device_type="NVIDIA A100-SXM4-80GB")";
+  for (const std::string& line :
+       {"hami_gpu_memory_limit_bytes{" + device + "} 10485760000",
+        "hami_gpu_core_limit_ratio{" + device + "} 100",
+        "hami_gpu_memory_allocated_bytes{" + device + R"(,device_cores="30"} 2621440000)",
+        "hami_gpu_shared_count{" + device + "} 1",
+        "hami_gpu_core_allocated_ratio{" + device + "} 30",
+        "hami_node_gpu_overview{" + device +
+            R"(,device_cores="30",device_memory_limit="10000"} 2621440000)",
+        "hami_node_gpu_memory_allocated_ratio{" + device + "} 0.25",
+        std::string(R"(hami_vgpu_memory_allocated_bytes{zone="vGPU",namespace="default",)"
+                    R"(node="n1",pod="p",container_index="0",device_uuid="GPU-n1-0"} 2621440000)"),
+        std::string(R"(hami_vgpu_core_allocated_ratio{zone="vGPU",namespace="default",)"
+                    R"(node="n1",pod="p",container_index="0",device_uuid="GPU-n1-0"} 30)"),
+        std::string(R"(hami_resource_quota_used{zone="vGPU",namespace="default",)"
+                    R"(quota_name="nvidia.com/gpumem",limit="9000"} 2500)"),
+        std::string(R"(hami_resource_quota_limit{zone="vGPU",namespace="default",)"
+                    R"(quota_name="nvidia.com/gpumem"} 9000)")}) {
+    EXPECT_THAT(text, HasSubstr(line + "\n"));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("GPUDeviceMemoryLimit")));
+  EXPECT_THAT(text, Not(HasSubstr("quota_name=\"pods\"")));
+}
+
+TEST_F(StateMetricsTest, LegacyNamesComeOnDemand) {
+  AddStateMetrics(registry_, state_, true, &metrics_);
+  const std::string text = metrics_.Text();
+  const std::string device = R"(zone="vGPU",nodeid="n1",deviceuuid="GPU-n1-0",deviceidx="0")";
+  const std::string type = R"(,devicetype="NVIDIA A100-SXM4-80GB")";
+  for (const std::string& line :
+       {"GPUDeviceMemoryLimit{" + device + type + "} 10485760000",
+        "GPUDeviceCoreLimit{" + device + type + "} 100",
+        "GPUDeviceSharedNum{" + device + type + "} 1",
+        "GPUDeviceCoreAllocated{" + device + type + "} 30",
+        "GPUDeviceMemoryAllocated{" + device + type + R"(,devicecores="30"} 2621440000)",
+        "nodeGPUOverview{" + device + R"(,devicecores="30",devicememorylimit="10000")" + type +
+            "} 2621440000",
+        "nodeGPUMemoryPercentage{" + device + "} 0.25",
+        std::string(R"(vGPUMemoryAllocated{zone="vGPU",podnamespace="default",nodename="n1",)"
+                    R"(podname="p",containeridx="0",deviceuuid="GPU-n1-0"} 2621440000)"),
+        std::string(R"(QuotaUsed{zone="vGPU",quotanamespace="default",)"
+                    R"(quotaName="nvidia.com/gpumem",limit="9000"} 2500)")}) {
+    EXPECT_THAT(text, HasSubstr(line + "\n"));
+  }
+}
+
+TEST_F(StateMetricsTest, WhatIsHeldAndWhoLeads) {
+  Follower follower;
+  AddOwnMetrics(state_, follower, &metrics_);
+  const std::string text = metrics_.Text();
+  for (const char* line :
+       {"hami_scheduler_reservations{state=\"reserved\"} 0\n",
+        "hami_scheduler_overcommitted_devices 0\n", "hami_scheduler_leader 0\n",
+        "hami_scheduler_pods 1\n", "hami_scheduler_nodes 1\n", "hami_build_info{version="}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+}  // namespace
+}  // namespace hami::extender

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole process but its command line, before an API server's memory.
+
+#include "scheduler/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/timestamp.h"
+#include "extender/fake_api.h"
+#include "net/http_client.h"
+#include "net/io_thread.h"
+
+namespace hami::scheduler {
+namespace {
+
+using extender::FakeApi;
+using extender::NodeJson;
+using extender::PodJson;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using Json = FakeApi::Json;
+
+constexpr char kPods[] = "/api/v1/namespaces/default/pods/";
+constexpr char kLease[] = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/hami";
+
+class SchedulerTest : public ::testing::Test {
+ protected:
+  void StartScheduler(Options options = {}) {
+    options.http_bind = "127.0.0.1:0";
+    options.metrics_bind_address = "127.0.0.1:0";
+    if (options.holder.empty()) options.holder = "hami-1";
+    auto made = Scheduler::Make(options, api_.Config());
+    ASSERT_TRUE(made) << made.error().message;
+    scheduler_ = std::move(*made);
+    ASSERT_TRUE(scheduler_->Start());
+  }
+  net::HttpResponse Ask(const std::string& method, const std::string& path,
+                        const std::string& body = "", bool metrics = false) {
+    net::HttpRequest request;
+    request.method = method;
+    const uint16_t port = metrics ? scheduler_->metrics_port() : scheduler_->extender_port();
+    request.url = "http://127.0.0.1:" + std::to_string(port) + path;
+    request.body = body;
+    auto answer = std::make_shared<std::promise<net::HttpResult>>();
+    http_.Start(std::move(request),
+                [answer](net::HttpResult result) { answer->set_value(std::move(result)); });
+    net::HttpResult result = answer->get_future().get();
+    EXPECT_TRUE(result.transport);
+    return std::move(result.response);
+  }
+  Json Filter(const Json& pod, const Json& names) {
+    const net::HttpResponse answer =
+        Ask("POST", "/filter", Json({{"Pod", pod}, {"NodeNames", names}}).dump());
+    EXPECT_EQ(answer.status, 200);
+    return Json::parse(answer.body);
+  }
+  Json Bind(const std::string& name, const std::string& uid, const std::string& node) {
+    const Json body = {
+        {"PodName", name}, {"PodNamespace", "default"}, {"PodUID", uid}, {"Node", node}};
+    return Json::parse(Ask("POST", "/bind", body.dump()).body);
+  }
+  // True once it holds, within half a minute.
+  static bool Eventually(const std::function<bool()>& holds) {
+    for (int i = 0; i < 3'000; ++i) {
+      if (holds()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+  bool IsReady() { return Ask("GET", "/readyz").status == 200; }
+  bool Leads() { return Ask("GET", "/leaderz").status == 200; }
+  bool MetricsHave(const std::string& line) {
+    return Ask("GET", "/metrics", "", true).body.find(line + "\n") != std::string::npos;
+  }
+  static Json Lease(const std::string& holder, int seconds) {
+    return {{"metadata", {{"name", "hami"}, {"namespace", "kube-system"}}},
+            {"spec",
+             {{"holderIdentity", holder},
+              {"leaseDurationSeconds", seconds},
+              {"renewTime", base::FormatMicroTimestamp(base::SystemClock().WallNs())}}}};
+  }
+  void PutNode(const std::string& name, int memory_mib = 10'000) {
+    api_.Put("/api/v1/nodes/" + name, NodeJson(name, true, 1, memory_mib));
+  }
+  Json PutPod(const Json& pod) {
+    api_.Put(kPods + pod["metadata"]["name"].get<std::string>(), pod);
+    return pod;
+  }
+
+  FakeApi api_;
+  net::IoThread io_{"tester"};
+  net::HttpClient http_{io_, "tester"};
+  std::unique_ptr<Scheduler> scheduler_;  // ends first
+};
+
+TEST_F(SchedulerTest, PlacesAndBindsAPod) {
+  PutNode("n1");
+  const Json pod = PutPod(PodJson("a", "ua", 1, 6'000, 10));
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  EXPECT_EQ(Ask("GET", "/healthz").status, 200);
+  EXPECT_EQ(Filter(pod, {"n1"})["NodeNames"], Json({"n1"}));
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  EXPECT_THAT(api_.Writes(), ::testing::ElementsAre(std::string("POST ") + kPods + "a/binding"));
+  // The watch shows it, and its reservation is over.
+  EXPECT_TRUE(
+      Eventually([this] { return MetricsHave("hami_scheduler_reservations{state=\"bound\"} 0"); }));
+  EXPECT_TRUE(MetricsHave(R"(hami_vgpu_memory_allocated_bytes{zone="vGPU",namespace="default",)"
+                          R"(node="n1",pod="a",container_index="0",device_uuid="GPU-n1-0"} )"
+                          "6291456000"));
+  api_.Delete(std::string(kPods) + "a");
+  EXPECT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_pods 0"); }));
+}
+
+TEST_F(SchedulerTest, WhatWasBoundBeforeItStartedCounts) {
+  PutNode("n1");
+  Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  pod["spec"]["nodeName"] = "n1";
+  pod["metadata"]["annotations"] = {
+      {"hami.io/vgpu-node", "n1"}, {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,6000,10:;"}};
+  PutPod(pod);
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  const Json answer = Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"});
+  EXPECT_EQ(answer["FailedNodes"]["n1"], "1/1 CardInsufficientMemory");
+}
+
+TEST_F(SchedulerTest, DecidesOnlyWhileTheLeaseIsHere) {
+  PutNode("n1");
+  Options options;
+  options.leader_elect = true;
+  options.lease_name = "hami";
+  options.lease_namespace = "kube-system";
+  StartScheduler(options);
+  ASSERT_TRUE(Eventually([this] {
+    return IsReady() && Ask("GET", "/leaderz").body.find("no Lease") != std::string::npos;
+  }));
+  const Json pod = PutPod(PodJson("a", "ua", 1, 6'000, 10));
+  EXPECT_THAT(Filter(pod, {"n1"})["Error"].get<std::string>(), HasSubstr("no Lease"));
+  api_.Put(kLease, Lease("hami-10_x", 1));
+  EXPECT_TRUE(Eventually([this] {
+    return Ask("GET", "/leaderz").body.find("held by hami-10_x") != std::string::npos;
+  }));
+  api_.Put(kLease, Lease("hami-1_x", 600));
+  EXPECT_TRUE(Eventually([this] { return Leads(); }));
+  EXPECT_EQ(Filter(pod, {"n1"})["NodeNames"], Json({"n1"}));
+  api_.Put(kLease, Lease("hami-2_x", 600));
+  EXPECT_TRUE(Eventually([this] { return !Leads(); }));
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("may not bind"));
+  EXPECT_THAT(api_.Writes(), IsEmpty());
+}
+
+TEST_F(SchedulerTest, AFollowerIsUnreadyWhereThatIsAsked) {
+  Options options;
+  options.leader_elect = true;
+  options.lease_name = "hami";
+  options.lease_namespace = "kube-system";
+  options.readyz = "leader";
+  api_.Put(kLease, Lease("hami-2_x", 600));
+  StartScheduler(options);
+  EXPECT_TRUE(Eventually(
+      [this] { return Ask("GET", "/readyz").body.find("held by hami-2_x") != std::string::npos; }));
+  EXPECT_EQ(Ask("GET", "/readyz").status, 503);
+}
+
+TEST_F(SchedulerTest, ANewLeaderReadsWhatItsWatchHasNotSaidYet) {
+  PutNode("n1");
+  std::atomic<bool> hold_watches = true;
+  api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!hold_watches || request.target.find("/pods?") == std::string::npos ||
+        request.target.find("watch=1") == std::string::npos) {
+      return false;
+    }
+    connection.BeginChunks();
+    connection.WaitForEnd();
+    return true;
+  });
+  Options options;
+  options.leader_elect = true;
+  options.lease_name = "hami";
+  options.lease_namespace = "kube-system";
+  StartScheduler(options);
+  ASSERT_TRUE(Eventually([this] { return IsReady(); }));
+  // The leader before bound this; our watch is deaf.
+  Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  pod["spec"]["nodeName"] = "n1";
+  pod["metadata"]["annotations"] = {
+      {"hami.io/vgpu-node", "n1"}, {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,6000,10:;"}};
+  PutPod(pod);
+  api_.Put(kLease, Lease("hami-1_x", 600));
+  ASSERT_TRUE(Eventually([this] { return Leads(); }));
+  EXPECT_THAT(Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
+  hold_watches = false;
+}
+
+TEST_F(SchedulerTest, AWaitingPodIsWokenWhenAReservationRunsOut) {
+  PutNode("n1");
+  Options options;
+  options.reservation_ms = 1'000;
+  StartScheduler(options);
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  EXPECT_THAT(Filter(PodJson("a", "ua", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(1));
+  const Json b = PutPod(PodJson("b", "ub", 1, 6'000, 10));
+  EXPECT_THAT(Filter(b, {"n1"})["NodeNames"], SizeIs(0));
+  EXPECT_THAT(api_.Writes(), IsEmpty());
+  ASSERT_TRUE(Eventually([this] { return !api_.Writes().empty(); }));
+  EXPECT_EQ(api_.Writes()[0], std::string("PATCH ") + kPods + "b/status");
+  EXPECT_EQ(api_.Get(std::string(kPods) + "b")["status"]["conditions"][0]["type"],
+            "hami.io/RoomFound");
+  EXPECT_TRUE(
+      Eventually([this] { return MetricsHave("hami_scheduler_wakes_total{result=\"woken\"} 1"); }));
+}
+
+TEST_F(SchedulerTest, APodThatComesByItselfIsNotWoken) {
+  PutNode("n1");
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  const Json a = PutPod(PodJson("a", "ua", 1, 6'000, 10));
+  Filter(a, {"n1"});
+  ASSERT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  const Json b = PutPod(PodJson("b", "ub", 1, 6'000, 10));
+  EXPECT_THAT(Filter(b, {"n1"})["NodeNames"], SizeIs(0));
+  api_.Delete(std::string(kPods) + "a");
+  // kube-scheduler hears of it, too.
+  ASSERT_TRUE(Eventually([&] { return Filter(b, {"n1"})["NodeNames"].size() == 1; }));
+  EXPECT_EQ(Bind("b", "ub", "n1")["Error"], "");
+  EXPECT_THAT(api_.Writes(), ::testing::Each(HasSubstr("/binding")));
+}
+
+TEST_F(SchedulerTest, PodsOfLowerPriorityMakeRoom) {
+  PutNode("n1");
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  const Json low = PutPod(PodJson("low", "ul", 1, 6'000, 10));
+  Filter(low, {"n1"});
+  ASSERT_EQ(Bind("low", "ul", "n1")["Error"], "");
+  ASSERT_TRUE(
+      Eventually([this] { return MetricsHave("hami_scheduler_reservations{state=\"bound\"} 0"); }));
+  Json never = PodJson("never", "un", 1, 6'000, 10);
+  never["spec"]["priority"] = 100;
+  never["spec"]["preemptionPolicy"] = "Never";
+  EXPECT_THAT(Filter(PutPod(never), {"n1"})["NodeNames"], SizeIs(0));
+  Json high = PodJson("high", "uh", 1, 6'000, 10);
+  high["spec"]["priority"] = 100;
+  EXPECT_THAT(Filter(PutPod(high), {"n1"})["NodeNames"], SizeIs(0));
+  ASSERT_TRUE(Eventually([this] { return api_.Get(std::string(kPods) + "low").is_null(); }));
+  EXPECT_EQ(api_.Get(std::string(kPods) + "high")["status"]["nominatedNodeName"], "n1");
+  EXPECT_FALSE(api_.Get(std::string(kPods) + "never")["status"].contains("nominatedNodeName"));
+  // The room is its own.
+  ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_pods 2"); }));
+  EXPECT_THAT(Filter(PodJson("third", "u3", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
+  EXPECT_THAT(Filter(high, {"n1"})["NodeNames"], SizeIs(1));
+  EXPECT_EQ(Bind("high", "uh", "n1")["Error"], "");
+  EXPECT_TRUE(MetricsHave("hami_scheduler_preemptions_total{result=\"made_room\"} 1"));
+}
+
+TEST_F(SchedulerTest, ABudgetKeepsPodsFromLeaving) {
+  PutNode("n1");
+  api_.Put("/apis/policy/v1/namespaces/default/poddisruptionbudgets/keep",
+           {{"metadata", {{"name", "keep"}, {"namespace", "default"}}},
+            {"spec", {{"selector", {{"matchLabels", {{"app", "x"}}}}}}},
+            {"status", {{"disruptionsAllowed", 0}}}});
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  Json low = PodJson("low", "ul", 1, 6'000, 10);
+  low["metadata"]["labels"] = {{"app", "x"}};
+  PutPod(low);
+  Filter(low, {"n1"});
+  ASSERT_EQ(Bind("low", "ul", "n1")["Error"], "");
+  ASSERT_TRUE(
+      Eventually([this] { return MetricsHave("hami_scheduler_reservations{state=\"bound\"} 0"); }));
+  Json high = PodJson("high", "uh", 1, 6'000, 10);
+  high["spec"]["priority"] = 100;
+  EXPECT_THAT(Filter(PutPod(high), {"n1"})["NodeNames"], SizeIs(0));
+  ASSERT_TRUE(Eventually(
+      [this] { return MetricsHave("hami_scheduler_preemptions_total{result=\"nothing\"} 1"); }));
+  EXPECT_FALSE(api_.Get(std::string(kPods) + "low").is_null());
+}
+
+TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCountedAsDrift) {
+  PutNode("n1");
+  std::atomic<bool> deaf = true;
+  api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!deaf || request.target.find("/pods?") == std::string::npos ||
+        request.target.find("watch=1") == std::string::npos) {
+      return false;
+    }
+    connection.BeginChunks();
+    connection.WaitForEnd();
+    return true;
+  });
+  Options options;
+  options.reconcile_ms = 1'000;
+  StartScheduler(options);
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  ASSERT_TRUE(Eventually(
+      [this] { return MetricsHave("hami_scheduler_reconciliations_total{result=\"ok\"} 1"); }));
+  EXPECT_TRUE(MetricsHave("hami_scheduler_drift_pods 0"));
+  Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  pod["spec"]["nodeName"] = "n1";
+  pod["metadata"]["annotations"] = {
+      {"hami.io/vgpu-node", "n1"}, {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,6000,10:;"}};
+  PutPod(pod);
+  ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_drift_pods 1"); }));
+  EXPECT_THAT(Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
+  // And then it is right again.
+  ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_drift_pods 0"); }));
+  deaf = false;
+}
+
+TEST_F(SchedulerTest, ABodyOfNineMebibytesIsRead) {
+  PutNode("n1");
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  Json names = {"n1"};
+  while (names.size() * 100 < (9U << 20U)) {
+    names.push_back(std::string(90, 'x') + std::to_string(names.size()));
+  }
+  EXPECT_EQ(Filter(PodJson("a", "ua", 1, 6'000, 10), names)["NodeNames"], Json({"n1"}));
+}
+
+TEST_F(SchedulerTest, AFilterAndItsBindAreOneTrace) {
+  std::mutex mutex;
+  std::string bodies;
+  net::FakeHttpServer collector([&](const net::FakeRequest& request, net::FakeConnection& client) {
+    const std::lock_guard lock(mutex);
+    bodies += request.body;
+    client.Respond(200, "{}");
+  });
+  PutNode("n1");
+  Options options;
+  options.trace_endpoint = collector.url() + "/v1/traces";
+  StartScheduler(options);
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  pod["metadata"]["annotations"] = {
+      {"hami.io/traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}};
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  ASSERT_EQ(Bind("a", "ua", "n1")["Error"], "");
+  const std::string traceparent =
+      api_.Get(std::string(kPods) + "a")["metadata"]["annotations"]["hami.io/traceparent"];
+  EXPECT_THAT(traceparent, HasSubstr("4bf92f3577b34da6a3ce929d0e0e4736"));
+  EXPECT_TRUE(Eventually([&] {
+    const std::lock_guard lock(mutex);
+    return bodies.find("\"name\":\"bind\"") != std::string::npos &&
+           bodies.find("\"name\":\"filter\"") != std::string::npos;
+  }));
+  // What stands on the pod is the bind's span.
+  const std::lock_guard lock(mutex);
+  EXPECT_THAT(bodies, HasSubstr("\"spanId\":\"" + traceparent.substr(36, 16) + "\""));
+  scheduler_.reset();
+}
+
+TEST_F(SchedulerTest, WrongPoliciesAndConfigurationsDoNotStart) {
+  Options options;
+  options.node_scheduler_policy = "dice";
+  EXPECT_EQ(Scheduler::Make(options, api_.Config()).error().code, Code::kInvalidArgument);
+  options = {};
+  options.device_config_file = "/nonexistent/file.yaml";
+  EXPECT_FALSE(Scheduler::Make(options, api_.Config()));
+}
+
+}  // namespace
+}  // namespace hami::scheduler
