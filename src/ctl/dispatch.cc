@@ -40,6 +40,7 @@ memory and compute.
   region     show, check and repair what a share's programs have counted
   explain    why does my claim or pod on Kubernetes wait
   sim        make and manage simulated GPUs
+  simulate   where would pods go, on which nodes, by which policy
   version    print the version
 
 Each command explains itself: hami COMMAND --help
@@ -114,6 +115,7 @@ int HamiMain(int argc, char** argv) {
   }
   if (command == "region") return regionctl::RegionMain(argc - 1, argv + 1, ShareRoots());
   if (command == "explain") return BecomeCompanion("hami-explain", argv + 1);
+  if (command == "simulate") return BecomeCompanion("hami-simulate", argv + 1);
   if (command == "sim") return simctl::SimMain(argc - 1, argv + 1);
   Notice("there is no command \"" + std::string(command) + "\". See hami --help.");
   return 2;

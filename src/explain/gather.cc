@@ -9,12 +9,16 @@
 #include <utility>
 
 #include "base/stable_sort.h"
+#include "domain/node.h"
+#include "domain/pod.h"
 #include "domain/resource_claim.h"
 #include "domain/resource_slice.h"
 #include "explain/read_objects.h"
 #include "explain/similar_names.h"
 #include "json/value.h"
 #include "kube/status.h"
+#include "placement/request.h"
+#include "simulate/manifest.h"
 
 namespace hami::explain {
 namespace {
@@ -89,6 +93,40 @@ Result<PodFacts> Gatherer::Pod(const kube::ObjectKey& key) {
   json::Document document;
   RETURN_IF_ERROR(document.Parse(text));
   return ReadPod(document.root());
+}
+
+Result<PlacingFacts> Gatherer::Placing(const vendor::Registry& registry,
+                                       const kube::ObjectKey& key) {
+  PlacingFacts facts;
+  ASSIGN_OR_RETURN(const std::string text, Get(kube::kPods, key));
+  json::Document document;
+  RETURN_IF_ERROR(document.Parse(text));
+  ASSIGN_OR_RETURN(facts.pod, domain::ReadPod(document.root()));
+  const auto request = placement::MakeRequest(registry, facts.pod, {});
+  if (!request || !request->WantsDevices() || !facts.pod.node_name.empty()) return facts;
+  ASSIGN_OR_RETURN(facts.nodes_known,
+                   Read(
+                       kube::kNodes, {}, "nodes", &facts.gaps,
+                       [&](json::Value object) -> Status {
+                         ASSIGN_OR_RETURN(const domain::Node node, domain::ReadNode(object));
+                         facts.nodes.push_back(simulate::FactsOf(registry, node, &facts.notes));
+                         return {};
+                       },
+                       [&] { facts.nodes.clear(); }));
+  const auto visit = [&](json::Value object) -> Status {
+    ASSIGN_OR_RETURN(const domain::Pod pod, domain::ReadPod(object));
+    if (pod.node_name.empty() || pod.IsOver()) return {};
+    facts.running.push_back(simulate::FactsOf(registry, pod, &facts.notes));
+    return {};
+  };
+  const auto restart = [&] { facts.running.clear(); };
+  ASSIGN_OR_RETURN(const bool all,
+                   Read(kube::kPods, {}, "pods of other namespaces", &facts.gaps, visit, restart));
+  if (all) return facts;
+  ASSIGN_OR_RETURN(
+      [[maybe_unused]] const bool own,
+      Read(kube::kPods, {.name_space = key.name_space}, "pods", &facts.gaps, visit, restart));
+  return facts;
 }
 
 Result<ClusterFacts> Gatherer::Cluster(const std::string& name_space) {

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "explain/facts.h"
+#include "explain/placing.h"
 #include "kube/client.h"
 #include "kube/object.h"
 
@@ -25,6 +26,9 @@ class Gatherer {
   // that is not there is no error.
   Result<ClaimFacts> Claim(const kube::ObjectKey& key);
   Result<PodFacts> Pod(const kube::ObjectKey& key);
+  // The pod once more, and where it asks for devices: nodes, and what all pods hold. Pods of other
+  // namespaces that may not be listed are a gap.
+  Result<PlacingFacts> Placing(const vendor::Registry& registry, const kube::ObjectKey& key);
 
   // Classes, slices, and the claims of all namespaces, or of this one.
   Result<ClusterFacts> Cluster(const std::string& name_space);

@@ -60,6 +60,10 @@ Result<Report> InquirePod(Gatherer* gatherer, const kube::ObjectKey& key) {
                      ExplainGathered(gatherer, std::move(facts), &cluster));
     report.claims.push_back(std::move(explanation));
   }
+  const vendor::Registry registry = vendor::Registry::Default();
+  ASSIGN_OR_RETURN(const PlacingFacts placing, gatherer->Placing(registry, key));
+  report.placing = ExplainPlacing(registry, placing);
+  if (report.placing->verdict == PlacingVerdict::kNoDevices) report.placing.reset();
   report.pod = std::move(pod);
   return report;
 }

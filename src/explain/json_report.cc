@@ -166,6 +166,23 @@ void WriteClaim(const Explanation& explanation, JsonWriter* json) {
   json->EndObject();
 }
 
+void WritePlacing(const Placing& placing, JsonWriter* json) {
+  json->BeginObject().Member("verdict", PlacingVerdictName(placing.verdict));
+  json->Member("node", placing.node).Member("fault", placing.fault);
+  WriteTexts("asked", placing.asked, json);
+  json->Key("misses").BeginArray();
+  for (const NodeMiss& miss : placing.misses) {
+    json->BeginObject().Member("node", miss.node).Member("cards", miss.cards);
+    json->Member("reasons", miss.reasons).EndObject();
+  }
+  json->EndArray().Member("more", placing.more);
+  json->Key("gaps").BeginArray();
+  for (const Gap& gap : placing.gaps) {
+    json->BeginObject().Member("what", gap.what).Member("why", gap.why).EndObject();
+  }
+  json->EndArray().EndObject();
+}
+
 }  // namespace
 
 std::string RenderJson(const Report& report) {
@@ -178,7 +195,13 @@ std::string RenderJson(const Report& report) {
   }
   json.Key("claims").BeginArray();
   for (const Explanation& explanation : report.claims) WriteClaim(explanation, &json);
-  json.EndArray().EndObject();
+  json.EndArray().Key("devices");
+  if (report.placing) {
+    WritePlacing(*report.placing, &json);
+  } else {
+    json.Null();
+  }
+  json.EndObject();
   return std::move(json).Take() + "\n";
 }
 

@@ -17,7 +17,8 @@ constexpr std::string_view kHelp =
 
 Says why a ResourceClaim is as it is: what it holds, or what it waits for, what
 the nearest device lacks, who holds that, and what to do. Of a pod: the same for
-each of its claims.
+each of its claims; and if it asks for devices as resources, which nodes have no
+room for it, card by card, the nearest first.
 
   -n, --namespace NS   default: the namespace of the kubeconfig's context
   --kubeconfig FILE    default: $KUBECONFIG, a pod's own account, ~/.kube/config
@@ -28,7 +29,8 @@ each of its claims.
 It reads the API server with your own rights and changes nothing. What you may
 not read is said, and the rest is explained without it. For everything it wants
 to get and list: resourceclaims, resourceclaimtemplates, resourceslices,
-deviceclasses, pods, events; nodes and daemonsets where no device is published.
+deviceclasses, pods, events; nodes of a pod that asks for devices, nodes and
+daemonsets where no device is published.
 
 examples:
   hami explain claim train-gpu

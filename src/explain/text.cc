@@ -247,17 +247,48 @@ std::string RenderClaim(const Explanation& explanation, const PodFacts* printed)
   return page.Take();
 }
 
+void PrintPlacing(const Placing& placing, Page* page) {
+  for (const std::string& asked : placing.asked) page->Row("Asked", asked);
+  for (size_t i = 0; i < placing.misses.size(); ++i) {
+    const NodeMiss& miss = placing.misses[i];
+    const std::string_view label = i == 0 ? "Nearest" : "Others";
+    page->Row(label, fmt::format("{}: {}", miss.node, miss.reasons));
+    // Its cards, one to a line.
+    std::string_view cards = miss.cards;
+    while (!cards.empty()) {
+      const size_t end = std::min(cards.find("; "), cards.size());
+      page->Row(label, fmt::format("  {}", cards.substr(0, end)));
+      cards.remove_prefix(std::min(end + 2, cards.size()));
+    }
+  }
+  if (placing.more > 0) page->Row("Others", fmt::format("and {} more", placing.more));
+}
+
+std::vector<std::string> PlacingNotes(const Placing& placing) {
+  std::vector<std::string> notes;
+  for (const Gap& gap : placing.gaps) {
+    notes.push_back(fmt::format("{} could not be read: {}", gap.what, gap.why));
+  }
+  if (!placing.gaps.empty()) notes.emplace_back("What is called free may be less.");
+  return notes;
+}
+
 }  // namespace
 
 std::string RenderText(const Report& report) {
   if (!report.pod) return RenderClaim(report.claims.front(), nullptr);
   const PodFacts& pod = *report.pod;
   const size_t count = report.claims.size();
-  Page page(fmt::format("Pod {}/{} uses {}.", pod.namespace_name, pod.name,
-                        count == 0   ? "no claim"
-                        : count == 1 ? "one claim"
-                                     : fmt::format("{} claims", count)));
+  const bool asks = report.placing && count == 0;
+  Page page(
+      asks ? PlacingHeadline(fmt::format("{}/{}", pod.namespace_name, pod.name), *report.placing)
+           : fmt::format("Pod {}/{} uses {}.", pod.namespace_name, pod.name,
+                         count == 0   ? "no claim"
+                         : count == 1 ? "one claim"
+                                      : fmt::format("{} claims", count)));
+  if (report.placing) PrintPlacing(*report.placing, &page);
   PrintPod("Pod", pod, &page);
+  if (report.placing) page.List("Notes", PlacingNotes(*report.placing));
   std::string text = page.Take();
   for (const Explanation& explanation : report.claims) {
     text += "\n" + RenderClaim(explanation, &pod);

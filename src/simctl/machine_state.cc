@@ -207,6 +207,7 @@ Result<std::vector<MachineDevice>> ReadMachineState(const std::string& path) {
   std::vector<MachineDevice> devices(simgpu::GpuCount(state.config));
   const simgpu::LockGuard guard(observer->machine());
   simgpu::ReapDead(observer->machine(), state);
+  simgpu::AdvanceAll(state, simgpu::os::NowNs());
   for (uint32_t d = 0; d < state.config.device_count; ++d) {
     const uint32_t parent_plus_1 = state.config.devices[d].parent_plus_1;
     MachineDevice& device = devices[parent_plus_1 == 0 ? d : parent_plus_1 - 1];
@@ -215,7 +216,8 @@ Result<std::vector<MachineDevice>> ReadMachineState(const std::string& path) {
       const simgpu::Client& client = state.clients[c];
       const uint64_t used = client.devices[d].used_bytes;
       if (client.in_use == 0 || used == 0) continue;
-      device.processes.push_back({static_cast<uint32_t>(simgpu::VisiblePid(client)), used});
+      device.processes.push_back(
+          {static_cast<uint32_t>(simgpu::VisiblePid(client)), used, client.devices[d].busy_ns});
     }
   }
   return devices;

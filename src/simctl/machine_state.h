@@ -22,6 +22,7 @@ Status CreateMachineState(const simgpu::Profile& profile, const std::string& sim
 struct MachineProcess {
   uint32_t pid = 0;
   uint64_t memory_bytes = 0;
+  uint64_t busy_ns = 0;  // GPU time that it had since it started
 };
 
 struct MachineDevice {

@@ -64,6 +64,7 @@ void WriteSimulation(const Simulation& simulation, const std::vector<MachineDevi
         json->BeginObject()
             .Member("pid", process.pid)
             .Member("memory_bytes", process.memory_bytes)
+            .Member("busy_ns", process.busy_ns)
             .EndObject();
       }
       json->EndArray();
