@@ -22,9 +22,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/file.h"
 #include "bench/report.h"
+#include "domain/pod.h"
+#include "domain/protobuf_objects.h"
 #include "json/value.h"
 #include "kube/client.h"
+#include "kube/protobuf_object.h"
 #include "kube/reflector.h"
 #include "kube/store.h"
 #include "metrics/metrics.h"
@@ -193,6 +197,34 @@ void MeasureDecoding(const std::vector<std::string>& pods, Report* report) {
   report->Add({.name = "decode a pod, native On-Demand", .value = each_us[2], .unit = "us"});
 }
 
+// The pod that an API server answered in both forms (tests/golden/objects), as src/domain reads it.
+void MeasureForms(Report* report) {
+  const std::string folder = HAMI_GOLDEN_FOLDER;
+  std::string text = base::ReadFile(folder + "/pod.json", 1 << 20).value();
+  text.reserve(text.size() + json::Document::kPadding);
+  const std::string envelope = base::ReadFile(folder + "/pod.protobuf", 1 << 20).value();
+  const std::string_view message = kube::OpenEnvelope(envelope).value().message;
+  json::Document document;
+  size_t seen = 0;
+  const std::vector<double> each_us = MicrosecondsEach(
+      std::vector<std::string>(1000),
+      {[&](const std::string&) {
+         if (!document.ParsePadded(text)) std::abort();
+         seen += domain::ReadPod(document.root())->containers.size();
+       },
+       [&](const std::string&) { seen += domain::ReadPodProtobuf(message)->containers.size(); }});
+  if (seen == 0) std::abort();
+  const auto kib = [](size_t bytes) { return fmt::format("{:.1f} KB", bytes / 1024.0); };
+  report->Add({.name = "read a whole pod, JSON",
+               .value = each_us[0],
+               .unit = "us",
+               .note = kib(text.size()) + ", four containers"});
+  report->Add({.name = "read a whole pod, protobuf",
+               .value = each_us[1],
+               .unit = "us",
+               .note = kib(message.size()) + ", the same pod"});
+}
+
 int64_t ResidentKib() {
   std::ifstream file("/proc/self/statm");
   int64_t total = 0;
@@ -351,6 +383,7 @@ int Run(int argc, char** argv) {
   Report report("A cache of pods", MachineConditions());
   const std::vector<std::string> pods = MakePods(kDistinct);
   MeasureDecoding(pods, &report);
+  MeasureForms(&report);
   MeasureCache(pods, count, &report);
   MeasureMetrics(&report);
   return report.Finish(json_path) ? 0 : 1;
