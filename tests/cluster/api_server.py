@@ -89,9 +89,9 @@ class ApiServer:
         f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
         f"--initial-cluster=node=http://127.0.0.1:{peer}", "--unsafe-no-fsync",
         "--log-level=warn"])
-    binaries = go_modules.KUBERNETES_VERSIONS[version].binaries
+    self.binaries = go_modules.KUBERNETES_VERSIONS[version].binaries
     self._api_command = [
-        binaries / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}",
+        self.binaries / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}",
         "--bind-address=127.0.0.1", f"--secure-port={port}", "--advertise-address=127.0.0.1",
         # Nothing here is a Service, and a loopback address may not be the end of one.
         "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.96.0.0/16",
@@ -101,7 +101,7 @@ class ApiServer:
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-signing-key-file={self.pki / 'accounts.key'}",
         f"--service-account-key-file={self.pki / 'accounts.pub'}",
-        "--authorization-mode=RBAC", f"--cert-dir={folder}"]
+        "--authorization-mode=RBAC", "--allow-privileged=true", f"--cert-dir={folder}"]
     self._start("kube-apiserver", self._api_command)
     self.admin_user = {"client-certificate": str(self.pki / "admin.crt"),
                        "client-key": str(self.pki / "admin.key")}

@@ -26,16 +26,16 @@ PATIENCE_S = 120  # never the subject of a test, only its end
 PROGRAM = (sys.executable, str(ROOT / "tools" / "cluster" / "cluster.py"))
 
 
-def wait_until(condition, what):
+def wait_until(condition, what, patience=PATIENCE_S):
   """The first true value of a condition. A refusal by the API is an answer, not an end."""
-  end = time.monotonic() + PATIENCE_S
+  end = time.monotonic() + patience
   seen = None
   while time.monotonic() < end:
     seen = condition()
     if seen:
       return seen
     time.sleep(0.05)
-  raise AssertionError(f"not within {PATIENCE_S} s: {what}; last seen: {seen!r}")
+  raise AssertionError(f"not within {patience} s: {what}; last seen: {seen!r}")
 
 
 @contextlib.contextmanager

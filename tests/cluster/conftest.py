@@ -10,6 +10,8 @@ import re
 import sys
 
 import pytest
+from api_server import build_proxy
+from classic import IGNORED, Classic
 from cluster_harness import ROOT, Cluster, Namespace, call, cluster_verb
 from dra import Driver, Tenants
 
@@ -27,26 +29,29 @@ def version():
 def _root():
   if os.geteuid() != 0:
     pytest.skip("needs root, to make namespaces, mounts and cgroups")
-  assert (ROOT / "build" / "bin" / "hami").exists(), "build/bin/hami is not built"
 
 
 @pytest.fixture(scope="session")
 def _images(_root):
   """All of them, as they are built now."""
+  assert (ROOT / "build" / "bin" / "hami").exists(), "build/bin/hami is not built"
   call(sys.executable, IMAGE, "--no-import")
 
 
 @pytest.fixture(scope="session")
-def make_cluster(_images):
-  """make_cluster(KIND, OPTION...): a cluster, removed at the end if it was made here."""
+def make_cluster(_root, request):
+  """make_cluster(KIND, OPTION...): a cluster, removed at the end if it was made here. Without a
+  kubelet it needs no images."""
   made = []
 
   def make(kind, *options):
+    if "--kubelets=0" not in options:
+      request.getfixturevalue("_images")
     name = f"{NAME}{kind}-{VERSION}"
     said = cluster_verb("up", "--version", VERSION, "--name", name, *options).stdout
     if " is up already:" not in said:
       made.append(name)
-    else:
+    elif "--kubelets=0" not in options:
       cluster_verb("load", "--name", name)
     return Cluster(name, VERSION)
 
@@ -73,6 +78,48 @@ def namespace(cluster, request):
   made = Namespace(cluster, _namespace_name(request))
   yield made
   made.remove()
+
+
+@pytest.fixture(scope="session")
+def classic_cluster(make_cluster, tmp_path_factory):
+  """Two replicas of hami-scheduler, each behind a proxy; eight nodes with eight GPUs that are API
+  objects, the last two with HAMi's device plugin."""
+  program = ROOT / "build" / "bin" / "hami-scheduler"
+  assert program.exists(), f"{program} is not built"
+  folder = tmp_path_factory.getbasetemp().parent / "hami-api-proxy"
+  folder.mkdir(exist_ok=True)
+  return Classic(make_cluster(
+      "-classic", "--kubelets=0", "--nodes=8", "--hami-nodes=2", "--run-pods", "--replicas=2",
+      f"--proxy={build_proxy(folder)}", "--audit",
+      "--scheduler-flag=--reconcile-interval=2s"))
+
+
+@pytest.fixture
+def classic(classic_cluster):
+  """It is whole before each test, whatever the one before did to it."""
+  for replica in classic_cluster.replicas:
+    classic_cluster.start(replica.proxy)
+    classic_cluster.faults(replica)
+  classic_cluster.heal()
+  return classic_cluster
+
+
+@pytest.fixture
+def bypass(classic, request):
+  """The name of a namespace by which the webhook is passed: pods name their scheduler."""
+  name = _namespace_name(request)
+  classic.make_namespace(name, IGNORED)
+  yield name
+  classic.remove_namespace(name)
+
+
+@pytest.fixture
+def admitted(classic, request):
+  """The name of a namespace whose pods go through the webhook."""
+  name = _namespace_name(request)
+  classic.make_namespace(name)
+  yield name
+  classic.remove_namespace(name)
 
 
 @pytest.fixture(scope="session")

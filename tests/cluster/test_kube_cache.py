@@ -12,9 +12,17 @@ import pytest
 pytestmark = pytest.mark.newest_only
 
 pytest_plugins = ["kube_fixtures"]
-# More of them look longer: HAMI_KUBE_SEEDS="$(seq 100)".
+# More of them look longer: HAMI_KUBE_SEEDS="$(seq 100)". Odd seeds read JSON, in pages; even ones
+# protobuf, in streams.
 SEEDS = [int(seed) for seed in os.environ.get("HAMI_KUBE_SEEDS", "1 2").split()]
 CHANGES = 150
+
+
+STREAMS = {"streaming": 1, "protobuf": 1}
+
+
+def form(seed: int) -> dict:
+  return {} if seed % 2 else STREAMS
 
 
 def truth(server, name_space: str) -> dict:
@@ -56,7 +64,27 @@ def test_good_weather(server, probe, name_space):
   assert dump["stats"]["lists"] == 1
   assert dump["stats"]["failures"] == 0
   # One that comes later reads the same, in pages.
-  assert_same(server, probe(server.kubeconfig, namespace=name_space, page_size=3), name_space)
+  later = probe(server.kubeconfig, namespace=name_space, page_size=3)
+  in_json = assert_same(server, later, name_space)
+  # So do streams of protobuf, and what they say is the same too.
+  for options in ({"streaming": 1}, {"protobuf": 1, "page_size": 3}, STREAMS):
+    another = probe(server.kubeconfig, namespace=name_space, **options)
+    other = assert_same(server, another, name_space)
+    assert other["objects"] == in_json["objects"]
+    stats = other["stats"]
+    assert stats["failures"] == 0 and not stats["without_streaming"]
+    assert not stats["without_protobuf"]
+    assert stats["streaming_lists"] == (1 if "streaming" in options else 0)
+
+
+def test_streams_follow_changes(server, probe, name_space):
+  cache = probe(server.kubeconfig, namespace=name_space, **STREAMS)
+  chance = random.Random(8)
+  for _ in range(60):
+    change_something(server, name_space, [f"m{i}" for i in range(20)], chance)
+  dump = assert_same(server, cache, name_space)
+  assert dump["stats"]["lists"] == dump["stats"]["streaming_lists"] == 1
+  assert dump["stats"]["failures"] == 0
 
 
 WEATHER = {
@@ -80,7 +108,7 @@ def test_bad_weather(server, proxy, probe, name_space, kind, seed):
     change_something(server, name_space, names, chance)
   proxy.faults(seed=seed, **WEATHER[kind])
   # The API server's bookmarks come once a minute; a test cannot wait for silence that long.
-  cache = probe(proxy.kubeconfig, namespace=name_space, page_size=4, silence_ms=1500)
+  cache = probe(proxy.kubeconfig, namespace=name_space, page_size=4, silence_ms=1500, **form(seed))
   for number in range(CHANGES):
     change_something(server, name_space, names, chance)
     if number % 40 == 39:

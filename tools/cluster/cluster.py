@@ -10,6 +10,7 @@ import os
 import re
 import sys
 
+import api_nodes
 import cluster_folder
 import components
 import go_modules
@@ -45,12 +46,21 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     up.add_argument("--without-cdi", action="store_true")
     up.add_argument("--feature-gate", type=parse_gate, action="append", default=[],
                     metavar="NAME=BOOL")
+    up.add_argument("--nodes", type=int, default=1)
+    up.add_argument("--kubelets", type=int, choices=(0, 1), default=1)
+    up.add_argument("--hami-nodes", type=int, default=0)
+    up.add_argument("--node-gpus", default="8", metavar="COUNT[:MIB[:MODEL]]")
+    up.add_argument("--run-pods", action="store_true")
+    up.add_argument("--replicas", type=int, default=0)
+    up.add_argument("--scheduler-flag", action="append", default=[], metavar="FLAG")
+    up.add_argument("--proxy", default="", metavar="PROGRAM")
+    up.add_argument("--audit", action="store_true")
   down = verbs.add_parser("down", parents=[shared])
   down.add_argument("--all", action="store_true")
   verbs.add_parser("status", parents=[shared])
   verbs.add_parser("load", parents=[shared])
-  restart = verbs.add_parser("restart", parents=[shared])
-  restart.add_argument("component")
+  for verb in ("restart", "kill"):
+    verbs.add_parser(verb, parents=[shared]).add_argument("component")
   logs = verbs.add_parser("logs", parents=[shared])
   logs.add_argument("-f", "--follow", action="store_true")
   logs.add_argument("component", nargs="?")
@@ -70,10 +80,19 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 def run_up(folder: ClusterFolder, args: argparse.Namespace) -> int:
   simulated_gpu.parse(args.gpu)
+  api_nodes.Gpus.parse(args.node_gpus)
+  if args.nodes < max(1, args.kubelets) or args.hami_nodes > args.nodes - args.kubelets:
+    sys.exit("cluster: --nodes counts them all: those with a kubelet, and API objects, of which "
+             "--hami-nodes have HAMi's device plugin")
   settings = Settings(version=args.version, node=args.node, gpu=args.gpu,
-                      cdi=not args.without_cdi, feature_gates=dict(args.feature_gate))
+                      cdi=not args.without_cdi, feature_gates=dict(args.feature_gate),
+                      nodes=args.nodes, kubelets=args.kubelets, hami_nodes=args.hami_nodes,
+                      node_gpus=args.node_gpus, run_pods=args.run_pods, replicas=args.replicas,
+                      scheduler_flags=args.scheduler_flag,
+                      proxy=args.proxy and os.path.abspath(args.proxy), audit=args.audit)
   if lifecycle.up(folder, settings):
-    print(f"cluster '{folder.name}': Kubernetes {args.version}, node {args.node}")
+    what = f"node {args.node}" if settings.nodes == settings.kubelets else f"{args.nodes} nodes"
+    print(f"cluster '{folder.name}': Kubernetes {args.version}, {what}")
   else:
     found = folder.read_settings()
     print(f"cluster '{folder.name}' is up already: Kubernetes {found.version}, node {found.node}")
@@ -165,6 +184,10 @@ def main() -> int:
   if args.verb == "restart":
     lifecycle.restart(folder, args.component)
     print(f"{args.component} of cluster '{folder.name}' was restarted")
+    return 0
+  if args.verb == "kill":
+    lifecycle.kill(folder, args.component)
+    print(f"{args.component} of cluster '{folder.name}' was killed")
     return 0
   if args.verb == "logs":
     return run_logs(folder, args)

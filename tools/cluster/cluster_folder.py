@@ -30,6 +30,15 @@ class Settings:
   gpu: str  # PROFILE:N, or none
   cdi: bool = True
   feature_gates: dict[str, bool] = dataclasses.field(default_factory=dict)
+  nodes: int = 1  # of all kinds
+  kubelets: int = 1  # of them with a kubelet: 0 or 1; the rest are API objects
+  hami_nodes: int = 0  # of the API objects: with HAMi's device plugin
+  node_gpus: str = "8"  # of each API object, as api_nodes.Gpus reads it
+  run_pods: bool = False  # pods on API objects become Running
+  replicas: int = 0  # of hami-scheduler
+  scheduler_flags: list[str] = dataclasses.field(default_factory=list)
+  proxy: str = ""  # a program of tests/fakes/api_proxy, between each replica and the API server
+  audit: bool = False  # writes are logged by the API server
 
 
 class ClusterFolder:

@@ -5,16 +5,20 @@ Configuration files are JSON, which all of them read as YAML.
 """
 
 import json
+import sys
 
+import api_nodes
 import go_modules
 import network
 import node_runtime
+import schedulers
 from cluster_folder import ClusterFolder, Settings
 
 ETCD_ADDRESS = "http://127.0.0.1:2379"
 # Far above what tests need: nothing here is to be slowed down by a client's own limit.
 CLIENT_QPS = 500
 CLIENT_BURST = 1000
+KEEPER = "node-keeper"
 # What sharing of devices needs, where it is not on by itself.
 GATES_BY_VERSION = {
     "1.34": {"DRAConsumableCapacity": True, "DRAPartitionableDevices": True},
@@ -63,7 +67,7 @@ def _proxy_config(folder: ClusterFolder, settings: Settings) -> dict:
   # Zeros: limits of connection tracking belong to the host.
   return {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
           "mode": "iptables", "clusterCIDR": network.CLUSTER_NETWORK,
-          "hostnameOverride": settings.node,
+          "hostnameOverride": settings.node if settings.kubelets else api_nodes.names(1)[0],
           "clientConnection": _client(folder, "kube-proxy"),
           "iptables": {"minSyncPeriod": "0s"},
           "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s",
@@ -90,18 +94,29 @@ def _kubelet_config(folder: ClusterFolder, settings: Settings) -> dict:
           "featureGates": feature_gates(settings)}
 
 
+def _audit_flags(folder: ClusterFolder) -> list[str]:
+  """One line of JSON for each write that has been answered, into log/audit."""
+  policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+            "rules": [{"level": "None", "verbs": ["get", "list", "watch"]},
+                      {"level": "None", "resources": [{"group": "coordination.k8s.io"}]},
+                      {"level": "Metadata"}]}
+  return [f"--audit-policy-file={_write(folder, 'audit', policy)}",
+          f"--audit-log-path={folder / 'log' / 'audit'}"]
+
+
 def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
   """Writes the configuration files and returns the command of each program. Only for programs
   that do not run yet: kube-proxy ends when its file is written."""
   (folder / "conf").mkdir(exist_ok=True)
-  node_runtime.write_config(folder, settings)
+  if settings.kubelets:
+    node_runtime.write_config(folder, settings)
   binaries = go_modules.KUBERNETES_VERSIONS[settings.version].binaries
   newest = go_modules.KUBERNETES_VERSIONS[go_modules.NEWEST].binaries
   pki = folder / "pki"
   gates = ",".join(f"{name}={str(on).lower()}" for name, on in feature_gates(settings).items())
   gate_flags = [f"--feature-gates={gates}"] if gates else []
   limits = [f"--kube-api-qps={CLIENT_QPS}", f"--kube-api-burst={CLIENT_BURST}"]
-  return {
+  found = {
       "etcd": [
           str(go_modules.ETCD.binaries / "etcd"), "--name=node", "--data-dir=/var/lib/etcd",
           f"--listen-client-urls={ETCD_ADDRESS}", f"--advertise-client-urls={ETCD_ADDRESS}",
@@ -130,7 +145,7 @@ def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
           f"--kubelet-client-key={pki / 'apiserver-kubelet.key'}",
           "--kubelet-preferred-address-types=InternalIP",
           "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
-          "--allow-privileged", *gate_flags],
+          "--allow-privileged", *(_audit_flags(folder) if settings.audit else []), *gate_flags],
       "kube-controller-manager": [
           str(binaries / "kube-controller-manager"),
           f"--kubeconfig={pki / 'kube-controller-manager.conf'}", "--leader-elect=false",
@@ -150,3 +165,13 @@ def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
           f"--hostname-override={settings.node}", f"--node-ip={network.NODE_ADDRESS}",
           "--root-dir=/var/lib/kubelet"],
   }
+  if not settings.kubelets:
+    for name in ("containerd", "kubelet"):
+      del found[name]
+  if settings.nodes > settings.kubelets:
+    found[KEEPER] = [
+        sys.executable, str(go_modules.HERE / "node_keeper.py"),
+        f"--kubeconfig={folder.kubeconfig}", f"--nodes={settings.nodes - settings.kubelets}",
+        f"--hami-nodes={settings.hami_nodes}", f"--gpus={settings.node_gpus}",
+        *(["--run-pods"] if settings.run_pods else [])]
+  return {**found, **schedulers.commands(folder, settings, gate_flags)}

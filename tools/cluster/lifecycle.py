@@ -20,6 +20,7 @@ import components
 import go_modules
 import images
 import namespaces
+import schedulers
 import simulated_gpu
 from cluster_folder import ClusterFolder, Settings
 from processes import Process
@@ -114,10 +115,37 @@ def _bring_up(folder: ClusterFolder, settings: Settings, progress: Progress) -> 
   folder.write_settings(settings)
   _start_init(folder)
   certificates.make(folder, settings.node)
-  folder.write_commands(components.make(folder, settings))
+  commands = components.make(folder, settings)
+  folder.write_commands(commands)
   progress.reached("namespaces, network, certificates")
   for name in ("etcd", "containerd", "kube-apiserver"):
-    start(folder, name)
+    if name in commands:
+      start(folder, name)
+  if settings.kubelets:
+    _prepare_node(folder, settings, progress)
+  wait_for(folder, "API server", _serves(folder, "get", "--raw=/readyz"))
+  progress.reached(f"API server {settings.version}")
+  for name in ("kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet",
+               components.KEEPER):
+    if name in commands:
+      start(folder, name)
+  if settings.kubelets:
+    wait_for(folder, f"node {settings.node}",
+             _serves(folder, "get", "--raw", f"/api/v1/nodes/{settings.node}"))
+  wait_for(folder, "ready nodes", lambda: _ready_nodes(folder) >= settings.nodes)
+  progress.reached(f"node {settings.node} is ready" if settings.nodes == settings.kubelets
+                   else f"{settings.nodes} nodes are ready, {settings.kubelets} with a kubelet")
+  # Without it no pod is admitted.
+  wait_for(folder, "default service account",
+           _serves(folder, "get", "--raw", "/api/v1/namespaces/default/serviceaccounts/default"))
+  if settings.replicas:
+    _start_replicas(folder, settings, progress)
+  (folder / "up").touch()
+  progress.reached("cluster is up")
+
+
+def _prepare_node(folder: ClusterFolder, settings: Settings, progress: Progress) -> None:
+  """What a kubelet finds: the driver, and containerd with its images."""
   gpu = simulated_gpu.parse(settings.gpu)
   if gpu:
     made = simulated_gpu.install(namespaces_root(folder), gpu)
@@ -130,21 +158,43 @@ def _bring_up(folder: ClusterFolder, settings: Settings, progress: Progress) -> 
   images.import_into(folder, found)
   progress.reached(f"containerd with {len(found)} image(s): "
                    + ", ".join(path.stem for path in found))
-  wait_for(folder, "API server", _serves(folder, "get", "--raw=/readyz"))
-  progress.reached(f"API server {settings.version}")
-  for name in ("kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"):
-    start(folder, name)
-  wait_for(folder, f"node {settings.node}",
-           _serves(folder, "get", "--raw", f"/api/v1/nodes/{settings.node}"))
-  wait_for(folder, "ready node", lambda: "True" in kubectl(
-      folder, "get", "node", settings.node, "-o",
-      "jsonpath={.status.conditions[?(@.type=='Ready')].status}").stdout)
-  progress.reached(f"node {settings.node} is ready")
-  # Without it no pod is admitted.
-  wait_for(folder, "default service account",
-           _serves(folder, "get", "--raw", "/api/v1/namespaces/default/serviceaccounts/default"))
-  (folder / "up").touch()
-  progress.reached("cluster is up")
+
+
+def _ready_nodes(folder: ClusterFolder) -> int:
+  """Ready, and without the taint that every new node has."""
+  each = "{.status.conditions[?(@.type=='Ready')].status}/{.spec.taints[*].key}{'\\n'}"
+  said = kubectl(folder, "get", "nodes", "-o", "jsonpath={range .items[*]}" + each + "{end}")
+  return said.stdout.split("\n").count("True/")
+
+
+def _start_replicas(folder: ClusterFolder, settings: Settings, progress: Progress) -> None:
+  def must(*arguments: str) -> str:
+    said = kubectl(folder, *arguments)
+    if said.returncode:
+      sys.exit(f"cluster: kubectl {arguments[0]}: {said.stderr[-2000:]}")
+    return said.stdout
+
+  schedulers.install(folder, settings, must)
+  for replica in schedulers.replicas(settings):
+    if settings.proxy:
+      start(folder, replica.proxy)
+    for name in replica.components:
+      start(folder, name)
+    wait_for(folder, f"{replica.components[0]} that is ready",
+             lambda replica=replica: probe(folder, replica))
+  progress.reached(f"{settings.replicas} replica(s) of hami-scheduler are ready")
+
+
+def probe(folder: ClusterFolder, replica: schedulers.Replica, path: str = "/readyz") -> bool:
+  """Whether a replica says 200 there."""
+  address, port = replica.extender.split(":")
+  code = ("import http.client,sys\n"
+          f"c = http.client.HTTPConnection('{address}', {port}, timeout=2)\n"
+          f"c.request('GET', '{path}')\n"
+          "sys.exit(c.getresponse().status != 200)\n")
+  with open(os.devnull, "r+b") as nothing:
+    return namespaces.run_forked(folder, [sys.executable, "-c", code], components.environment(),
+                                 stdout=nothing.fileno(), stderr=nothing.fileno()) == 0
 
 
 def namespaces_root(folder: ClusterFolder) -> pathlib.Path:
@@ -205,6 +255,15 @@ def restart(folder: ClusterFolder, name: str) -> None:
       wait_for(folder, "API server", _serves(folder, "get", "--raw=/readyz"))
     elif name == "containerd":
       wait_for(folder, "container runtime", lambda: images.node_answers(folder))
+
+
+def kill(folder: ClusterFolder, name: str) -> None:
+  """Ends one program without a warning, and leaves it so."""
+  namespaces.must_have_init(folder)
+  process = folder.read_process(name)
+  if process is None:
+    sys.exit(f"cluster: no component '{name}'; there are: {' '.join(folder.components())}")
+  process.end(signal.SIGKILL, PATIENCE_S)
 
 
 def missing_builds(version: str) -> list[str]:

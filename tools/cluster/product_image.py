@@ -10,7 +10,14 @@ import pathlib
 import library_closure
 from oci_archive import Image
 
-PROGRAMS = ("hami", "hami-cdi-hook", "hami-dra-driver", "hami-explain", "nvidia-smi")
+PROGRAMS = (
+  "hami",
+  "hami-cdi-hook",
+  "hami-dra-driver",
+  "hami-explain",
+  "hami-simulate",
+  "nvidia-smi",
+)
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 NONROOT = 65532
 

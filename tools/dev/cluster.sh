@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# cluster: a real Kubernetes of one node here, in namespaces of its own, with simulated GPUs
+# cluster: a real Kubernetes here, in namespaces of its own, with simulated GPUs
 #
 # Usage: ./dev cluster up       [--version V] [--name NAME] [--gpu PROFILE[:N]] [--node NODE]
 #                               [--without-cdi] [--feature-gate NAME=BOOL]...
+#                               [--nodes N] [--kubelets K] [--hami-nodes H] [--run-pods]
+#                               [--node-gpus COUNT[:MIB[:MODEL]]] [--replicas R]
+#                               [--scheduler-flag FLAG]... [--proxy PROGRAM] [--audit]
 #        ./dev cluster down     [--version V] [--name NAME] [--all]
 #        ./dev cluster status   [--name NAME]
 #        ./dev cluster kubectl  [--name NAME] ARGUMENT...
 #        ./dev cluster exec     [--name NAME] [-- COMMAND...]
 #        ./dev cluster logs     [--name NAME] [-f] [COMPONENT]
 #        ./dev cluster restart  [--name NAME] COMPONENT
+#        ./dev cluster kill     [--name NAME] COMPONENT
 #        ./dev cluster load     [--name NAME]
 #        ./dev cluster build    [--version V]
 #
@@ -21,13 +25,24 @@
 #   --without-cdi   containerd ignores CDI, as old nodes do
 #   --feature-gate  for API server, controller manager, scheduler and kubelet; 1.34 and 1.35 have
 #                   DRAConsumableCapacity and DRAPartitionableDevices on already
+#   --nodes N       default 1. What has no kubelet is an API object that one program keeps ready
+#   --kubelets K    1 (default) or 0: a control plane alone, with API objects for nodes
+#   --hami-nodes H  so many of the API objects have HAMi's device plugin, the others ours
+#   --node-gpus     what each API object has; default 8 A100 of 81920 MiB
+#   --run-pods      pods on API objects become Running; annotation cluster.hami.io/run-seconds says
+#                   after how many seconds they succeed
+#   --replicas R    R times hami-scheduler and a kube-scheduler of its own, by deploy/classic
+#   --scheduler-flag  one more flag for each hami-scheduler
+#   --proxy PROGRAM a built tests/fakes/api_proxy between each replica and the API server
+#   --audit         the API server writes each write to /var/lib/hami-cluster/NAME/log/audit
 #
 # `up` builds what is missing (the first time 7 minutes on 2 cores, 4 more for each older version),
 # then takes seconds. It imports the images that ./dev image made. `exec` runs a program of this
 # machine on the node: it sees the cluster's network, processes, /run, /var/lib and /etc, and has
 # KUBECONFIG set; without a command it is a shell. Nothing else reaches the API server. An option
-# --help of a program stands behind `--`. `restart` starts a program such as kubelet again, `load`
-# imports the images again. `down` leaves nothing behind, whatever state it finds.
+# --help of a program stands behind `--`. `restart` starts a program such as kubelet again, `kill`
+# ends one without a warning, `load` imports the images again. `down` leaves nothing behind,
+# whatever state it finds.
 #
 # Needs root. State: /var/lib/hami-cluster/NAME. How it works: tools/cluster/README.md.
 
@@ -50,10 +65,13 @@ verb_cluster() {
       build_cluster_programs "${@:2}"
       [ "$1" = build ] && return
       # Where there is no GPU, nothing of ours is needed.
-      [[ " $* " == *" --gpu none "* || " $* " == *" --gpu=none "* ]] || build_preset dev product
+      if [[ " $* " == *" --replicas"* ]] ||
+        ! [[ " $* " == *" --gpu none "* || " $* " == *" --gpu=none "* ]]; then
+        build_preset dev product
+      fi
       ;;
-    down | status | kubectl | exec | logs | restart | load) ;;
-    *) die "cluster: wants up, down, status, kubectl, exec, logs, restart, load or build" 2 ;;
+    down | status | kubectl | exec | logs | restart | kill | load) ;;
+    *) die "cluster: wants up, down, status, kubectl, exec, logs, restart, kill, load or build" 2 ;;
   esac
   # What is run inside starts where the caller stands.
   local root=$PWD

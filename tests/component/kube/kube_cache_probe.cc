@@ -3,16 +3,21 @@
 // The client and a cache of one kind of object, driven by standard input, for tests/cluster:
 //
 //   kube_cache_probe --kubeconfig FILE [--group G] [--version V] --resource R [--namespace N]
-//                    [--silence-ms N] [--page-size N]
+//                    [--silence-ms N] [--page-size N] [--streaming 1] [--protobuf 1]
 //
 //   dump                    {"synced":..,"objects":{"ns/name":{"version":..,"data":..}},..}
 //   get KEY                 the object, or {"error":..,"reason":..,"message":..}; so do the next
 //   create NS BODY
-//   update | status | merge | json KEY BODY
+//   update | status | merge | json | strategic KEY BODY
 //   delete KEY UID VERSION  "-" for none
 //   event KIND KEY UID TEXT an Event of the core group, reason Probed; {"created":..,..}
 //   version                 {"major":..,"minor":..}
 //   served                  {"served":..}
+//   stand KEY IDENTITY      for election, by a Lease of 4 s; {}
+//   lead                    {"leads":..,"left_ms":..,"holder":..}
+//   release                 gives the Lease back; {}
+//   same                    all pods or nodes, as JSON and as protobuf, are the same to src/domain:
+//                           {"objects":..,"different":[KEY..]}
 //   quit, or the end of input: ends
 //
 // Every line is answered with one line of JSON.
@@ -21,16 +26,26 @@
 #include <cstdio>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "domain/node.h"
+#include "domain/pod.h"
+#include "domain/protobuf_objects.h"
 #include "kube/client.h"
 #include "kube/config.h"
 #include "kube/discovery.h"
+#include "kube/encoded_object.h"
 #include "kube/event_recorder.h"
+#include "kube/lease_holder.h"
+#include "kube/protobuf_object.h"
 #include "kube/reflector.h"
 #include "kube/store.h"
+#include "protobuf/reader.h"
 
 namespace hami {
 namespace {
@@ -46,6 +61,31 @@ Result<Entry> DecodeEntry(json::Value object) {
   return Entry{{std::string(metadata["namespace"].Text()), std::string(metadata["name"].Text())},
                std::string(metadata["resourceVersion"].Text()),
                object["data"].Json()};
+}
+
+// What a ConfigMap has in `data`, as the API server prints it: by name.
+Result<Entry> DecodeProtobufEntry(std::string_view message) {
+  ASSIGN_OR_RETURN(kube::ObjectFacts facts, kube::ReadObjectFacts({.protobuf = message}));
+  std::map<std::string_view, std::string_view> data;
+  protobuf::Reader fields(message);
+  while (fields.Next()) {
+    if (fields.number() != 2) continue;
+    std::string_view pair[2];
+    protobuf::Reader entry(fields.Text());
+    while (entry.Next()) {
+      if (entry.number() == 1 || entry.number() == 2) pair[entry.number() - 1] = entry.Text();
+    }
+    RETURN_IF_ERROR(entry.End());
+    data[pair[0]] = pair[1];
+  }
+  RETURN_IF_ERROR(fields.End());
+  base::JsonWriter json;
+  if (!data.empty()) {
+    json.BeginObject();
+    for (const auto& [name, value] : data) json.Member(name, value);
+    json.EndObject();
+  }
+  return Entry{std::move(facts.key), std::move(facts.resource_version), std::move(json).Take()};
 }
 
 void Print(std::string line) {
@@ -67,6 +107,9 @@ void Dump(const kube::Store<Entry>& store, const kube::Reflector<Entry>& reflect
   const kube::ReflectorStats stats = reflector.stats();
   json.EndObject().Key("stats").BeginObject();
   json.Member("lists", stats.lists).Member("watches", stats.watches);
+  json.Member("streaming_lists", stats.streaming_lists);
+  json.Member("without_streaming", stats.without_streaming);
+  json.Member("without_protobuf", stats.without_protobuf);
   json.Member("events", stats.events).Member("failures", stats.failures).EndObject();
   Print(std::move(json.EndObject()).Take());
 }
@@ -108,6 +151,7 @@ Result<std::string> Call(kube::Client& client, const kube::ResourceType& type,
   if (verb == "update") return client.Update(type, key, line);
   if (verb == "status") return client.UpdateStatus(type, key, line);
   if (verb == "merge") return client.Patch(type, key, kube::PatchKind::kMerge, line);
+  if (verb == "strategic") return client.Patch(type, key, kube::PatchKind::kStrategic, line);
   if (verb == "json") return client.Patch(type, key, kube::PatchKind::kJson, line);
   if (verb != "delete") return Fail(Code::kInvalidArgument, "no command " + verb);
   kube::Preconditions preconditions{.uid = TakeWord(&line)};
@@ -126,6 +170,67 @@ Result<std::string> Version(kube::Client& client) {
 Result<std::string> Served(kube::Client& client, const kube::ResourceType& type) {
   ASSIGN_OR_RETURN(const bool served, kube::IsServed(client, type));
   return std::string(served ? R"({"served":true})" : R"({"served":false})");
+}
+
+// Keys of what the two forms say differently about, all objects of a type.
+template <typename T>
+Result<std::string> Same(kube::Client& client, const kube::ResourceType& type,
+                         Result<T> (*from_json)(const json::Value&),
+                         Result<T> (*from_protobuf)(std::string_view)) {
+  std::map<std::string, T> expected;
+  ASSIGN_OR_RETURN(const kube::ObjectList list, client.List(type, {.page_size = 0}));
+  for (const std::string& text : list.items) {
+    json::Document document;
+    RETURN_IF_ERROR(document.Parse(text));
+    ASSIGN_OR_RETURN(const kube::ObjectFacts facts,
+                     kube::ReadObjectFacts({.json = document.root()}));
+    ASSIGN_OR_RETURN(T object, from_json(document.root()));
+    expected.emplace(facts.key.Text(), std::move(object));
+  }
+  kube::ApiRequest request = kube::ListRequest(type, {.page_size = 0});
+  request.accept = kube::kAcceptProtobuf;
+  ASSIGN_OR_RETURN(const std::string text, client.Do(std::move(request)));
+  ASSIGN_OR_RETURN(const kube::ProtobufObject envelope, kube::OpenEnvelope(text));
+  base::JsonWriter json;
+  json.BeginObject().Member("objects", expected.size()).Key("different").BeginArray();
+  const auto compare = [&](std::string_view message) -> Status {
+    ASSIGN_OR_RETURN(const kube::ObjectFacts facts, kube::ReadObjectFacts({.protobuf = message}));
+    ASSIGN_OR_RETURN(const T object, from_protobuf(message));
+    const auto found = expected.find(facts.key.Text());
+    if (found == expected.end() || !(found->second == object)) json.Value(facts.key.Text());
+    if (found != expected.end()) expected.erase(found);
+    return {};
+  };
+  ASSIGN_OR_RETURN(const kube::ProtobufListFacts facts,
+                   kube::ReadProtobufList(envelope.message, compare));
+  for (const auto& [key, object] : expected) json.Value(key);
+  json.EndArray().Member("same_version", facts.resource_version == list.resource_version);
+  json.EndObject();
+  return std::move(json).Take();
+}
+
+Result<std::string> Same(kube::Client& client, const kube::ResourceType& type) {
+  if (type == kube::kPods) {
+    return Same<domain::Pod>(client, type, domain::ReadPod, domain::ReadPodProtobuf);
+  }
+  return Same<domain::Node>(client, type, domain::ReadNode, domain::ReadNodeProtobuf);
+}
+
+std::unique_ptr<kube::LeaseHolder> Stand(kube::Client& client, const kube::ObjectKey& lease,
+                                         const std::string& identity) {
+  const kube::ElectionOptions options{.lease = lease,
+                                      .identity = identity,
+                                      .lease_s = 4,
+                                      .renew_deadline_ms = 3'000,
+                                      .retry_ms = 500};
+  return std::make_unique<kube::LeaseHolder>(client, options, [](bool) {});
+}
+
+std::string Lead(const kube::LeaseHolder& holder) {
+  base::JsonWriter json;
+  json.BeginObject().Member("leads", holder.IsLeader()).Member("left_ms", holder.LeftMs());
+  json.Member("holder", holder.holder()).EndObject();
+  return std::move(json).Take();
 }
 
 void Event(kube::EventRecorder& recorder, std::string line) {
@@ -158,10 +263,14 @@ int Run(int argc, char** argv) {
       .type = {options["--group"], options["--version"], options["--resource"]},
       .list = {.name_space = options["--namespace"]},
       .timing = {.page_size = std::stoi(options["--page-size"]),
+                 .streaming = options.contains("--streaming"),
                  .backoff = {.first_ms = 50, .max_ms = 1'000}}};
   kube::Store<Entry> store;
-  const kube::Reflector<Entry> reflector(client, reflector_options, DecodeEntry, &store);
+  kube::Decoders<Entry> decoders{DecodeEntry, nullptr};
+  if (options.contains("--protobuf")) decoders.protobuf = DecodeProtobufEntry;
+  const kube::Reflector<Entry> reflector(client, reflector_options, decoders, &store);
   kube::EventRecorder recorder(client, "probe", "here");
+  std::unique_ptr<kube::LeaseHolder> holder;
   for (std::string line; std::getline(std::cin, line) && line != "quit";) {
     const std::string verb = TakeWord(&line);
     if (verb == "dump") {
@@ -172,6 +281,17 @@ int Run(int argc, char** argv) {
       PrintResult(Version(client));
     } else if (verb == "served") {
       PrintResult(Served(client, reflector_options.type));
+    } else if (verb == "stand") {
+      const kube::ObjectKey lease = TakeKey(&line);
+      holder = Stand(client, lease, TakeWord(&line));
+      Print("{}");
+    } else if (verb == "lead") {
+      Print(Lead(*holder));
+    } else if (verb == "release") {
+      const Status released = holder->Release(10'000);
+      PrintResult(released ? Result<std::string>("{}") : Fail(released.error()));
+    } else if (verb == "same") {
+      PrintResult(Same(client, reflector_options.type));
     } else {
       PrintResult(Call(client, reflector_options.type, verb, line));
     }

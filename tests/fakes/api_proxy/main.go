@@ -8,7 +8,7 @@
 //	          -server-cert proxy.crt -server-key proxy.key
 //
 // prints {"address":"127.0.0.1:PORT","control":"127.0.0.1:PORT"} and serves until its standard
-// input ends. A request with a token goes on with that token alone, any other with the given
+// input ends; with -forever until it is killed. -listen and -control choose the addresses. A request with a token goes on with that token alone, any other with the given
 // certificate. Standard library only.
 package main
 
@@ -54,6 +54,9 @@ func main() {
 	key := flag.String("key", "", "and key")
 	serverCert := flag.String("server-cert", "", "certificate shown to clients")
 	serverKey := flag.String("server-key", "", "and key")
+	listen := flag.String("listen", "127.0.0.1:0", "address for clients")
+	controlAt := flag.String("control", "127.0.0.1:0", "address for who makes the weather")
+	forever := flag.Bool("forever", false, "do not look at standard input")
 	flag.Parse()
 	log.SetFlags(log.Lmicroseconds)
 
@@ -76,9 +79,9 @@ func main() {
 
 	pair, err := tls.LoadX509KeyPair(*serverCert, *serverKey)
 	fail(err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", *listen)
 	fail(err)
-	control, err := net.Listen("tcp", "127.0.0.1:0")
+	control, err := net.Listen("tcp", *controlAt)
 	fail(err)
 	server := &http.Server{
 		Handler:     weather.handle(proxy),
@@ -91,6 +94,9 @@ func main() {
 	line, _ := json.Marshal(map[string]string{"address": listener.Addr().String(),
 		"control": control.Addr().String()})
 	fmt.Println(string(line))
+	if *forever {
+		select {}
+	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 

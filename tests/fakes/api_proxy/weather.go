@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"sync"
 	"time"
@@ -20,6 +21,10 @@ import (
 // happens then. The JSON of POST /faults; what is left out is 0.
 type Faults struct {
 	Seed uint64 `json:"seed"`
+
+	// Requests of which "METHOD /path?query" has no match suffer nothing; "": all may. A regular
+	// expression. Faults of connections are not asked.
+	Only string `json:"only"`
 
 	// Before the request goes on.
 	Delay   float64 `json:"delay"`
@@ -44,6 +49,7 @@ type Faults struct {
 type weather struct {
 	mutex  sync.Mutex
 	faults Faults
+	only   *regexp.Regexp
 	random *rand.Rand
 	conns  map[*conn]bool
 	counts map[string]int
@@ -97,9 +103,15 @@ func (w *weather) control() http.Handler {
 			http.Error(out, err.Error(), http.StatusBadRequest)
 			return
 		}
+		only, err := regexp.Compile(faults.Only)
+		if err != nil {
+			http.Error(out, err.Error(), http.StatusBadRequest)
+			return
+		}
 		w.mutex.Lock()
 		defer w.mutex.Unlock()
 		w.faults = faults
+		w.only = only
 		w.random = rand.New(rand.NewPCG(faults.Seed, 0))
 	})
 	mux.HandleFunc("POST /drop", func(http.ResponseWriter, *http.Request) {
@@ -129,7 +141,7 @@ func endConnection(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-var reasons = map[int]string{410: "Expired", 429: "TooManyRequests", 500: "InternalError",
+var reasons = map[int]string{409: "Conflict", 410: "Expired", 429: "TooManyRequests", 500: "InternalError",
 	503: "ServiceUnavailable", 504: "Timeout"}
 
 func statusBody(code int) []byte {
@@ -139,11 +151,22 @@ func statusBody(code int) []byte {
 	return body
 }
 
+// meant says whether the faults of requests are for this one.
+func (w *weather) meant(r *http.Request) bool {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.only == nil || w.only.MatchString(r.Method+" "+r.URL.RequestURI())
+}
+
 func isWatch(r *http.Request) bool { return r.URL.Query().Get("watch") != "" }
 
 func (w *weather) handle(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		w.count(r.Proto)
+		if !w.meant(r) {
+			next.ServeHTTP(out, r)
+			return
+		}
 		if w.happens("delay", func(f *Faults) float64 { return f.Delay }) {
 			time.Sleep(time.Duration(w.upTo(func(f *Faults) int { return f.DelayMs })) *
 				time.Millisecond)
@@ -169,6 +192,9 @@ func (w *weather) handle(next http.Handler) http.Handler {
 // spoil makes an answer of the API server worse.
 func (w *weather) spoil(answer *http.Response) error {
 	r := answer.Request
+	if !w.meant(r) {
+		return nil
+	}
 	write := r.Method != http.MethodGet
 	if write && w.happens("lose", func(f *Faults) float64 { return f.Lose }) {
 		endConnection(r)
