@@ -57,7 +57,8 @@ def machine():
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("--part", choices=("filter", "cluster", "all"), default="all")
+  parser.add_argument("--part", choices=("start", "filter", "cluster", "all"), default="all",
+                      help="start: time to the first decision and memory alone, 5 000 nodes")
   parser.add_argument("--quick", action="store_true", help="small sizes, few repetitions")
   parser.add_argument("--version", default="1.36")
   parser.add_argument("--nodes", type=int, default=200, help="of the part with a kube-scheduler")
@@ -66,9 +67,11 @@ def main():
   arguments = parser.parse_args()
   table = Table(arguments.version, arguments.scheduler_flag)
   folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-scheduler-"))
-  if arguments.part != "cluster":
+  if arguments.part == "start":
+    FilterPart(table, folder, only_start=True).run(QUICK if arguments.quick else GROUPS[-1:])
+  if arguments.part in ("filter", "all"):
     FilterPart(table, folder).run(QUICK if arguments.quick else GROUPS)
-  if arguments.part != "filter":
+  if arguments.part in ("cluster", "all"):
     pods = (300,) if arguments.quick else (300, 5000)
     ClusterPart(table, folder, arguments.nodes, pods, 3 if arguments.quick else 7).run()
   conditions = (f"{machine()}; Kubernetes {arguments.version}, etcd and the callers on the same "

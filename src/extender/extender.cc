@@ -68,7 +68,6 @@ PodEntry EntryOf(const domain::Pod& pod, const placement::Request& request) {
   PodEntry entry;
   entry.key = {pod.namespace_name, pod.name};
   entry.facts = FactsOf(pod, request);
-  entry.created_s = pod.created_s;
   return entry;
 }
 

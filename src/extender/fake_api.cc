@@ -142,7 +142,6 @@ void FakeApi::Refuse(net::FakeConnection& connection, int code, const std::strin
 }
 
 void FakeApi::Watch(const std::string& collection, uint64_t from, net::FakeConnection& connection) {
-  connection.BeginChunks();
   uint64_t next = from;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
@@ -158,6 +157,24 @@ void FakeApi::Watch(const std::string& collection, uint64_t from, net::FakeConne
     if (!connection.SendChunk("\n")) return;  // to see whether the client is there
     lock.lock();
   }
+}
+
+// KEP-3157
+uint64_t FakeApi::SendInitialEvents(const std::string& collection,
+                                    net::FakeConnection& connection) {
+  std::unique_lock lock(mutex_);
+  std::string events;
+  for (const auto& [path, object] : objects_) {
+    if (CollectionOf(path) != collection) continue;
+    events += Json({{"type", "ADDED"}, {"object", object}}).dump() + "\n";
+  }
+  const uint64_t version = changes_.size();
+  lock.unlock();
+  const Json metadata = {{"resourceVersion", std::to_string(version)},
+                         {"annotations", {{"k8s.io/initial-events-end", "true"}}}};
+  events += Json({{"type", "BOOKMARK"}, {"object", {{"metadata", metadata}}}}).dump() + "\n";
+  connection.SendChunk(events);
+  return version;
 }
 
 bool FakeApi::AnswerSubresource(const std::string& path, const net::FakeRequest& request,
@@ -233,8 +250,13 @@ void FakeApi::Answer(const net::FakeRequest& request, net::FakeConnection& conne
   if (request.method == "GET" && Query(request.target, "watch") == "1") {
     const std::string version = Query(request.target, "resourceVersion");
     lock.unlock();
-    std::string collection = CollectionOf(path + "/x");
-    return Watch(collection, version.empty() ? 0 : std::stoull(version), connection);
+    const std::string collection = CollectionOf(path + "/x");
+    connection.BeginChunks();
+    uint64_t from = version.empty() ? 0 : std::stoull(version);
+    if (Query(request.target, "sendInitialEvents") == "true") {
+      from = SendInitialEvents(collection, connection);
+    }
+    return Watch(collection, from, connection);
   }
   if (path.find("/events") != std::string::npos) {
     Json event = Json::parse(request.body);

@@ -49,6 +49,8 @@ class FakeApi {
 
   void Answer(const net::FakeRequest& request, net::FakeConnection& connection);
   void Watch(const std::string& collection, uint64_t from, net::FakeConnection& connection);
+  // What a watch with sendInitialEvents begins with; from where it goes on.
+  uint64_t SendInitialEvents(const std::string& collection, net::FakeConnection& connection);
   // With mutex_ held.
   void Store(const std::string& path, Json object);
   void Erase(const std::string& path);

@@ -11,19 +11,19 @@ namespace hami::extender {
 
 void Leader::Start(kube::Client& client) {
   if (!options_.elect) return;
-  kube::ReflectorOptions lease = {.type = kLeases};
+  kube::ReflectorOptions lease = {.type = kube::kLeases};
   lease.list.name_space = options_.lease_namespace;
   lease.list.field_selector = "metadata.name=" + options_.lease_name;
-  watch_ = std::make_unique<kube::Reflector<LeaseEntry>>(client, lease, ReadLeaseEntry, this);
+  watch_ = std::make_unique<kube::Reflector<kube::Lease>>(client, lease, kube::ReadLease, this);
 }
 
-void Leader::OnReplace(std::vector<std::shared_ptr<const LeaseEntry>> all) {
+void Leader::OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all) {
   const std::lock_guard lock(mutex_);
   gate_.Observe(all.empty() ? std::nullopt : std::optional(*all.front()), clock_.MonotonicNs(),
                 clock_.WallNs());
 }
 
-void Leader::OnUpsert(std::shared_ptr<const LeaseEntry> now) {
+void Leader::OnUpsert(std::shared_ptr<const kube::Lease> now) {
   const std::lock_guard lock(mutex_);
   gate_.Observe(*now, clock_.MonotonicNs(), clock_.WallNs());
 }

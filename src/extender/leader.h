@@ -18,6 +18,7 @@
 #include "extender/leader_gate.h"
 #include "extender/leadership.h"
 #include "kube/client.h"
+#include "kube/lease.h"
 #include "kube/reflector.h"
 
 namespace hami::extender {
@@ -29,7 +30,7 @@ struct LeaderOptions {
   std::string host;  // the name by which the kube-scheduler beside us takes the Lease
 };
 
-class Leader : public Leadership, public kube::Watcher<LeaseEntry> {
+class Leader : public Leadership, public kube::Watcher<kube::Lease> {
  public:
   // The clock outlives it.
   Leader(const LeaderOptions& options, const base::Clock& clock)
@@ -48,14 +49,14 @@ class Leader : public Leadership, public kube::Watcher<LeaseEntry> {
   int64_t LeftMs() const override;
   std::string Describe() const override;
 
-  void OnReplace(std::vector<std::shared_ptr<const LeaseEntry>> all) override;
-  void OnUpsert(std::shared_ptr<const LeaseEntry> now) override;
+  void OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all) override;
+  void OnUpsert(std::shared_ptr<const kube::Lease> now) override;
   void OnDelete(const kube::ObjectKey& key) override;
 
  private:
   const LeaderOptions options_;
   const base::Clock& clock_;
-  std::unique_ptr<kube::Reflector<LeaseEntry>> watch_;
+  std::unique_ptr<kube::Reflector<kube::Lease>> watch_;
   mutable std::mutex mutex_;
   LeaderGate gate_;
   bool synced_ = false;

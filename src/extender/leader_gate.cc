@@ -4,29 +4,13 @@
 
 #include <algorithm>
 
-#include "base/timestamp.h"
-
 namespace hami::extender {
 namespace {
 
 constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kSecond = 1000 * kMs;
 
 }  // namespace
-
-Result<LeaseEntry> ReadLeaseEntry(json::Value object) {
-  const json::Value metadata = object["metadata"];
-  LeaseEntry lease;
-  lease.key = {std::string(metadata["namespace"].Text()), std::string(metadata["name"].Text())};
-  if (lease.key.name.empty()) return Fail(Code::kInvalidArgument, "a Lease without name");
-  const json::Value spec = object["spec"];
-  lease.holder = spec["holderIdentity"].Text();
-  lease.duration_ms = std::clamp<int64_t>(spec["leaseDurationSeconds"].Int(), 0, 86'400) * 1000;
-  lease.renewed = spec["renewTime"].Text();
-  if (const std::optional<int64_t> renewed = base::ParseTimestamp(lease.renewed)) {
-    lease.renewed_ns = *renewed;
-  }
-  return lease;
-}
 
 bool IsHeldBy(const std::string& holder, std::string_view host) {
   const size_t line = holder.rfind('_');
@@ -34,11 +18,11 @@ bool IsHeldBy(const std::string& holder, std::string_view host) {
          std::string_view(holder).substr(0, line) == host;
 }
 
-void LeaderGate::Observe(const std::optional<LeaseEntry>& lease, int64_t now_ns, int64_t wall_ns) {
+void LeaderGate::Observe(const std::optional<kube::Lease>& lease, int64_t now_ns, int64_t wall_ns) {
   const bool was_ours = lease_ && IsHeldBy(lease_->holder, host_);
   const std::string before = lease_ ? lease_->holder : "";
   const bool had_run_out = was_ours && HeldLeftMs(now_ns, wall_ns) == 0;
-  if (lease && (!lease_ || lease_->renewed != lease->renewed || before != lease->holder)) {
+  if (lease && (!lease_ || lease_->renewed_ns != lease->renewed_ns || before != lease->holder)) {
     seen_ns_ = now_ns;
   }
   lease_ = lease;
@@ -46,7 +30,7 @@ void LeaderGate::Observe(const std::optional<LeaseEntry>& lease, int64_t now_ns,
   if (!IsHeldBy(lease_->holder, host_)) {
     // Nobody's: who gave it up may still be writing, so its time counts to the end.
     if (!lease_->holder.empty()) {
-      other_until_ns_ = std::max(other_until_ns_, seen_ns_ + lease_->duration_ms * kMs);
+      other_until_ns_ = std::max(other_until_ns_, seen_ns_ + lease_->duration_s * kSecond);
     }
     return;
   }
@@ -56,8 +40,8 @@ void LeaderGate::Observe(const std::optional<LeaseEntry>& lease, int64_t now_ns,
 
 int64_t LeaderGate::HeldLeftMs(int64_t now_ns, int64_t wall_ns) const {
   if (!lease_ || !IsHeldBy(lease_->holder, host_)) return 0;
-  const int64_t by_us = seen_ns_ + lease_->duration_ms * kMs - now_ns;
-  const int64_t by_holder = lease_->renewed_ns + lease_->duration_ms * kMs - wall_ns;
+  const int64_t by_us = seen_ns_ + lease_->duration_s * kSecond - now_ns;
+  const int64_t by_holder = lease_->renewed_ns + lease_->duration_s * kSecond - wall_ns;
   return std::max<int64_t>(std::min(by_us, by_holder) / kMs, 0);
 }
 

@@ -9,8 +9,7 @@
 //   consistently, and only then decides.
 //
 // The lease ends `leaseDurationSeconds` after its renewal: by the clock of the holder, which is
-// this machine's, and, in case clocks jump, by the time since we saw the renewal. Source of the
-// fields: coordination.k8s.io/v1 Lease, as client-go's leader election writes it. Pure; one thread
+// this machine's, and, in case clocks jump, by the time since we saw the renewal. Pure; one thread,
 // or under the caller's lock.
 
 #pragma once
@@ -20,24 +19,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
-#include "json/value.h"
-#include "kube/object.h"
+#include "kube/lease.h"
 
 namespace hami::extender {
-
-inline const kube::ResourceType kLeases{"coordination.k8s.io", "v1", "leases"};
-
-struct LeaseEntry {
-  kube::ObjectKey key;
-  std::string holder;  // "" while nobody has it
-  int64_t duration_ms = 0;
-  int64_t renewed_ns = 0;  // wall
-  std::string renewed;     // its text, to see a renewal
-};
-
-// kInvalidArgument: no Lease. What is missing reads as nobody's.
-Result<LeaseEntry> ReadLeaseEntry(json::Value object);
 
 // client-go's holder is "<host name>_<random>": whether that host is `host`, exactly.
 bool IsHeldBy(const std::string& holder, std::string_view host);
@@ -47,7 +31,7 @@ class LeaderGate {
   explicit LeaderGate(std::string host) : host_(std::move(host)) {}
 
   // None: there is no such Lease.
-  void Observe(const std::optional<LeaseEntry>& lease, int64_t now_ns, int64_t wall_ns);
+  void Observe(const std::optional<kube::Lease>& lease, int64_t now_ns, int64_t wall_ns);
 
   // Which holding this is: changes whenever the lease comes to us; 0 while it is not ours.
   uint64_t Term(int64_t now_ns, int64_t wall_ns) const;
@@ -66,7 +50,7 @@ class LeaderGate {
   int64_t HeldLeftMs(int64_t now_ns, int64_t wall_ns) const;
 
   const std::string host_;
-  std::optional<LeaseEntry> lease_;
+  std::optional<kube::Lease> lease_;
   int64_t seen_ns_ = 0;         // when its renewal was seen first
   int64_t other_until_ns_ = 0;  // monotonic
   uint64_t term_ = 0;

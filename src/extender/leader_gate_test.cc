@@ -5,8 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/timestamp.h"
-
 namespace hami::extender {
 namespace {
 
@@ -19,15 +17,14 @@ class LeaderGateTest : public ::testing::Test {
  protected:
   static constexpr int64_t kWall = 1'700'000'000'000'000'000;
 
-  LeaseEntry Lease(const std::string& holder, int64_t renewed_ms, int64_t duration_ms = 15'000) {
-    LeaseEntry lease;
+  static kube::Lease Lease(const std::string& holder, int64_t renewed_ms, int64_t duration_s = 15) {
+    kube::Lease lease;
     lease.holder = holder;
-    lease.duration_ms = duration_ms;
+    lease.duration_s = duration_s;
     lease.renewed_ns = kWall + renewed_ms * kMs;
-    lease.renewed = base::FormatMicroTimestamp(lease.renewed_ns);
     return lease;
   }
-  void Observe(int64_t at_ms, const std::optional<LeaseEntry>& lease) {
+  void Observe(int64_t at_ms, const std::optional<kube::Lease>& lease) {
     gate_.Observe(lease, at_ms * kMs, kWall + at_ms * kMs);
   }
   int64_t Left(int64_t at_ms) { return gate_.LeftMs(at_ms * kMs, kWall + at_ms * kMs); }
@@ -45,18 +42,6 @@ TEST(LeaseTest, TheHolderIsTheWholeHostName) {
   EXPECT_FALSE(IsHeldBy("hami-1", "hami-1"));
   EXPECT_FALSE(IsHeldBy("", "hami-1"));
   EXPECT_FALSE(IsHeldBy("_0f3c", ""));
-}
-
-TEST(LeaseTest, IsReadAsTheElectionWritesIt) {
-  json::Document document;
-  ASSERT_TRUE(document.Parse(
-      R"({"metadata":{"name":"s","namespace":"kube-system"},"spec":{"holderIdentity":"hami-1_x",)"
-      R"("leaseDurationSeconds":15,"renewTime":"2023-11-14T22:13:20.500000Z"}})"));
-  const auto lease = ReadLeaseEntry(document.root());
-  ASSERT_TRUE(lease);
-  EXPECT_EQ(lease->holder, "hami-1_x");
-  EXPECT_EQ(lease->duration_ms, 15'000);
-  EXPECT_EQ(lease->renewed_ns, 1'700'000'000'500'000'000);
 }
 
 TEST_F(LeaderGateTest, NobodyDecidesWithoutALease) {
@@ -105,7 +90,7 @@ TEST_F(LeaderGateTest, AnotherHoldersLeaseHasToRunOutFirst) {
   Observe(0, Lease("hami-10_b", 0));
   EXPECT_THAT(Why(0), HasSubstr("held by hami-10_b"));
   // It is given up, which frees it at once for kube-scheduler, not for us: a bind may be under way.
-  Observe(1'000, Lease("", 1'000, 1'000));
+  Observe(1'000, Lease("", 1'000, 1));
   Observe(1'200, Lease("hami-1_a", 1'200));
   EXPECT_EQ(gate_.OtherLeftMs(1'200 * kMs), 13'800);
   EXPECT_THAT(Why(1'200), HasSubstr("no time left"));

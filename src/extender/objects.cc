@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "domain/names.h"
+#include "domain/protobuf_objects.h"
 #include "domain/quantity.h"
 #include "placement/request.h"
 
@@ -57,6 +58,10 @@ placement::PodFacts FactsOf(const domain::Pod& pod, const placement::Request& re
 
 Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value object) {
   ASSIGN_OR_RETURN(domain::Pod pod, domain::ReadPod(object));
+  return ReadPodEntry(registry, std::move(pod));
+}
+
+Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, domain::Pod pod) {
   if (pod.uid.empty() || pod.name.empty()) {
     return Fail(Code::kInvalidArgument, "a pod without name or uid");
   }
@@ -68,10 +73,6 @@ Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value obje
   entry.bound = !pod.node_name.empty();
   entry.over = pod.IsOver();
   entry.terminating = pod.terminating;
-  entry.created_s = pod.created_s;
-  if (const std::string* text = Find(pod.annotations, domain::kAllocation)) {
-    entry.allocation = *text;
-  }
   Result<domain::Allocation> allocation = registry.ReadAllocation(pod);
   if (!allocation) {
     entry.problem = allocation.error().message;
@@ -92,6 +93,15 @@ Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value obje
 
 Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, json::Value object) {
   ASSIGN_OR_RETURN(domain::Node node, domain::ReadNode(object));
+  return ReadNodeEntry(registry, std::move(node));
+}
+
+Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, std::string_view message) {
+  ASSIGN_OR_RETURN(domain::Node node, domain::ReadNodeProtobuf(message));
+  return ReadNodeEntry(registry, std::move(node));
+}
+
+NodeEntry ReadNodeEntry(const vendor::Registry& registry, domain::Node node) {
   NodeEntry entry;
   entry.key = {"", node.name};
   entry.facts.name = node.name;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the scheduler keeps of the API's objects: as little as decisions need, because there are
-// 100 000 pods. Pure; the registry is shared and does not change.
+// What the scheduler wants of the API's objects: as little as decisions need. A pod is kept as a
+// PodRecord (pod_record.h). Pure; the registry is shared and does not change.
 
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "domain/node.h"
 #include "domain/pod.h"
 #include "json/value.h"
 #include "kube/object.h"
@@ -24,11 +25,9 @@ struct PodEntry {
   // `node` is where it is bound, else where its annotations say that another scheduler put it.
   placement::PodFacts facts;
   bool bound = false;
-  bool over = false;         // Succeeded or Failed: it holds nothing
-  bool terminating = false;  // it holds until it is gone
-  int64_t decided_s = 0;     // hami.io/vgpu-time; of pods that are not bound
-  std::string allocation;    // the value of hami.io/allocation
-  int64_t created_s = 0;
+  bool over = false;                          // Succeeded or Failed: it holds nothing
+  bool terminating = false;                   // it holds until it is gone
+  int64_t decided_s = 0;                      // hami.io/vgpu-time; of pods that are not bound
   std::map<std::string, std::string> labels;  // of pods that hold devices
   std::string problem;  // its allocation cannot be read; it counts as holding no device
 };
@@ -46,8 +45,12 @@ struct QuotaEntry {
 };
 
 // kInvalidArgument: no pod, or one without name or uid.
+Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, domain::Pod pod);
 Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value object);
+NodeEntry ReadNodeEntry(const vendor::Registry& registry, domain::Node node);
 Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, json::Value object);
+// Of a protobuf message.
+Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, std::string_view message);
 Result<QuotaEntry> ReadQuotaEntry(const vendor::Registry& registry, json::Value object);
 
 // What a pod takes of its node, given its request; nothing of devices yet.

@@ -80,7 +80,7 @@ class Scheduler {
   extender::Binder binder_;
   extender::HamiProtocol hami_;
   extender::Extender extender_;
-  std::unique_ptr<kube::Reflector<extender::PodEntry>> pods_;
+  std::unique_ptr<kube::Reflector<extender::PodRecord>> pods_;
   std::unique_ptr<kube::Reflector<extender::NodeEntry>> nodes_;
   std::unique_ptr<kube::Reflector<extender::QuotaEntry>> quotas_;
   std::unique_ptr<extender::Keeper> keeper_;

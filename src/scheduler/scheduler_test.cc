@@ -79,6 +79,20 @@ class SchedulerTest : public ::testing::Test {
     }
     return false;
   }
+  // For a hook: pods are listed in pages, and their watch stays silent.
+  static bool SaysNothingOfPods(const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (request.target.find("/pods?") == std::string::npos ||
+        request.target.find("watch=1") == std::string::npos) {
+      return false;
+    }
+    if (request.target.find("sendInitialEvents=true") != std::string::npos) {
+      connection.Respond(422, R"({"kind":"Status","reason":"Invalid","code":422})");
+      return true;
+    }
+    connection.BeginChunks();
+    connection.WaitForEnd();
+    return true;
+  }
   bool IsReady() { return Ask("GET", "/readyz").status == 200; }
   bool Leads() { return Ask("GET", "/leaderz").status == 200; }
   bool MetricsHave(const std::string& line) {
@@ -179,13 +193,7 @@ TEST_F(SchedulerTest, ANewLeaderReadsWhatItsWatchHasNotSaidYet) {
   PutNode("n1");
   std::atomic<bool> hold_watches = true;
   api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
-    if (!hold_watches || request.target.find("/pods?") == std::string::npos ||
-        request.target.find("watch=1") == std::string::npos) {
-      return false;
-    }
-    connection.BeginChunks();
-    connection.WaitForEnd();
-    return true;
+    return hold_watches && SaysNothingOfPods(request, connection);
   });
   Options options;
   options.leader_elect = true;
@@ -293,13 +301,7 @@ TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCountedAsDrift) {
   PutNode("n1");
   std::atomic<bool> deaf = true;
   api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
-    if (!deaf || request.target.find("/pods?") == std::string::npos ||
-        request.target.find("watch=1") == std::string::npos) {
-      return false;
-    }
-    connection.BeginChunks();
-    connection.WaitForEnd();
-    return true;
+    return deaf && SaysNothingOfPods(request, connection);
   });
   Options options;
   options.reconcile_ms = 1'000;
