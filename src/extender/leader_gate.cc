@@ -43,8 +43,7 @@ void LeaderGate::Observe(const std::optional<LeaseEntry>& lease, After after, in
                          int64_t wall_ns) {
   const bool was_ours = IsNamed();
   const std::optional<LeaseEntry> before = lease_;
-  const bool had_run_out =
-      was_ours && LeftOfMs(before->duration_ms, now_ns, wall_ns) == 0;
+  const bool had_run_out = was_ours && LeftOfMs(before->duration_ms, now_ns, wall_ns) == 0;
   if (lease && (!before || before->renewed != lease->renewed || before->holder != lease->holder)) {
     seen_ns_ = now_ns;
   }

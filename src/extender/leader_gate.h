@@ -35,8 +35,8 @@ struct LeaseEntry {
   kube::ObjectKey key;
   std::string holder;  // "" while nobody has it
   int64_t duration_ms = 0;
-  int64_t renewed_ns = 0;  // wall
-  std::string renewed;     // its text, to see a renewal
+  int64_t renewed_ns = 0;   // wall
+  std::string renewed;      // its text, to see a renewal
   int64_t acquired_ns = 0;  // wall, of the holder
   int64_t transitions = 0;  // how often it changed hands
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Releases the kube-scheduler's Lease for a leader that is dead, so that another one takes it before
-// it runs out (silent_leader.h, docs/adr/0021). Asks nothing while the watch shows renewals. Runs in
-// every replica, also beside the holder; a write names the version that it changes, so one of them
-// wins, and none wins against a renewal. A thread of its own.
+// Releases the kube-scheduler's Lease for a leader that is dead, so that another one takes it
+// before it runs out (silent_leader.h, docs/adr/0021). Asks nothing while the watch shows renewals.
+// Runs in every replica, also beside the holder; a write names the version that it changes, so one
+// of them wins, and none wins against a renewal. A thread of its own.
 
 #pragma once
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether the holder of the kube-scheduler's Lease is dead, so that the Lease may be released for it
-// before it runs out (docs/adr/0021). Judged only from looks: reads of the Lease that the API server
-// answered from its store. Time counts between two looks that were both answered, soon after each
-// other, and both show the Lease as it was: while the API server does not answer, nobody can renew
-// a Lease, and nobody is dead. Everything is in parts of the Lease's own duration.
+// Whether the holder of the kube-scheduler's Lease is dead, so that the Lease may be released for
+// it before it runs out (docs/adr/0021). Judged only from looks: reads of the Lease that the API
+// server answered from its store. Time counts between two looks that were both answered, soon after
+// each other, and both show the Lease as it was: while the API server does not answer, nobody can
+// renew a Lease, and nobody is dead. Everything is in parts of the Lease's own duration.
 //
 // Pure; times are monotonic. One thread.
 
