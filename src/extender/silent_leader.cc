@@ -16,9 +16,9 @@ void SilentLeader::NoteLook(const kube::Lease& lease, int64_t now_ns) {
   if (!is_same) {
     seen_ = lease;
     counted_ns_ = 0;
-  } else if (answered_ns_ != 0 &&
-             now_ns - answered_ns_ <= LongestStepMs(lease.duration_s * 1000) * kMs) {
-    counted_ns_ += now_ns - answered_ns_;
+  } else if (answered_ns_ &&
+             now_ns - *answered_ns_ <= LongestStepMs(lease.duration_s * 1000) * kMs) {
+    counted_ns_ += now_ns - *answered_ns_;
   }
   answered_ns_ = now_ns;
 }

@@ -31,7 +31,7 @@ class SilentLeader {
   // A look was answered.
   void NoteLook(const kube::Lease& lease, int64_t now_ns);
   // A look got no answer.
-  void NoteNoAnswer() { answered_ns_ = 0; }
+  void NoteNoAnswer() { answered_ns_.reset(); }
   // The Lease was renewed, or nobody looks any more.
   void Forget() { seen_.reset(); }
 
@@ -41,7 +41,7 @@ class SilentLeader {
 
  private:
   std::optional<kube::Lease> seen_;
-  int64_t answered_ns_ = 0;  // of the last look; 0: it got no answer
+  std::optional<int64_t> answered_ns_;  // the last look, if it got an answer
   int64_t counted_ns_ = 0;
 };
 
