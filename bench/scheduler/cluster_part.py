@@ -154,8 +154,8 @@ class ClusterPart:
       if write.namespace == NAMESPACE and write.code < 400:
         writes += write.resource != "events"
         events += write.resource == "events"
-    print(f"  {count} {kind} pods: {time.monotonic() - begun:.1f} s, {count / (last - first):.1f} /s;"
-          f" ms of CPU each: " + ", ".join(f"{name} {used / count * 1000:.2f}"
+    print(f"  {count} {kind} pods: {time.monotonic() - begun:.1f} s, "
+          f"{count / (last - first):.1f} /s; ms of CPU each: " + ", ".join(f"{name} {used / count * 1000:.2f}"
                                            for name, used in sorted(cpu.items())), file=sys.stderr)
     self.clear()
     return Run(count / (last - first), percentile(waits, 0.99), writes / count, events / count,
