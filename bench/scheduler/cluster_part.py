@@ -154,12 +154,14 @@ class ClusterPart:
       if write.namespace == NAMESPACE and write.code < 400:
         writes += write.resource != "events"
         events += write.resource == "events"
+    each_ms = {name: used / count * 1000 for name, used in cpu.items()}
     print(f"  {count} {kind} pods: {time.monotonic() - begun:.1f} s, "
-          f"{count / (last - first):.1f} /s; ms of CPU each: " + ", ".join(f"{name} {used / count * 1000:.2f}"
-                                           for name, used in sorted(cpu.items())), file=sys.stderr)
+          f"{count / (last - first):.1f} /s; ms of CPU each: " +
+          ", ".join(f"{name} {used:.2f}" for name, used in sorted(each_ms.items())),
+          file=sys.stderr)
     self.clear()
     return Run(count / (last - first), percentile(waits, 0.99), writes / count, events / count,
-               {name: used / count * 1000 for name, used in cpu.items()})
+               each_ms)
 
   def cpu(self):
     """Program -> seconds of CPU; those of the replicas together."""
