@@ -8,6 +8,7 @@
 #include "domain/names.h"
 #include "domain/protobuf_objects.h"
 #include "domain/quantity.h"
+#include "placement/quota.h"
 #include "placement/request.h"
 
 namespace hami::extender {
@@ -119,22 +120,9 @@ NodeEntry ReadNodeEntry(const vendor::Registry& registry, domain::Node node) {
 }
 
 Result<QuotaEntry> ReadQuotaEntry(const vendor::Registry& registry, json::Value object) {
-  const json::Value metadata = object["metadata"];
   QuotaEntry entry;
-  entry.key = {std::string(metadata["namespace"].Text()), std::string(metadata["name"].Text())};
-  if (entry.key.name.empty()) return Fail(Code::kInvalidArgument, "a ResourceQuota without name");
-  entry.facts.namespace_name = entry.key.name_space;
-  entry.facts.name = entry.key.name;
-  const std::vector<std::string> resources = registry.ResourceNames();
-  for (const auto& [name, value] : object["spec"]["hard"].Members()) {
-    if (!name.starts_with("limits.")) continue;
-    const std::string_view resource = name.substr(7);
-    bool ours = false;
-    for (const std::string& known : resources) ours = ours || known == resource;
-    if (!ours) continue;
-    const Result<int64_t> limit = domain::ParseQuantity(value.Text());
-    if (limit && *limit >= 0) entry.facts.limits[std::string(name)] = *limit;
-  }
+  ASSIGN_OR_RETURN(entry.facts, placement::ReadQuota(registry, object));
+  entry.key = {entry.facts.namespace_name, entry.facts.name};
   return entry;
 }
 
