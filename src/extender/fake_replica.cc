@@ -69,14 +69,14 @@ FakeReplica::FakeReplica(FakeApi& api, const vendor::Registry& registry, const b
 
 void FakeReplica::Apply(Feed feed, const Json& event) {
   switch (feed) {
-    case Feed::kPods:
+    case Feed::kPod:
       return Tell<PodEntry>(
           event, [this](json::Value item) { return ReadPodEntry(registry_, item); }, state_.pods());
-    case Feed::kNodes:
+    case Feed::kNode:
       return Tell<NodeEntry>(
           event, [this](json::Value item) { return ReadNodeEntry(registry_, item); },
           state_.nodes());
-    case Feed::kLeases:
+    case Feed::kLease:
       return Tell<LeaseEntry>(event, ReadLeaseEntry, leader_);
   }
 }
@@ -101,14 +101,14 @@ void FakeReplica::Relist(Feed feed) {
   seen_[IndexOf(feed)] = api_.Version();
   const Json items = api_.ItemsOf(kCollections[IndexOf(feed)]);
   switch (feed) {
-    case Feed::kPods:
+    case Feed::kPod:
       return Replace<PodEntry>(
           items, [this](json::Value item) { return ReadPodEntry(registry_, item); }, state_.pods());
-    case Feed::kNodes:
+    case Feed::kNode:
       return Replace<NodeEntry>(
           items, [this](json::Value item) { return ReadNodeEntry(registry_, item); },
           state_.nodes());
-    case Feed::kLeases:
+    case Feed::kLease:
       return Replace<LeaseEntry>(items, ReadLeaseEntry, leader_);
   }
 }

@@ -33,8 +33,8 @@ inline constexpr char kHistoryLease[] = "hami-scheduler";
 inline constexpr char kHistoryLeasePath[] =
     "/apis/coordination.k8s.io/v1/namespaces/hami-system/leases/hami-scheduler";
 
-enum class Feed : uint8_t { kPods, kNodes, kLeases };
-inline constexpr Feed kFeeds[] = {Feed::kPods, Feed::kNodes, Feed::kLeases};
+enum class Feed : uint8_t { kPod, kNode, kLease };
+inline constexpr Feed kFeeds[] = {Feed::kPod, Feed::kNode, Feed::kLease};
 
 class FakeReplica {
  public:

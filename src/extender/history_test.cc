@@ -45,7 +45,7 @@ TEST(HistoryTest, NoCardIsGivenTwiceAndNothingIsLost) {
   uint64_t seed = 0;
   for (; seed < kSeeds || (soak != nullptr && std::chrono::steady_clock::now() < end); ++seed) {
     ASSERT_EQ(RunSeed(registry, seed, &counts), "");
-    if (soak != nullptr && seed % 1'000 == 999) std::cout << seed + 1 << " histories\n";
+    if (soak != nullptr && seed % 1'000 == 999) std::cout << seed + 1 << " histories" << std::endl;
   }
   // None of it is there for show.
   for (const char* kind : {"create",
