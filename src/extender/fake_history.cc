@@ -30,6 +30,7 @@ constexpr int kCardMib = 10'000;
 constexpr int kMostPods = 9;
 constexpr int kSizes[] = {1'000, 2'000, 3'000, 4'000};
 constexpr int kMostDepth = 2;
+constexpr int kSlowRounds = 30;  // of a second each; then five
 constexpr int64_t kRequestMs = 5'000;  // the longest that a write may take
 constexpr char kNetwork[] = "network";
 
@@ -132,45 +133,45 @@ void FakeHistory::Step() {
   if (!problem_.empty()) return;
   Process& process = AnyProcess();
   const int drawn = Draw(100);
-  if (drawn < 9) {
+  if (drawn < 8) {
     CreatePod();
-  } else if (drawn < 13) {
+  } else if (drawn < 10) {
     DeletePod();
-  } else if (drawn < 15) {
+  } else if (drawn < 11) {
     FinishPod();
-  } else if (drawn < 16) {
+  } else if (drawn < 12) {
     ForgePod();
-  } else if (drawn < 17) {
+  } else if (drawn < 13) {
     ToggleNode();
-  } else if (drawn < 22) {
+  } else if (drawn < 16) {
     RunPlugin();
-  } else if (drawn < 32) {
+  } else if (drawn < 23) {
     Elect(process);
-  } else if (drawn < 54) {
+  } else if (drawn < 43) {
     if (process.replica == nullptr || process.doomed) return;
     const Feed feed = kFeeds[Draw(3)];
     for (int events = 1 + Draw(6); events > 0 && process.replica->Deliver(feed); --events) {
     }
-  } else if (drawn < 57) {
+  } else if (drawn < 45) {
     if (process.replica == nullptr || process.doomed) return;
     Tell("relist", process.host);
     process.replica->Relist(kFeeds[Draw(3)]);
-  } else if (drawn < 63) {
+  } else if (drawn < 56) {
     if (process.replica == nullptr || process.calls > 0) return;  // its keeper is one thread
     ++process.calls;
     process.replica->Tick();
     --process.calls;
-  } else if (drawn < 76) {
+  } else if (drawn < 69) {
     Filter(process, Chance(10));
-  } else if (drawn < 86) {
+  } else if (drawn < 83) {
     Bind(process);
+  } else if (drawn < 91) {
+    Advance(Chance(10) ? Draw(9'000) : Draw(700));
   } else if (drawn < 93) {
-    Advance(Chance(20) ? Draw(9'000) : Draw(1'200));
-  } else if (drawn < 95) {
     LandOne();
-  } else if (drawn < 96) {
+  } else if (drawn < 94) {
     Kill(process);
-  } else if (drawn < 97) {
+  } else if (drawn < 95) {
     if (process.scheduler == nullptr) return;
     Tell("kube-scheduler dies", process.host);
     if (Chance(50)) process.scheduler->ReleaseLease();
@@ -572,7 +573,7 @@ bool FakeHistory::CalmRound(int round) {
   RunPlugin();
   Check();
   // What another scheduler claims, and a node's lock, run out after minutes.
-  Advance(round < 60 ? 1'000 : 5'000);
+  Advance(round < kSlowRounds ? 1'000 : 5'000);
   return Unbound().empty();
 }
 
@@ -594,7 +595,8 @@ void FakeHistory::Calm() {
                                Unbound().front()["metadata"]["name"].get<std::string>()));
   }
   // Longer than whatever is promised.
-  for (int s = 0; s < 400 && problem_.empty(); ++s) CalmRound(100);
+  for (int name = 0; name < 2; ++name) api_.Delete(fmt::format("{}forged{}", kPods, name));
+  for (int s = 0; s < 60 && problem_.empty(); s += 5) CalmRound(kSlowRounds);
   CheckBooks("calm");
   for (const auto& [name, wanted] : std::map(wanted_)) api_.Delete(kPods + name);
   wanted_.clear();
