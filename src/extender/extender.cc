@@ -123,7 +123,7 @@ std::string Extender::FilterRead(const FilterArgs& args) {
     call.End("simulated");
     return Simulate(args, *request, true);
   }
-  if (leadership_.LeftMs() <= 0) {
+  if (leadership_.AwaitMs() <= 0) {
     call.End("not_leader");
     return WriteFilterError("this replica may not place pods: " + leadership_.Describe());
   }

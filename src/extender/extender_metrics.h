@@ -21,6 +21,8 @@ class ExtenderMetrics {
   void NoteReconcile(bool ok) { reconciles_.With({ok ? "ok" : "failed"}).Add(); }
   void NoteWake(std::string_view result) { wakes_.With({std::string(result)}).Add(); }
   void NotePreemption(std::string_view result) { preemptions_.With({std::string(result)}).Add(); }
+  // `result`: released, conflict, failed.
+  void NoteLeaseRelease(std::string_view result) { releases_.With({std::string(result)}).Add(); }
   void NoteVictims(double count) { victims_.With({}).Add(count); }
 
  private:
@@ -32,6 +34,7 @@ class ExtenderMetrics {
   metrics::Family<metrics::Counter>& wakes_;
   metrics::Family<metrics::Counter>& preemptions_;
   metrics::Family<metrics::Counter>& victims_;
+  metrics::Family<metrics::Counter>& releases_;
 };
 
 }  // namespace hami::extender
