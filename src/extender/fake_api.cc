@@ -92,6 +92,34 @@ Json FakeApi::Get(const std::string& path) const {
   return found == objects_.end() ? Json() : found->second;
 }
 
+void FakeApi::Look(const std::function<void(const std::map<std::string, Json>&)>& look) const {
+  const std::lock_guard lock(mutex_);
+  look(objects_);
+}
+
+uint64_t FakeApi::Version() const {
+  const std::lock_guard lock(mutex_);
+  return changes_.size();
+}
+
+Json FakeApi::ItemsOf(const std::string& collection) const {
+  const std::lock_guard lock(mutex_);
+  Json items = Json::array();
+  for (const auto& [path, object] : objects_) {
+    if (CollectionOf(path) == collection) items.push_back(object);
+  }
+  return items;
+}
+
+std::optional<std::pair<uint64_t, Json>> FakeApi::NextChange(const std::string& collection,
+                                                             uint64_t version) const {
+  const std::lock_guard lock(mutex_);
+  for (uint64_t next = version; next < changes_.size(); ++next) {
+    if (changes_[next].collection == collection) return std::pair(next + 1, changes_[next].event);
+  }
+  return std::nullopt;
+}
+
 void FakeApi::SetHook(Hook hook) {
   const std::lock_guard lock(mutex_);
   hook_ = std::move(hook);

@@ -84,7 +84,8 @@ def test_the_binding_carries_the_decision(classic, bypass):
 
 
 def test_a_node_with_hami_s_plugin_is_spoken_to_as_hami_does(classic, bypass):
-  """The keeper plays the plugin there: it waits for bind-phase `allocating`, and frees the lock."""
+  """The keeper plays the plugin there: it waits for bind-phase `allocating`, and frees the lock
+  before the pod runs."""
   for name in ("first", "second"):
     classic.create(bypass, on_node(pod_body(name, memory=1000, cores=10), HAMI_NODE))
   for name in ("first", "second"):
@@ -96,7 +97,10 @@ def test_a_node_with_hami_s_plugin_is_spoken_to_as_hami_does(classic, bypass):
     assert int(annotations["hami.io/bind-time"]) > 0
     assert annotations[VGPU_NODE] == pod.metadata.labels[VGPU_NODE] == HAMI_NODE
     assert len(slices(annotations[ALLOCATED])) == 1
-  assert "hami.io/mutex.lock" not in classic.core.read_node(HAMI_NODE).metadata.annotations
+  # Not ours; one of a pod that another test deleted before its Allocate lies there until it is
+  # taken over.
+  lock = classic.core.read_node(HAMI_NODE).metadata.annotations.get("hami.io/mutex.lock", "")
+  assert f",{bypass}," not in lock
 
 
 def test_a_pod_without_devices_is_left_alone(classic, bypass):
