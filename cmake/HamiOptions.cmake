@@ -15,8 +15,6 @@ set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/archive)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
-set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
-set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g1")
 
 add_compile_options(
   -Wall -Wextra -Werror
@@ -40,6 +38,17 @@ elseif(HAMI_SANITIZER STREQUAL "thread")
 elseif(HAMI_SANITIZER STREQUAL "fuzz")
   set(HAMI_SANITIZER_FLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
 endif()
+# Half of a sanitizer's build is its optimiser, which shows no error more; from the second compiler
+# only the warnings count.
+if(HAMI_SANITIZER STREQUAL "address" OR HAMI_SANITIZER STREQUAL "thread")
+  set(HAMI_OPTIMISATION -O1)
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NOT HAMI_SANITIZER)
+  set(HAMI_OPTIMISATION -O0)
+else()
+  set(HAMI_OPTIMISATION -O2)
+endif()
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "${HAMI_OPTIMISATION} -g1")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "${HAMI_OPTIMISATION} -g1")
 add_compile_options(${HAMI_SANITIZER_FLAGS})
 add_link_options(${HAMI_SANITIZER_FLAGS})
 
