@@ -186,12 +186,18 @@ void ClusterState::RemovePod(const std::string& uid) {
 
 void ClusterState::PutNode(const NodeEntry& node) {
   takes_binding_[node.facts.name] = node.takes_binding;
+  if (node.taints.empty()) {
+    taints_.erase(node.facts.name);
+  } else {
+    taints_[node.facts.name] = node.taints;
+  }
   cluster_.PutNode(node.facts);
   NoteRoom(node.facts.name);
 }
 
 void ClusterState::RemoveNode(const std::string& name) {
   takes_binding_.erase(name);
+  taints_.erase(name);
   cluster_.RemoveNode(name);
 }
 
@@ -531,6 +537,40 @@ bool ClusterState::MayWake(const WaitingPod& pod, int64_t now_ns) const {
   return now_ns - pod.woken_ns >= pause_ms * kMs;
 }
 
+void ClusterState::NoteNeeds(const std::string& uid, domain::NodeNeeds needs,
+                             std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  const auto found = waiting_.find(uid);
+  if (found == waiting_.end()) return;
+  found->second.needs = std::move(needs);
+  found->second.kind += '\n';
+  found->second.kind += text;
+}
+
+bool ClusterState::CanUse(const WaitingPod& pod, const std::string& node) const {
+  const placement::NodeFacts* facts = cluster_.FindNode(node);
+  if (facts == nullptr || !pod.needs.MetBy(node, facts->labels)) return false;
+  const auto taints = taints_.find(node);
+  return taints == taints_.end() || pod.needs.Tolerates(taints->second);
+}
+
+// On nodes that the pod can use: on all, or on those of `room`.
+placement::Decision ClusterState::PlaceWaiting(const WaitingPod& pod, bool everywhere,
+                                               std::span<const std::string_view> room) const {
+  std::vector<std::string> all;
+  std::vector<std::string_view> usable;
+  if (everywhere) {
+    if (pod.needs.TakesAnyLabels() && taints_.empty()) return cluster_.Place(pod.request, {});
+    all = cluster_.NodeNames();
+    usable.assign(all.begin(), all.end());
+  } else {
+    usable.assign(room.begin(), room.end());
+  }
+  std::erase_if(usable, [&](std::string_view node) { return !CanUse(pod, std::string(node)); });
+  if (usable.empty()) return {};  // no names would be all
+  return cluster_.Place(pod.request, usable);
+}
+
 std::vector<WaitingPod> ClusterState::TakeWakeable(size_t limit) {
   const std::lock_guard lock(mutex_);
   const std::set<std::string> names = std::exchange(room_nodes_, {});
@@ -556,8 +596,7 @@ std::vector<WaitingPod> ClusterState::TakeWakeable(size_t limit) {
     }
     const bool all = everywhere || pod->wakes > 0;
     if (hopeless.contains({pod->kind, all})) continue;
-    const placement::Decision decision =
-        cluster_.Place(pod->request, all ? std::span<const std::string_view>() : nodes);
+    const placement::Decision decision = PlaceWaiting(*pod, all, nodes);
     if (!decision.allocation) {
       hopeless.emplace(pod->kind, all);
       continue;

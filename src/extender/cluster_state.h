@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "domain/node_needs.h"
 #include "extender/objects.h"
 #include "extender/reservation.h"
 #include "kube/reflector.h"
@@ -51,6 +52,7 @@ struct WaitingPod {
   int64_t woken_ns = 0;  // 0: never
   int wakes = 0;         // since it was last tried
   std::string kind;      // what it asks; alike for pods that fit or do not fit together
+  domain::NodeNeeds needs;
 };
 
 struct StateFigures {
@@ -126,10 +128,13 @@ class ClusterState {
   void Settle(const std::string& uid, const std::shared_ptr<const PodEntry>& entry);
 
   // --- Waiting pods ---
+  // Which nodes a pod that waits can use at all; `text` is the same for equal needs.
+  void NoteNeeds(const std::string& uid, domain::NodeNeeds needs, std::string_view text);
   // Called whenever room may have come free, with the lock held: it must only signal.
   void OnRoom(std::function<void()> signal);
-  // Those that would fit now into what came free since the last call, highest priority and longest
-  // waiting first, each beside those before it; and those that were woken and did not come.
+  // Those that would fit now into what came free since the last call, on nodes that they can use,
+  // highest priority and longest waiting first, each beside those before it; and those that were
+  // woken and did not come.
   std::vector<WaitingPod> TakeWakeable(size_t limit);
   void NoteWoken(const std::string& uid);
   void Forget(const std::string& uid);  // there is no such pod any more
@@ -191,6 +196,9 @@ class ClusterState {
   Placed Take(const placement::Request& request, const PodEntry& pod, placement::Decision decision);
   void NoteWaiting(const placement::Request& request, const PodEntry& pod);
   bool MayWake(const WaitingPod& pod, int64_t now_ns) const;
+  bool CanUse(const WaitingPod& pod, const std::string& node) const;
+  placement::Decision PlaceWaiting(const WaitingPod& pod, bool everywhere,
+                                   std::span<const std::string_view> room) const;
   void NoteRoom(const std::string& node);
   void NoteRoomEverywhere();
 
@@ -204,7 +212,8 @@ class ClusterState {
   placement::Cluster cluster_;
   std::unordered_map<std::string, PodPointer> pods_;  // by uid
   std::unordered_map<kube::ObjectKey, std::string, kube::ObjectKeyHash> uids_;
-  std::unordered_map<std::string, bool> takes_binding_;  // by node
+  std::unordered_map<std::string, bool> takes_binding_;                 // by node
+  std::unordered_map<std::string, std::vector<domain::Taint>> taints_;  // of nodes that have some
   std::set<kube::ObjectKey> quotas_;
   std::unordered_map<std::string, Reservation> reservations_;  // by uid
   std::unordered_map<std::string, Held> held_;

@@ -42,7 +42,7 @@ ExtenderMetrics::ExtenderMetrics(metrics::Registry& registry)
                                        {"result"})),
       victims_(registry.AddCounter("hami_scheduler_preemption_victims_total",
                                    "Pods that were told to leave for others.")) {
-  for (const char* verb : {"filter", "prioritize", "bind"}) seconds_.With({verb});
+  for (const char* verb : {"filter", "prioritize", "preempt", "bind"}) seconds_.With({verb});
   for (const char* protocol : {"binding", "hami", "none"}) binds_.With({protocol});
   drift_.With({});
   victims_.With({});

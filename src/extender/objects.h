@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the scheduler keeps of the API's objects: as little as decisions need, because there are
-// 100 000 pods. Pure; the registry is shared and does not change.
+// 100 000 pods. Reads the wall clock, for what a node was asked (contract 1.4). The registry is
+// shared and does not change.
 
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "domain/node.h"
 #include "domain/pod.h"
 #include "json/value.h"
 #include "kube/object.h"
@@ -37,6 +39,7 @@ struct NodeEntry {
   kube::ObjectKey key;
   placement::NodeFacts facts;
   bool takes_binding = false;         // its plugin reads the decision from the Binding
+  std::vector<domain::Taint> taints;  // those that keep new pods away
   std::vector<std::string> problems;  // of its announcements
 };
 
