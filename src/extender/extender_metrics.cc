@@ -46,7 +46,7 @@ ExtenderMetrics::ExtenderMetrics(metrics::Registry& registry)
                                     "Tries to release the Lease of a leader that was silent while "
                                     "the API server answered.",
                                     {"result"})) {
-  for (const char* verb : {"filter", "prioritize", "bind"}) seconds_.With({verb});
+  for (const char* verb : {"filter", "prioritize", "preempt", "bind"}) seconds_.With({verb});
   for (const char* protocol : {"binding", "hami", "none"}) binds_.With({protocol});
   for (const char* result : {"released", "conflict", "failed"}) releases_.With({result});
   drift_.With({});

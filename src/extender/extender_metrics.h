@@ -14,7 +14,8 @@ class ExtenderMetrics {
  public:
   explicit ExtenderMetrics(metrics::Registry& registry);
 
-  // `verb`: filter, prioritize, bind. `result`: placed, nothing, passed, error, ...
+  // `verb`: filter, prioritize, preempt, bind, dry_run. `result`: placed, nothing, passed, error,
+  // ...
   void NoteCall(std::string_view verb, std::string_view result, double seconds);
   void NoteBind(std::string_view protocol) { binds_.With({std::string(protocol)}).Add(); }
   void NoteDrift(double pods) { drift_.With({}).Set(pods); }

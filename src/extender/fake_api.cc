@@ -2,6 +2,7 @@
 
 #include "extender/fake_api.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -21,9 +22,21 @@ std::string CollectionOf(const std::string& path) {
   return folder.substr(0, at) + folder.substr(after);
 }
 
-bool Matches(const std::string& selector, const Json& object) {
-  if (selector.empty()) return true;
-  return selector == "metadata.name%3D" + object["metadata"]["name"].get<std::string>();
+// Selectors of one name, and of one label.
+bool Matches(const std::string& field, const std::string& label, const Json& object) {
+  const Json& metadata = object["metadata"];
+  if (!field.empty() && field != "metadata.name%3D" + metadata["name"].get<std::string>()) {
+    return false;
+  }
+  if (label.empty()) return true;
+  const Json labels = metadata.value("labels", Json::object());
+  return std::ranges::any_of(labels.items(), [&](const auto& each) {
+    std::string text = each.key() + "%3D" + each.value().template get<std::string>();
+    for (size_t at = text.find('/'); at != std::string::npos; at = text.find('/')) {
+      text.replace(at, 1, "%2F");
+    }
+    return label == text;
+  });
 }
 
 std::string Query(const std::string& target, const std::string& name) {
@@ -310,7 +323,8 @@ void FakeApi::Answer(const net::FakeRequest& request, net::FakeConnection& conne
   Json items = Json::array();
   for (const auto& [key, object] : objects_) {
     if (CollectionOf(key) == collection &&
-        Matches(Query(request.target, "fieldSelector"), object)) {
+        Matches(Query(request.target, "fieldSelector"), Query(request.target, "labelSelector"),
+                object)) {
       items.push_back(object);
     }
   }

@@ -5,7 +5,9 @@
 #include <charconv>
 #include <utility>
 
+#include "base/clock.h"
 #include "domain/names.h"
+#include "domain/node_needs.h"
 #include "domain/protobuf_objects.h"
 #include "domain/quantity.h"
 #include "placement/quota.h"
@@ -106,13 +108,15 @@ NodeEntry ReadNodeEntry(const vendor::Registry& registry, domain::Node node) {
   NodeEntry entry;
   entry.key = {"", node.name};
   entry.facts.name = node.name;
-  entry.facts.devices = registry.DevicesOf(node, &entry.problems);
+  const int64_t now_s = base::SystemClock().WallNs() / 1'000'000'000;
+  entry.facts.devices = registry.DevicesOf(node, &entry.problems, now_s);
   entry.facts.cpu_milli = Quantity(node.allocatable, "cpu", true);
   entry.facts.memory_bytes = Quantity(node.allocatable, "memory", false);
   const std::string* protocol = Find(node.annotations, domain::kAllocationProtocol);
   entry.takes_binding = protocol != nullptr && *protocol == domain::kAllocationProtocolBindingV1;
   // Rules of single vendors want them; a node without devices needs none.
   if (!entry.facts.devices.empty()) {
+    entry.taints = domain::BarringTaints(node);
     entry.facts.labels = std::move(node.labels);
     entry.facts.annotations = std::move(node.annotations);
   }
