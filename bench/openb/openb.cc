@@ -14,25 +14,30 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "bench/openb/play.h"
+#include "bench/openb/scores.h"
 #include "bench/report.h"
 
 namespace hami::bench {
 namespace {
 
 constexpr char kUsage[] =
-    R"(usage: openb [--json FILE] [--data FOLDER] [--trace NAME]... [--seeds N]
-             [--policy WORD]... [--course arrivals|turnover] [--jobs N]
+    R"(usage: openb [--json FILE] [--data FOLDER] [--trace NAME]... [--from SEED] [--seeds N]
+             [--policy WORD]... [--course arrivals|turnover] [--jobs N] [--scores FILE]
 
---data     the traces; default: $HAMI_OPENB, else ../shared/data/openb
---trace    default, cpu250, ...; default: all 17 that were published
---seeds N  how many, from 42 on; default 40: ten for the published rows, thirty more
---policy   only contenders of this name, or whose name has this word
---jobs N   threads; default: one per core
+--data         the traces; default: $HAMI_OPENB, else ../shared/data/openb
+--trace        default, cpu250, ...; default: all 17 that were published
+--from SEED    the first seed; default 42, as published
+--seeds N      how many; default 40: ten for the published rows, thirty more
+--policy       only contenders of this name, or whose name has this word
+--jobs N       threads; default: one per core
+--scores FILE  scores are appended to it as they come, and those that it has are not played again:
+               seed by seed or in one go, in any order, stopped and started as you like
 )";
 
 constexpr uint64_t kFirstSeed = 42;
@@ -59,6 +64,8 @@ struct Settings {
   std::vector<std::string> traces;
   std::vector<std::string> words;
   std::vector<Course> courses = {Course::kArrivals, Course::kTurnover};
+  std::string scores_path;
+  size_t first_seed = kFirstSeed;
   size_t seeds = 40;
   size_t jobs = std::max(1U, std::thread::hardware_concurrency());
 };
@@ -119,18 +126,30 @@ double HalfWidth(const Statistics& statistics, size_t count) {
 using Scores = std::vector<std::vector<Score>>;
 
 Scores PlayAll(const vendor::Registry& registry, const Trace& trace,
-               const std::vector<Contender>& contenders, Course course, const Settings& settings) {
+               const std::vector<Contender>& contenders, Course course, const Settings& settings,
+               ScoreFile* file) {
   Scores scores(contenders.size(), std::vector<Score>(settings.seeds));
   std::atomic<size_t> next{0};
   const size_t count = contenders.size() * settings.seeds;
+  std::mutex mutex;  // of the file
   std::vector<std::thread> threads;
   for (size_t i = 0; i < settings.jobs; ++i) {
     threads.emplace_back([&] {
       for (size_t work = next++; work < count; work = next++) {
         const size_t contender = work % contenders.size();
         const size_t seed = work / contenders.size();
-        scores[contender][seed] =
-            Play(registry, trace, contenders[contender], course, kFirstSeed + seed);
+        const std::string& name = contenders[contender].name;
+        const uint64_t number = settings.first_seed + seed;
+        {
+          const std::lock_guard lock(mutex);
+          if (const Score* const known = file->Find(trace.name, course, name, number)) {
+            scores[contender][seed] = *known;
+            continue;
+          }
+        }
+        scores[contender][seed] = Play(registry, trace, contenders[contender], course, number);
+        const std::lock_guard lock(mutex);
+        file->Add(trace.name, course, name, number, scores[contender][seed]);
         if (contender == 0) {
           std::fprintf(stderr, "\r%s: seed %zu of %zu ", trace.name.c_str(), seed + 1,
                        settings.seeds);
@@ -249,6 +268,10 @@ int ReadSettings(int argc, char** argv, Settings* settings) {
       settings->traces.emplace_back(value);
     } else if (is_right && word == "--policy") {
       settings->words.emplace_back(value);
+    } else if (is_right && word == "--scores") {
+      settings->scores_path = value;
+    } else if (is_right && word == "--from") {
+      is_right = ParseCount(value, &settings->first_seed);
     } else if (is_right && word == "--seeds") {
       is_right = ParseCount(value, &settings->seeds);
     } else if (is_right && word == "--jobs") {
@@ -292,7 +315,14 @@ int Bench(const Settings& settings) {
   const std::vector<Contender> contenders = Chosen(settings.words);
   Report report("openb: GPUs allocated",
                 fmt::format("{}; {} seeds from {}; simulated clusters of 1 213 nodes",
-                            MachineConditions(), settings.seeds, kFirstSeed));
+                            MachineConditions(), settings.seeds, settings.first_seed));
+  ScoreFile file;
+  if (!settings.scores_path.empty()) {
+    if (const Status opened = file.Open(settings.scores_path); !opened) {
+      fmt::print(stderr, "openb: {}\n", opened.error().message);
+      return 1;
+    }
+  }
   bool any = false;
   for (const Published& published : kPublished) {
     const std::string name = published.trace;
@@ -311,7 +341,7 @@ int Bench(const Settings& settings) {
     }
     any = true;
     for (const Course course : settings.courses) {
-      const Scores scores = PlayAll(registry, *trace, contenders, course, settings);
+      const Scores scores = PlayAll(registry, *trace, contenders, course, settings, &file);
       if (course == Course::kArrivals) {
         PrintArrivals(*trace, contenders, scores, published);
       } else {

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -218,15 +219,27 @@ void Measure(const vendor::Registry& registry, int nodes, int pods, int rounds, 
 
   placement::Request impossible = workload.Next();
   impossible.containers[0].requests[0].memory_mib = kMemoryMib + 1;
+  impossible.pod_uid[0] = 'b';  // it holds nothing yet
   each_us.clear();
+  const double first_us = CpuClock::NowUs();
+  scene.cluster.Place(impossible, scene.views);
+  report->Add({.name = scene_name + ", nothing fits, the first of its kind",
+               .value = CpuClock::NowUs() - first_us,
+               .unit = "us"});
+  // Retries: between two of them as much changes as two hundred other decisions change.
   for (int i = 0; i < std::max(20, rounds / 100); ++i) {
+    for (int k = 0; k < 200 && oldest < scene.uids.size(); ++k) {
+      const std::optional<placement::PodFacts> pod = scene.cluster.FindPod(scene.uids[oldest]);
+      if (pod) scene.cluster.PutPod(*pod);
+      oldest = (oldest + 1) % scene.uids.size();
+    }
     const double asked_us = CpuClock::NowUs();
     if (scene.cluster.Place(impossible, scene.views).misfits.size() != scene.views.size()) {
       std::abort();
     }
     each_us.push_back(CpuClock::NowUs() - asked_us);
   }
-  AddLatencies(scene_name + ", nothing fits", &each_us, 0, "", report);
+  AddLatencies(scene_name + ", nothing fits, tried again", &each_us, 0, "", report);
 }
 
 int Run(int argc, char** argv) {

@@ -129,12 +129,18 @@ void ClusterState::DropLate(const std::string& uid) {
 
 void ClusterState::PutNode(const NodeEntry& node) {
   takes_binding_[node.facts.name] = node.takes_binding;
+  if (node.taints.empty()) {
+    taints_.erase(node.facts.name);
+  } else {
+    taints_[node.facts.name] = node.taints;
+  }
   holdings_.cluster().PutNode(node.facts);
   waiting_.NoteRoom(node.facts.name);
 }
 
 void ClusterState::RemoveNode(const std::string& name) {
   takes_binding_.erase(name);
+  taints_.erase(name);
   holdings_.cluster().RemoveNode(name);
 }
 
@@ -368,9 +374,16 @@ void ClusterState::OnRoom(std::function<void()> signal) {
   waiting_.OnRoom(std::move(signal));
 }
 
+void ClusterState::NoteNeeds(const std::string& uid, domain::NodeNeeds needs,
+                             std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  waiting_.NoteNeeds(uid, std::move(needs), text);
+}
+
 std::vector<WaitingPod> ClusterState::TakeWakeable(size_t limit) {
   const std::lock_guard lock(mutex_);
-  return waiting_.TakeWakeable(limit, clock_.MonotonicNs(), reservations_, &holdings_.cluster());
+  return waiting_.TakeWakeable(limit, clock_.MonotonicNs(), reservations_, taints_,
+                               &holdings_.cluster());
 }
 
 void ClusterState::Forget(const std::string& uid) {

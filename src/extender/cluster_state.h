@@ -117,10 +117,13 @@ class ClusterState {
   void Settle(const std::string& uid, const PodPointer& pod);
 
   // --- Waiting pods ---
+  // Which nodes a pod that waits can use at all; `text` is the same for equal needs.
+  void NoteNeeds(const std::string& uid, domain::NodeNeeds needs, std::string_view text);
   // Called whenever room may have come free, with the lock held: it must only signal.
   void OnRoom(std::function<void()> signal);
-  // Those that would fit now into what came free since the last call, highest priority and longest
-  // waiting first, each beside those before it; and those that were woken and did not come.
+  // Those that would fit now into what came free since the last call, on nodes that they can use,
+  // highest priority and longest waiting first, each beside those before it; and those that were
+  // woken and did not come.
   std::vector<WaitingPod> TakeWakeable(size_t limit);
   void NoteWoken(const std::string& uid);
   void Forget(const std::string& uid);  // there is no such pod any more
@@ -178,6 +181,7 @@ class ClusterState {
   Holdings holdings_;
   PodTable pods_;
   std::unordered_map<std::string, bool> takes_binding_;  // by node
+  NodeTaints taints_;
   std::set<kube::ObjectKey> quotas_;
   Reservations reservations_;
   std::unordered_set<std::string> foreign_;  // held for other schedulers: uids

@@ -45,14 +45,30 @@ class ClusterStateTest : public ::testing::Test {
     return *request;
   }
   void PutNode(const std::string& name, int gpus, int memory_mib, bool takes_binding = true) {
+    PutNode(NodeJson(name, takes_binding, gpus, memory_mib));
+  }
+  void PutNode(const Json& node) {
     json::Document document;
-    EXPECT_TRUE(document.Parse(NodeJson(name, takes_binding, gpus, memory_mib).dump()));
+    EXPECT_TRUE(document.Parse(node.dump()));
     auto entry = ReadNodeEntry(registry_, document.root());
     ASSERT_TRUE(entry);
     state_.nodes().OnUpsert(std::make_shared<const NodeEntry>(std::move(*entry)));
   }
   ClusterState::Placed Reserve(const Json& pod, std::vector<std::string_view> nodes = {"n1"}) {
     return state_.Reserve(Request(pod), *Entry(pod), nodes);
+  }
+  // Refused everywhere, and what it needs of a node noted, as by a filter.
+  void Wait(const Json& pod) {
+    EXPECT_FALSE(Fits(pod));
+    json::Document document;
+    EXPECT_TRUE(document.Parse(pod.dump()));
+    state_.NoteNeeds(pod["metadata"]["uid"], domain::ReadNodeNeeds(document.root()),
+                     pod["spec"].dump());
+  }
+  std::vector<std::string> Wakeable() {
+    std::vector<std::string> uids;
+    for (const WaitingPod& pod : state_.TakeWakeable(10)) uids.push_back(pod.uid);
+    return uids;
   }
   bool Fits(const Json& pod, std::vector<std::string_view> nodes = {"n1"}) {
     return Reserve(pod, std::move(nodes)).decision.allocation.has_value();
@@ -385,6 +401,61 @@ TEST_F(ClusterStateTest, ANewNodeWakesWhoWaits) {
   EXPECT_THAT(state_.TakeWakeable(10), SizeIs(1));
   Delete("a");
   state_.OnRoom(nullptr);
+}
+
+TEST_F(ClusterStateTest, APodIsNotWokenForANodeThatItCannotUse) {
+  // It wants another zone, and is of the highest priority: it must not hide who can use the node.
+  Json elsewhere = PodJson("a", "u1", 1, 6'000, 10);
+  elsewhere["spec"]["nodeSelector"] = {{"zone", "b"}};
+  elsewhere["spec"]["priority"] = 100;
+  Wait(elsewhere);
+  Wait(PodJson("b", "u2", 1, 6'000, 10));
+  Json node = NodeJson("n1", true, 1, 10'000);
+  node["metadata"]["labels"] = {{"zone", "a"}};
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), ElementsAre("u2"));
+  node["metadata"]["name"] = "n2";
+  node["metadata"]["labels"] = {{"zone", "b"}};
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), ElementsAre("u1"));
+}
+
+TEST_F(ClusterStateTest, APodIsNotWokenForANodeWhoseTaintsItDoesNotTolerate) {
+  Json tolerant = PodJson("b", "u2", 1, 6'000, 10);
+  tolerant["spec"]["tolerations"] = {{{"key", "train"}, {"operator", "Exists"}}};
+  Wait(PodJson("a", "u1", 1, 6'000, 10));
+  clock_.Advance(kSecond);
+  Wait(tolerant);
+  Json node = NodeJson("n1", true, 1, 10'000);
+  node["spec"]["taints"] = {{{"key", "train"}, {"effect", "NoSchedule"}}};
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), ElementsAre("u2"));
+  node["spec"]["unschedulable"] = true;
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), IsEmpty());
+  node["spec"] = Json::object();
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), ElementsAre("u1"));
+  state_.nodes().OnDelete({"", "n1"});
+  EXPECT_THAT(Wakeable(), IsEmpty());
+}
+
+TEST_F(ClusterStateTest, WhoIsWokenAgainIsLookedForOnUsableNodesAlone) {
+  Json picky = PodJson("a", "u1", 1, 6'000, 10);
+  picky["spec"]["nodeSelector"] = {{"zone", "b"}};
+  Wait(picky);
+  Json node = NodeJson("n1", true, 1, 10'000);
+  node["metadata"]["labels"] = {{"zone", "b"}};
+  PutNode(node);
+  ASSERT_THAT(Wakeable(), ElementsAre("u1"));
+  state_.NoteWoken("u1");
+  clock_.Advance(3 * kSecond);
+  EXPECT_THAT(Wakeable(), ElementsAre("u1"));
+  state_.NoteWoken("u1");
+  node["metadata"]["labels"] = {{"zone", "a"}};
+  PutNode(node);
+  clock_.Advance(10 * kSecond);
+  EXPECT_THAT(Wakeable(), IsEmpty());
 }
 
 TEST_F(ClusterStateTest, RoomIsHeldForAPodWhoseVictimsAreLeaving) {

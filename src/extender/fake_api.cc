@@ -2,6 +2,7 @@
 
 #include "extender/fake_api.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -21,9 +22,21 @@ std::string CollectionOf(const std::string& path) {
   return folder.substr(0, at) + folder.substr(after);
 }
 
-bool Matches(const std::string& selector, const Json& object) {
-  if (selector.empty()) return true;
-  return selector == "metadata.name%3D" + object["metadata"]["name"].get<std::string>();
+// Selectors of one name, and of one label.
+bool Matches(const std::string& field, const std::string& label, const Json& object) {
+  const Json& metadata = object["metadata"];
+  if (!field.empty() && field != "metadata.name%3D" + metadata["name"].get<std::string>()) {
+    return false;
+  }
+  if (label.empty()) return true;
+  const Json labels = metadata.value("labels", Json::object());
+  return std::ranges::any_of(labels.items(), [&](const auto& each) {
+    std::string text = each.key() + "%3D" + each.value().template get<std::string>();
+    for (size_t at = text.find('/'); at != std::string::npos; at = text.find('/')) {
+      text.replace(at, 1, "%2F");
+    }
+    return label == text;
+  });
 }
 
 std::string Query(const std::string& target, const std::string& name) {
@@ -90,6 +103,34 @@ Json FakeApi::Get(const std::string& path) const {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(path);
   return found == objects_.end() ? Json() : found->second;
+}
+
+void FakeApi::Look(const std::function<void(const std::map<std::string, Json>&)>& look) const {
+  const std::lock_guard lock(mutex_);
+  look(objects_);
+}
+
+uint64_t FakeApi::Version() const {
+  const std::lock_guard lock(mutex_);
+  return changes_.size();
+}
+
+Json FakeApi::ItemsOf(const std::string& collection) const {
+  const std::lock_guard lock(mutex_);
+  Json items = Json::array();
+  for (const auto& [path, object] : objects_) {
+    if (CollectionOf(path) == collection) items.push_back(object);
+  }
+  return items;
+}
+
+std::optional<std::pair<uint64_t, Json>> FakeApi::NextChange(const std::string& collection,
+                                                             uint64_t version) const {
+  const std::lock_guard lock(mutex_);
+  for (uint64_t next = version; next < changes_.size(); ++next) {
+    if (changes_[next].collection == collection) return std::pair(next + 1, changes_[next].event);
+  }
+  return std::nullopt;
 }
 
 void FakeApi::SetHook(Hook hook) {
@@ -282,7 +323,8 @@ void FakeApi::Answer(const net::FakeRequest& request, net::FakeConnection& conne
   Json items = Json::array();
   for (const auto& [key, object] : objects_) {
     if (CollectionOf(key) == collection &&
-        Matches(Query(request.target, "fieldSelector"), object)) {
+        Matches(Query(request.target, "fieldSelector"), Query(request.target, "labelSelector"),
+                object)) {
       items.push_back(object);
     }
   }

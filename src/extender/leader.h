@@ -6,10 +6,12 @@
 
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,6 @@
 #include "extender/leader_gate.h"
 #include "extender/leadership.h"
 #include "kube/client.h"
-#include "kube/lease.h"
 #include "kube/reflector.h"
 
 namespace hami::extender {
@@ -36,6 +37,8 @@ class Leader : public Leadership, public kube::Watcher<kube::Lease> {
   Leader(const LeaderOptions& options, const base::Clock& clock)
       : options_(options), clock_(clock), gate_(options.host) {}
 
+  const LeaderOptions& options() const { return options_; }
+
   // Watches the Lease, if there is an election. The client outlives it.
   void Start(kube::Client& client);
   void Stop() { watch_.reset(); }
@@ -47,17 +50,29 @@ class Leader : public Leadership, public kube::Watcher<kube::Lease> {
   void NoteSynced();
 
   int64_t LeftMs() const override;
+  int64_t AwaitMs() const override;
   std::string Describe() const override;
+
+  struct LeaseAge {
+    int64_t duration_ms = 0;  // 0: there is no Lease
+    int64_t silent_ms = 0;    // since its last renewal that we heard of; 0: nobody holds it
+  };
+  LeaseAge Age() const;
 
   void OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all) override;
   void OnUpsert(std::shared_ptr<const kube::Lease> now) override;
   void OnDelete(const kube::ObjectKey& key) override;
 
  private:
+  void Observe(const std::optional<kube::Lease>& lease, LeaderGate::After after);
+  // With mutex_ held.
+  int64_t LeftNowMs() const;
+
   const LeaderOptions options_;
   const base::Clock& clock_;
   std::unique_ptr<kube::Reflector<kube::Lease>> watch_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
   LeaderGate gate_;
   bool synced_ = false;
 };

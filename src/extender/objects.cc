@@ -5,10 +5,13 @@
 #include <charconv>
 #include <utility>
 
+#include "base/clock.h"
 #include "domain/names.h"
+#include "domain/node_needs.h"
 #include "domain/protobuf_objects.h"
 #include "domain/quantity.h"
 #include "placement/native.h"
+#include "placement/quota.h"
 #include "placement/request.h"
 
 namespace hami::extender {
@@ -111,13 +114,15 @@ NodeEntry ReadNodeEntry(const vendor::Registry& registry, domain::Node node) {
   NodeEntry entry;
   entry.key = {"", node.name};
   entry.facts.name = node.name;
-  entry.facts.devices = registry.DevicesOf(node, &entry.problems);
+  const int64_t now_s = base::SystemClock().WallNs() / 1'000'000'000;
+  entry.facts.devices = registry.DevicesOf(node, &entry.problems, now_s);
   entry.facts.cpu_milli = Quantity(node.allocatable, "cpu", true);
   entry.facts.memory_bytes = Quantity(node.allocatable, "memory", false);
   const std::string* protocol = Find(node.annotations, domain::kAllocationProtocol);
   entry.takes_binding = protocol != nullptr && *protocol == domain::kAllocationProtocolBindingV1;
   // Rules of single vendors want them; a node without devices needs none.
   if (!entry.facts.devices.empty()) {
+    entry.taints = domain::BarringTaints(node);
     entry.facts.labels = std::move(node.labels);
     entry.facts.annotations = std::move(node.annotations);
   }
@@ -125,22 +130,9 @@ NodeEntry ReadNodeEntry(const vendor::Registry& registry, domain::Node node) {
 }
 
 Result<QuotaEntry> ReadQuotaEntry(const vendor::Registry& registry, json::Value object) {
-  const json::Value metadata = object["metadata"];
   QuotaEntry entry;
-  entry.key = {std::string(metadata["namespace"].Text()), std::string(metadata["name"].Text())};
-  if (entry.key.name.empty()) return Fail(Code::kInvalidArgument, "a ResourceQuota without name");
-  entry.facts.namespace_name = entry.key.name_space;
-  entry.facts.name = entry.key.name;
-  const std::vector<std::string> resources = registry.ResourceNames();
-  for (const auto& [name, value] : object["spec"]["hard"].Members()) {
-    if (!name.starts_with("limits.")) continue;
-    const std::string_view resource = name.substr(7);
-    bool ours = false;
-    for (const std::string& known : resources) ours = ours || known == resource;
-    if (!ours) continue;
-    const Result<int64_t> limit = domain::ParseQuantity(value.Text());
-    if (limit && *limit >= 0) entry.facts.limits[std::string(name)] = *limit;
-  }
+  ASSIGN_OR_RETURN(entry.facts, placement::ReadQuota(registry, object));
+  entry.key = {entry.facts.namespace_name, entry.facts.name};
   return entry;
 }
 

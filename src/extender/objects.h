@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the scheduler wants of the API's objects: as little as decisions need. A pod is kept as a
-// PodRecord (pod_record.h). Pure; the registry is shared and does not change.
+// PodRecord (pod_record.h). Reads the wall clock, for what a node was asked (contract 1.4). The
+// registry is shared and does not change.
 
 #pragma once
 
@@ -36,6 +37,7 @@ struct NodeEntry {
   kube::ObjectKey key;
   placement::NodeFacts facts;
   bool takes_binding = false;         // its plugin reads the decision from the Binding
+  std::vector<domain::Taint> taints;  // those that keep new pods away
   std::vector<std::string> problems;  // of its announcements
 };
 

@@ -57,6 +57,32 @@ bool MayWake(const WaitingPod& pod, int64_t now_ns) {
   return now_ns - pod.woken_ns >= pause_ms * kMs;
 }
 
+bool CanUse(const WaitingPod& pod, std::string_view name, const NodeTaints& taints,
+            const placement::Cluster& cluster) {
+  const std::string node(name);
+  const placement::NodeFacts* facts = cluster.FindNode(node);
+  if (facts == nullptr || !pod.needs.MetBy(node, facts->labels)) return false;
+  const auto found = taints.find(node);
+  return found == taints.end() || pod.needs.Tolerates(found->second);
+}
+
+// On the nodes that the pod can use, of all of them or of `room`.
+placement::Decision Place(const WaitingPod& pod, bool everywhere,
+                          std::span<const std::string_view> room, const NodeTaints& taints,
+                          placement::Cluster* cluster) {
+  if (everywhere && pod.needs.TakesAnyLabels() && taints.empty()) {
+    return cluster->Place(pod.request, {});
+  }
+  std::vector<std::string> all;
+  if (everywhere) all = cluster->NodeNames();
+  std::vector<std::string_view> usable(room.begin(), room.end());
+  if (everywhere) usable.assign(all.begin(), all.end());
+  std::erase_if(usable,
+                [&](std::string_view node) { return !CanUse(pod, node, taints, *cluster); });
+  if (usable.empty()) return {};  // no names would be all
+  return cluster->Place(pod.request, usable);
+}
+
 // What it would hold, under a uid of its own.
 placement::PodFacts TentativeFacts(const WaitingPod& pod, const domain::Allocation& allocation) {
   placement::PodFacts facts;
@@ -83,6 +109,15 @@ void WaitingPods::Note(const placement::Request& request, const PodEntry& pod, i
   waiting.wakes = 0;
 }
 
+void WaitingPods::NoteNeeds(const std::string& uid, domain::NodeNeeds needs,
+                            std::string_view text) {
+  const auto found = pods_.find(uid);
+  if (found == pods_.end()) return;
+  found->second.needs = std::move(needs);
+  found->second.kind += '\n';
+  found->second.kind += text;
+}
+
 void WaitingPods::NoteWoken(const std::string& uid, int64_t now_ns) {
   const auto found = pods_.find(uid);
   if (found == pods_.end()) return;
@@ -104,6 +139,7 @@ void WaitingPods::NoteRoomEverywhere() {
 
 std::vector<WaitingPod> WaitingPods::TakeWakeable(size_t limit, int64_t now_ns,
                                                   const Reservations& reservations,
+                                                  const NodeTaints& taints,
                                                   placement::Cluster* cluster) {
   const std::set<std::string> names = std::exchange(room_nodes_, {});
   const bool everywhere = std::exchange(room_everywhere_, false);
@@ -126,8 +162,7 @@ std::vector<WaitingPod> WaitingPods::TakeWakeable(size_t limit, int64_t now_ns,
     }
     const bool all = everywhere || pod->wakes > 0;
     if (hopeless.contains({pod->kind, all})) continue;
-    const placement::Decision decision =
-        cluster->Place(pod->request, all ? std::span<const std::string_view>() : nodes);
+    const placement::Decision decision = Place(*pod, all, nodes, taints, cluster);
     if (!decision.allocation) {
       hopeless.emplace(pod->kind, all);
       continue;

@@ -10,9 +10,12 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "domain/node.h"
+#include "domain/node_needs.h"
 #include "extender/objects.h"
 #include "extender/reservations.h"
 #include "kube/object.h"
@@ -31,12 +34,18 @@ struct WaitingPod {
   int64_t woken_ns = 0;  // 0: never
   int wakes = 0;         // since it was last tried
   std::string kind;      // what it asks; alike for pods that fit or do not fit together
+  domain::NodeNeeds needs;
 };
+
+using NodeTaints = std::unordered_map<std::string, std::vector<domain::Taint>>;  // where some are
 
 class WaitingPods {
  public:
   // It was refused.
   void Note(const placement::Request& request, const PodEntry& pod, int64_t now_ns);
+  // Which nodes it can use at all; `text` is the same for equal needs. Who does not wait is
+  // ignored.
+  void NoteNeeds(const std::string& uid, domain::NodeNeeds needs, std::string_view text);
   void NoteWoken(const std::string& uid, int64_t now_ns);
   void Erase(const std::string& uid) { pods_.erase(uid); }
 
@@ -45,11 +54,12 @@ class WaitingPods {
   void NoteRoom(const std::string& node);
   void NoteRoomEverywhere();
 
-  // Those that would fit now into what came free since the last call, highest priority and longest
-  // waiting first, each beside those before it; and those that were woken and did not come. Who has
-  // a reservation does not wait. The cluster is as before afterwards.
+  // Those that would fit now into what came free since the last call, on nodes that they can use,
+  // highest priority and longest waiting first, each beside those before it; and those that were
+  // woken and did not come. Who has a reservation does not wait. The cluster is as before
+  // afterwards.
   std::vector<WaitingPod> TakeWakeable(size_t limit, int64_t now_ns,
-                                       const Reservations& reservations,
+                                       const Reservations& reservations, const NodeTaints& taints,
                                        placement::Cluster* cluster);
 
   std::vector<WaitingPod> All() const;

@@ -9,7 +9,7 @@
 
 #include "placement/compiled.h"
 #include "placement/fit.h"
-#include "placement/nearest.h"
+#include "placement/misfits.h"
 #include "placement/score.h"
 
 namespace hami::placement {
@@ -68,27 +68,6 @@ void ForEachNode(const ClusterIndex& index, std::span<const std::string_view> na
       visit(number, name);
     }
   }
-}
-
-bool NativeFits(const CompiledRequest& compiled, uint32_t number, Reason* reason) {
-  const Request& request = *compiled.request;
-  const NodeState& node = compiled.index->node(number);
-  if (!request.check_native || node.facts.cpu_milli <= 0) return true;
-  int64_t cpu = node.facts.cpu_milli - node.cpu_used_milli;
-  int64_t memory = node.facts.memory_bytes - node.memory_used_bytes;
-  if (compiled.own != nullptr && compiled.own->node == number) {
-    cpu += compiled.own->cpu_milli;
-    memory += compiled.own->memory_bytes;
-  }
-  if (request.cpu_milli > cpu) {
-    *reason = Reason::kInsufficientCpu;
-    return false;
-  }
-  if (request.memory_bytes > memory) {
-    *reason = Reason::kInsufficientMemory;
-    return false;
-  }
-  return true;
 }
 
 // The node's score before the pod, turned so that higher is better.
@@ -190,44 +169,11 @@ bool FitByFragments(FragmentSearch* fragments, Fitter* fitter,
   return true;
 }
 
-// Why a node does not fit. Neighbours often have the same reasons.
-class MisfitTexts {
- public:
-  MisfitTexts(const CompiledRequest& compiled, Fitter* fitter)
-      : compiled_(compiled), fitter_(*fitter) {}
-
-  const std::string& Of(uint32_t number) {
-    if (number == NameIndex::kNone ||
-        (!compiled_.asks.empty() && compiled_.index->node(number).devices.empty())) {
-      return unregistered_;
-    }
-    Reason reason = Reason::kNone;
-    if (!NativeFits(compiled_, number, &reason)) {
-      native_ = ReasonWord(reason);
-      return native_;
-    }
-    fitter_.Fit(number, &reasons_);
-    if (text_.empty() || !(reasons_ == last_)) {
-      text_ = reasons_.Text();
-      last_ = reasons_;
-    }
-    return text_;
-  }
-
- private:
-  const CompiledRequest& compiled_;
-  Fitter& fitter_;
-  const std::string unregistered_ = "node unregistered";
-  std::string native_;
-  std::string text_;
-  ReasonCounts reasons_;
-  ReasonCounts last_;  // of text_
-};
-
 }  // namespace
 
 Decision ChooseNode(const ClusterIndex& index, const Request& request,
-                    std::span<const std::string_view> nodes, FragmentSearch* fragments) {
+                    std::span<const std::string_view> nodes, FragmentSearch* fragments,
+                    MisfitMemory* memory) {
   static thread_local std::vector<Candidate> candidates;
   const CompiledRequest compiled(index, request);
   Fitter fitter(compiled);
@@ -239,29 +185,30 @@ Decision ChooseNode(const ClusterIndex& index, const Request& request,
   const bool found = compiled.scores_nodes ? FitAll(&fitter, candidates, &chosen)
                      : by_fragments        ? FitByFragments(fragments, &fitter, candidates, &chosen)
                                            : FitBestFirst(&fitter, best, &candidates, &chosen);
+  decision.gave_up = fitter.gave_up_once();
   if (found) {
     decision.allocation = fitter.TakeAllocation();
     decision.score = chosen.goodness;
     return decision;
   }
-  NearestSearch nearest(compiled);
-  MisfitTexts texts(compiled, &fitter);
+  Misfits misfits(compiled, &fitter, memory);
   decision.misfits.reserve(nodes.empty() ? index.known_nodes() : nodes.size());
   ForEachNode(index, nodes, [&](uint32_t number, std::string_view name) {
     if (number != NameIndex::kNone) index.Prefetch(number);
-    decision.misfits.push_back({.node = std::string(name), .text = texts.Of(number)});
-    if (number != NameIndex::kNone) nearest.Look(number, fitter);
+    decision.misfits.push_back({.node = std::string(name), .text = misfits.Look(number)});
   });
-  decision.nearest = nearest.Take();
+  decision.nearest = misfits.Nearest();
+  decision.gave_up = fitter.gave_up_once();
   return decision;
 }
 
 std::vector<NodeScore> FittingNodes(const ClusterIndex& index, const Request& request,
                                     std::span<const std::string_view> nodes,
-                                    FragmentSearch* fragments, std::vector<Misfit>* misfits) {
+                                    FragmentSearch* fragments, MisfitMemory* memory,
+                                    std::vector<Misfit>* misfits) {
   const CompiledRequest compiled(index, request);
   Fitter fitter(compiled);
-  MisfitTexts texts(compiled, &fitter);
+  Misfits texts(compiled, &fitter, memory);
   const Goodness goodness(compiled);
   const uint32_t own = compiled.own == nullptr ? NameIndex::kNone : compiled.own->node;
   std::vector<NodeScore> fitting;
@@ -276,7 +223,7 @@ std::vector<NodeScore> FittingNodes(const ClusterIndex& index, const Request& re
       const double rules = compiled.scores_nodes ? fitter.RuleScore() : 0;
       fitting.push_back({.node = std::string(name), .score = base + rules});
     } else if (misfits != nullptr) {
-      misfits->push_back({.node = std::string(name), .text = texts.Of(number)});
+      misfits->push_back({.node = std::string(name), .text = texts.TextOf(number)});
     }
   });
   return fitting;

@@ -12,15 +12,18 @@
 #include "placement/cluster.h"
 #include "placement/fragment_search.h"
 #include "placement/index.h"
+#include "placement/misfits.h"
 
 namespace hami::placement {
 
-// `fragments` serves NodePolicy::kFragmentation.
+// `fragments` serves NodePolicy::kFragmentation, `memory` requests that fit nowhere.
 Decision ChooseNode(const ClusterIndex& index, const Request& request,
-                    std::span<const std::string_view> nodes, FragmentSearch* fragments);
+                    std::span<const std::string_view> nodes, FragmentSearch* fragments,
+                    MisfitMemory* memory);
 
 std::vector<NodeScore> FittingNodes(const ClusterIndex& index, const Request& request,
                                     std::span<const std::string_view> nodes,
-                                    FragmentSearch* fragments, std::vector<Misfit>* misfits);
+                                    FragmentSearch* fragments, MisfitMemory* memory,
+                                    std::vector<Misfit>* misfits);
 
 }  // namespace hami::placement

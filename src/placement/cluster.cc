@@ -17,6 +17,7 @@ class Cluster::Impl {
 
   ClusterIndex index;
   FragmentSearch fragments;
+  MisfitMemory misfits;
 };
 
 Cluster::Cluster(const vendor::Registry& registry) : Cluster(registry, RuleOf) {}
@@ -32,7 +33,10 @@ void Cluster::PutPod(const PodFacts& pod) {
   impl_->index.PutPod(pod);
   impl_->fragments.Observe(pod.uid, ShapeOf(impl_->index.registry(), pod, FindNode(pod.node)));
 }
-void Cluster::RemovePod(std::string_view uid) { impl_->index.RemovePod(uid); }
+void Cluster::RemovePod(std::string_view uid) {
+  if (impl_->index.FindPod(uid) != nullptr) impl_->fragments.ObserveDeparture();
+  impl_->index.RemovePod(uid);
+}
 void Cluster::PutQuota(const QuotaFacts& quota) { impl_->index.PutQuota(quota); }
 void Cluster::RemoveQuota(std::string_view namespace_name, std::string_view name) {
   impl_->index.RemoveQuota(namespace_name, name);
@@ -40,17 +44,18 @@ void Cluster::RemoveQuota(std::string_view namespace_name, std::string_view name
 
 Decision Cluster::Place(const Request& request, std::span<const std::string_view> nodes) const {
   impl_->fragments.Observe(request.pod_uid, ShapeOf(request));
-  return ChooseNode(impl_->index, request, nodes, &impl_->fragments);
+  return ChooseNode(impl_->index, request, nodes, &impl_->fragments, &impl_->misfits);
 }
 
 Decision Cluster::PlaceOn(const Request& request, std::string_view node) const {
-  return ChooseNode(impl_->index, request, std::span(&node, 1), &impl_->fragments);
+  return ChooseNode(impl_->index, request, std::span(&node, 1), &impl_->fragments,
+                    &impl_->misfits);
 }
 
 std::vector<NodeScore> Cluster::Fitting(const Request& request,
                                         std::span<const std::string_view> nodes,
                                         std::vector<Misfit>* misfits) const {
-  return FittingNodes(impl_->index, request, nodes, &impl_->fragments, misfits);
+  return FittingNodes(impl_->index, request, nodes, &impl_->fragments, &impl_->misfits, misfits);
 }
 
 size_t Cluster::node_count() const { return impl_->index.known_nodes(); }

@@ -98,6 +98,9 @@ struct Decision {
   int32_t candidates = 0;              // nodes that could fit by what is known of them in short
   std::vector<Misfit> misfits;         // by node as asked; only if nothing fits
   std::optional<NearestMiss> nearest;  // likewise
+  // Containers could not be tried in every way on some node within the bound of steps: a better
+  // node, or any, may have been missed. Misfits of such nodes say "gave up after N steps".
+  bool gave_up = false;
 };
 
 class Cluster {

@@ -46,6 +46,11 @@ CompiledAsk CompileAsk(const ClusterIndex& index, const Request& request, uint16
   return ask;
 }
 
+template <typename T>
+void Append(std::string* key, T value) {
+  key->append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
 uint64_t BitsOf(const std::vector<bool>& models) {
   if (models.empty()) return ~uint64_t{0};
   uint64_t bits = 0;
@@ -112,6 +117,52 @@ CompiledRequest::CompiledRequest(const ClusterIndex& of_index, const Request& of
     if (limit.memory_mib) quota[vendor].memory_mib = *limit.memory_mib - held.memory_mib;
     if (limit.cores) quota[vendor].cores = *limit.cores - held.cores;
   }
+}
+
+bool NativeFits(const CompiledRequest& compiled, uint32_t number, Reason* reason) {
+  const Request& request = *compiled.request;
+  const NodeState& node = compiled.index->node(number);
+  if (!request.check_native || node.facts.cpu_milli <= 0) return true;
+  int64_t cpu = node.facts.cpu_milli - node.cpu_used_milli;
+  int64_t memory = node.facts.memory_bytes - node.memory_used_bytes;
+  if (compiled.own != nullptr && compiled.own->node == number) {
+    cpu += compiled.own->cpu_milli;
+    memory += compiled.own->memory_bytes;
+  }
+  if (request.cpu_milli > cpu) {
+    *reason = Reason::kInsufficientCpu;
+    return false;
+  }
+  if (request.memory_bytes > memory) {
+    *reason = Reason::kInsufficientMemory;
+    return false;
+  }
+  return true;
+}
+
+bool AppendKind(const CompiledRequest& compiled, std::string* key) {
+  if (compiled.own != nullptr || compiled.has_rules || compiled.asks_by_id) return false;
+  const Policy& policy = compiled.request->policy;
+  Append(key, policy.numa_bind);
+  Append(key, policy.device.only_idle);
+  Append(key, policy.device.topology_aware);
+  for (const DeviceKey device_key : policy.device.keys) Append(key, device_key);
+  Append(key, policy.weights);
+  for (const CompiledAsk& ask : compiled.asks) {
+    Append(key, ask.request->vendor);
+    Append(key, ask.request->count);
+    Append(key, ask.request->memory_mib);
+    Append(key, ask.request->memory_pct);
+    Append(key, ask.request->cores);
+    Append(key, ask.request->shape.slots);
+    *key += ask.request->shape.name;
+    key->push_back('\0');
+    Append(key, ask.container);
+    Append(key, ask.kind);
+    for (const bool allowed : ask.models) key->push_back(allowed ? '1' : '0');
+    key->push_back('|');
+  }
+  return true;
 }
 
 }  // namespace hami::placement

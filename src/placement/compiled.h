@@ -7,11 +7,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "placement/index.h"
 #include "placement/order.h"
+#include "placement/reasons.h"
 #include "placement/request.h"
 
 namespace hami::placement {
@@ -107,5 +109,12 @@ inline bool HasRooms(const CompiledRequest& compiled, uint32_t node) {
   }
   return true;
 }
+
+// Whether the node has the CPU and memory, where that is ours to check. `reason` if not.
+bool NativeFits(const CompiledRequest& compiled, uint32_t node, Reason* reason);
+
+// What a node's answer depends on besides the node and native resources, appended to the key. False:
+// on more than that, and nothing may be kept.
+bool AppendKind(const CompiledRequest& compiled, std::string* key);
 
 }  // namespace hami::placement

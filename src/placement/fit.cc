@@ -11,15 +11,7 @@
 
 namespace hami::placement {
 
-namespace {
-
-// Steps of SearchFit in one decision, over all nodes: some milliseconds.
-constexpr int kSearchSteps = 40000;
-
-}  // namespace
-
-Fitter::Fitter(const CompiledRequest& compiled)
-    : compiled_(&compiled), search_steps_(kSearchSteps) {
+Fitter::Fitter(const CompiledRequest& compiled) : compiled_(&compiled) {
   if (!compiled.quota.empty()) sums_.resize(compiled.quota.size());
 }
 
@@ -48,9 +40,20 @@ void Fitter::Start(uint32_t number) {
 }
 
 bool Fitter::Fit(uint32_t number, ReasonCounts* reasons) {
+  gave_up_ = false;
   Start(number);
   if (FitAll(reasons)) return true;
   return SearchFit(this);
+}
+
+bool Fitter::TakeStep() {
+  if (search_steps_ > 0) {
+    --search_steps_;
+    return true;
+  }
+  gave_up_ = true;
+  gave_up_once_ = true;
+  return false;
 }
 
 void Fitter::StartAgain() {

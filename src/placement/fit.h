@@ -43,6 +43,9 @@ struct Offer {
 // One per decision; goes from node to node. Its memory is used again.
 class Fitter {
  public:
+  // Steps of SearchFit in one decision, over all nodes: some milliseconds.
+  static constexpr int kSearchSteps = 40'000;
+
   explicit Fitter(const CompiledRequest& compiled);
 
   // Whether the pod fits. `reasons`, if not null, gets those of the first container that does not.
@@ -64,6 +67,11 @@ class Fitter {
   // Of the last Fit that did not: the ask that found no room; asks.size() if none was tried.
   size_t failed_ask() const { return failed_ask_; }
 
+  // The steps were used up before the last Fit that did not hold was searched to the end: it may be
+  // wrong. And whether that was so for any.
+  bool gave_up() const { return gave_up_; }
+  bool gave_up_once() const { return gave_up_once_; }
+
   // What each device answered to the ask that found no room, by device of the node; while no
   // container was placed before it.
   bool has_offers() const { return has_offers_; }
@@ -75,7 +83,7 @@ class Fitter {
   std::vector<DeviceRank> Ranked(const CompiledAsk& ask) const;  // all devices, best first
   std::vector<MigChoice> InstancesFor(const CompiledAsk& ask, uint16_t device) const;
   bool HasRoom(const CompiledAsk& ask, uint16_t device, const DeviceUse& need) const;
-  int& search_steps() { return search_steps_; }  // that are left, of the whole decision
+  bool TakeStep();  // of SearchFit; false: there are none left
   const CompiledRequest& compiled() const { return *compiled_; }
   const NodeState& node() const { return *node_; }
   void Start(uint32_t node);
@@ -117,7 +125,9 @@ class Fitter {
   std::vector<Sum> sums_;  // what runs of this pod now, by vendor; empty without quotas
   size_t failed_ask_ = 0;
   uint32_t number_ = 0;  // of the node
-  int search_steps_;
+  int search_steps_ = kSearchSteps;
+  bool gave_up_ = false;
+  bool gave_up_once_ = false;
 };
 
 // The devices of one vendor for rules.

@@ -17,14 +17,10 @@ namespace {
 constexpr size_t kRefined = 32;
 // When the mix has changed, what was judged before is judged anew little by little.
 constexpr size_t kRenewedAtOnce = 128;
-constexpr size_t kMostRows = 128;
+// Of rows and nodes: 24 MiB.
+constexpr size_t kMostJudged = size_t{1} << 20;
 constexpr size_t kSeen = size_t{1} << 14;
 constexpr uint16_t kMixBits = 0xffff;
-
-template <typename T>
-void Append(std::string* key, T value) {
-  key->append(reinterpret_cast<const char*>(&value), sizeof(value));
-}
 
 // A request for one device, which every device serves or does not.
 bool IsSingle(const CompiledRequest& compiled) {
@@ -82,92 +78,81 @@ void FragmentSearch::Observe(std::string_view uid, const PodShape& shape) {
   measure_.Observe(shape);
 }
 
+void FragmentSearch::ObserveDeparture() {
+  const std::lock_guard lock(mutex_);
+  measure_.ObserveDeparture();
+}
+
 FragmentSearch::Row* FragmentSearch::RowOf(const CompiledRequest& compiled) {
-  if (compiled.own != nullptr || !compiled.quota.empty() || compiled.has_rules ||
-      compiled.asks_by_id) {
-    return nullptr;
-  }
-  const Policy& policy = compiled.request->policy;
-  key_.clear();
-  Append(&key_, compiled.request->cpu_milli);
-  Append(&key_, policy.numa_bind);
-  Append(&key_, policy.device.only_idle);
-  Append(&key_, policy.device.topology_aware);
-  for (const DeviceKey key : policy.device.keys) Append(&key_, key);
-  Append(&key_, policy.weights);
-  for (const CompiledAsk& ask : compiled.asks) {
-    Append(&key_, ask.request->vendor);
-    Append(&key_, ask.request->count);
-    Append(&key_, ask.request->memory_mib);
-    Append(&key_, ask.request->memory_pct);
-    Append(&key_, ask.request->cores);
-    Append(&key_, ask.request->shape.slots);
-    Append(&key_, ask.container);
-    Append(&key_, ask.kind);
-    for (const bool allowed : ask.models) key_.push_back(allowed ? '1' : '0');
-    key_.push_back('|');
-  }
+  if (!compiled.quota.empty()) return nullptr;
+  const int64_t cpu_milli = compiled.request->cpu_milli;
+  key_.assign(reinterpret_cast<const char*>(&cpu_milli), sizeof(cpu_milli));
+  if (!AppendKind(compiled, &key_)) return nullptr;
   std::unique_ptr<Row>& row = rows_[key_];
   if (!row) row = std::make_unique<Row>();
   row->used = ++clock_;
   row->nodes.resize(compiled.index->node_limit());
   Row* const found = row.get();
-  if (rows_.size() > kMostRows) {
+  while (rows_.size() > 1 && rows_.size() * found->nodes.size() > kMostJudged) {
     rows_.erase(
         std::ranges::min_element(rows_, {}, [](const auto& it) { return it.second->used; }));
   }
   return found;
 }
 
-FragmentSearch::Losses* FragmentSearch::Enter(const CompiledRequest& compiled, uint32_t number) {
-  const NodeState& node = compiled.index->node(number);
-  node_ = &node;
-  before_.cpu_milli = node.facts.cpu_milli - node.cpu_used_milli;
+void FragmentSearch::Enter(const CompiledRequest& compiled, uint32_t number) {
+  const ClusterIndex& index = *compiled.index;
+  if (known_.size() < index.node_limit()) known_.resize(index.node_limit());
+  node_ = &index.node(number);
   const bool leaves = compiled.own != nullptr && compiled.own->node == number;
-  if (leaves) before_.cpu_milli += compiled.own->cpu_milli;
-  before_.devices.clear();
-  places_.clear();
-  for (size_t i = 0; i < node.devices.size(); ++i) {
-    if (TakesNothing(node.devices[i])) continue;
-    places_.push_back(static_cast<uint16_t>(i));
-    before_.devices.push_back(RoomOf(node.devices[i], node.devices[i].used));
-  }
-  if (losses_.size() < compiled.index->node_limit()) losses_.resize(compiled.index->node_limit());
-  Losses* const losses = leaves ? &passing_ : &losses_[number];
+  before_ = leaves ? &passing_ : &known_[number];
+  Known& known = *before_;
   const uint32_t mix = measure_.mix().version();
-  if (leaves || losses->version != node.version || losses->mix != mix) {
-    *losses = {.version = node.version,
-               .mix = mix,
-               .content = ContentOf(node, before_),
-               .cheap = measure_.StaticLoss(before_)};
+  const bool has_changed = leaves || known.version != index.version(number);
+  if (has_changed) {
+    known.version = index.version(number);
+    known.room.cpu_milli = node_->facts.cpu_milli - node_->cpu_used_milli;
+    if (leaves) known.room.cpu_milli += compiled.own->cpu_milli;
+    known.room.devices.clear();
+    known.places.clear();
+    for (size_t i = 0; i < node_->devices.size(); ++i) {
+      if (TakesNothing(node_->devices[i])) continue;
+      known.places.push_back(static_cast<uint16_t>(i));
+      known.room.devices.push_back(RoomOf(node_->devices[i], node_->devices[i].used));
+    }
+    known.content = ContentOf(*node_, known.room);
   }
-  return losses;
+  if (!has_changed && known.mix == mix) return;
+  known.mix = mix;
+  known.cheap = measure_.StaticLoss(known.room);
+  known.full = -1;
 }
 
-double FragmentSearch::FullLoss(Losses* losses) {
-  if (losses->full < 0) losses->full = measure_.Loss(before_);
-  return losses->full;
+double FragmentSearch::FullLossBefore() {
+  if (before_->full < 0) before_->full = measure_.Loss(before_->room);
+  return before_->full;
 }
 
 void FragmentSearch::RoomAfter(const CompiledRequest& compiled, const Fitter& fitter) {
-  after_ = before_;
+  after_ = before_->room;
   after_.cpu_milli -= compiled.request->cpu_milli;
-  for (size_t i = 0; i < places_.size(); ++i) {
-    after_.devices[i] = RoomOf(node_->devices[places_[i]], fitter.used(places_[i]));
+  for (size_t i = 0; i < before_->places.size(); ++i) {
+    const uint16_t device = before_->places[i];
+    after_.devices[i] = RoomOf(node_->devices[device], fitter.used(device));
   }
 }
 
 void FragmentSearch::RoomWith(const CompiledRequest& compiled, uint16_t device,
                               const DeviceUse& used) {
-  after_ = before_;
+  after_ = before_->room;
   after_.cpu_milli -= compiled.request->cpu_milli;
-  const auto place = std::ranges::find(places_, device);
-  after_.devices[static_cast<size_t>(place - places_.begin())] =
+  const auto place = std::ranges::find(before_->places, device);
+  after_.devices[static_cast<size_t>(place - before_->places.begin())] =
       RoomOf(node_->devices[device], used);
 }
 
 double FragmentSearch::CheapCost(double loss_before) {
-  return measure_.StaticLoss(after_) - loss_before + Fragmentation::Leftover(after_);
+  return measure_.StaticLoss(after_) - loss_before + measure_.Leftover(after_);
 }
 
 void FragmentSearch::FindOptions(const CompiledRequest& compiled, uint32_t node, double loss_before,
@@ -206,9 +191,13 @@ void FragmentSearch::FindOptions(const CompiledRequest& compiled, uint32_t node,
 
 FragmentSearch::Judged FragmentSearch::Judge(const CompiledRequest& compiled, uint32_t node,
                                              Fitter* fitter) {
-  Judged judged{.version = compiled.index->node(node).version,
+  Judged judged{.version = compiled.index->version(node),
                 .mix = static_cast<uint16_t>(measure_.mix().version() & kMixBits)};
-  const double before = Enter(compiled, node)->cheap;
+  // Certain, and cheaper than a walk over the devices.
+  const bool is_own = compiled.own != nullptr && compiled.own->node == node;
+  if (!is_own && !HasRooms(compiled, node)) return judged;
+  Enter(compiled, node);
+  const double before = before_->cheap;
   if (IsSingle(compiled)) {
     FindOptions(compiled, node, before, fitter);
     judged.fits = !options_.empty();
@@ -227,11 +216,12 @@ FragmentSearch::Judged FragmentSearch::Judge(const CompiledRequest& compiled, ui
 
 double FragmentSearch::Refine(const CompiledRequest& compiled, uint32_t node, const Judged& judged,
                               Fitter* fitter) {
-  const double before = FullLoss(Enter(compiled, node));
+  Enter(compiled, node);
+  const double before = FullLossBefore();
   if (!IsSingle(compiled)) {
     fitter->Fit(node, nullptr);
     RoomAfter(compiled, *fitter);
-    return measure_.Loss(after_) - before + Fragmentation::Leftover(after_);
+    return measure_.Loss(after_) - before + measure_.Leftover(after_);
   }
   fitter->Start(node);
   double best_cost = std::numeric_limits<double>::infinity();
@@ -245,7 +235,7 @@ double FragmentSearch::Refine(const CompiledRequest& compiled, uint32_t node, co
     used.memory_mib += offer.need.memory_mib;
     used.cores += offer.need.cores;
     RoomWith(compiled, judged.device[i], used);
-    const double cost = measure_.Loss(after_) - before + Fragmentation::Leftover(after_);
+    const double cost = measure_.Loss(after_) - before + measure_.Leftover(after_);
     if (cost >= best_cost) continue;
     best_cost = cost;
     best_offer = offer;
@@ -266,13 +256,13 @@ uint32_t FragmentSearch::Choose(const CompiledRequest& compiled, std::span<const
   std::vector<Judged>& judgements = row == nullptr ? unkept_ : row->nodes;
   for (const uint32_t node : nodes) {
     Judged& judged = judgements[node];
-    bool is_stale = row == nullptr || judged.version != compiled.index->node(node).version;
+    bool is_stale = row == nullptr || judged.version != compiled.index->version(node);
     if (!is_stale && judged.mix != mix && renewed < kRenewedAtOnce) {
       is_stale = true;
       ++renewed;
     }
     if (is_stale) judged = Judge(compiled, node, fitter);
-    if (judged.fits) order_.emplace_back(judged.cost, losses_[node].content, node);
+    if (judged.fits) order_.emplace_back(judged.cost, known_[node].content, node);
   }
   uint32_t best = NameIndex::kNone;
   *cost = std::numeric_limits<double>::infinity();
@@ -280,7 +270,8 @@ uint32_t FragmentSearch::Choose(const CompiledRequest& compiled, std::span<const
   std::pair<float, uint64_t> last(-std::numeric_limits<float>::infinity(), 0);
   uint32_t current = NameIndex::kNone;  // the node of the fitter's picks
   std::ranges::make_heap(order_, std::ranges::greater());
-  while (!order_.empty() && refined < kRefined) {
+  const size_t most_refined = measure_.IsCheap() ? 1 : kRefined;
+  while (!order_.empty() && refined < most_refined) {
     std::ranges::pop_heap(order_, std::ranges::greater());
     const auto [cheap, content, node] = order_.back();
     order_.pop_back();
@@ -302,7 +293,8 @@ uint32_t FragmentSearch::Choose(const CompiledRequest& compiled, std::span<const
 double FragmentSearch::CostOf(const CompiledRequest& compiled, uint32_t node,
                               const Fitter& fitter) {
   const std::lock_guard lock(mutex_);
-  const double before = Enter(compiled, node)->cheap;
+  Enter(compiled, node);
+  const double before = before_->cheap;
   RoomAfter(compiled, fitter);
   return CheapCost(before);
 }

@@ -36,6 +36,9 @@ class FragmentSearch {
   // those that fragments keep out.
   void Observe(std::string_view uid, const PodShape& shape);
 
+  // A pod that had room has gone.
+  void ObserveDeparture();
+
   // The best of the nodes, all of which may fit by their summaries; kNone if none fits. The
   // fitter's picks are those of the node. `cost` is in devices lost, lower is better.
   uint32_t Choose(const CompiledRequest& compiled, std::span<const uint32_t> nodes, Fitter* fitter,
@@ -53,11 +56,13 @@ class FragmentSearch {
     uint8_t devices = 0;               // of a request for one: how many of the next are known
     std::array<uint16_t, 2> device{};  // the cheapest by the cheap part
   };
-  // What a node loses as it is.
-  struct Losses {
-    uint64_t version = 0;
-    uint32_t mix = 0;
-    uint64_t content = 0;  // a hash of what the node has free, of what kind; no names
+  // A node as it is, and what it loses.
+  struct Known {
+    uint64_t version = 0;  // of room, places and content
+    NodeRoom room;
+    std::vector<uint16_t> places;  // of the room's devices on the node
+    uint64_t content = 0;          // a hash of what the node has free, of what kind; no names
+    uint32_t mix = 0;              // of what follows
     double cheap = 0;
     double full = -1;  // below 0: not asked for yet
   };
@@ -77,9 +82,9 @@ class FragmentSearch {
   // By the whole measure; the fitter's picks are the best.
   double Refine(const CompiledRequest& compiled, uint32_t node, const Judged& judged,
                 Fitter* fitter);
-  // Fills `before_` and what it loses.
-  Losses* Enter(const CompiledRequest& compiled, uint32_t node);
-  double FullLoss(Losses* losses);
+  // The node to be judged becomes `before_`, up to date.
+  void Enter(const CompiledRequest& compiled, uint32_t node);
+  double FullLossBefore();
   // `before_` with the fitter's picks, or with one device's use changed, into `after_`.
   void RoomAfter(const CompiledRequest& compiled, const Fitter& fitter);
   void RoomWith(const CompiledRequest& compiled, uint16_t device, const DeviceUse& used);
@@ -92,15 +97,14 @@ class FragmentSearch {
   Fragmentation measure_;
   std::vector<uint64_t> seen_;  // hashes of uids
   std::unordered_map<std::string, std::unique_ptr<Row>> rows_;
-  std::vector<Losses> losses_;  // by node
-  Losses passing_;              // of a node that a pod is leaving
+  std::vector<Known> known_;  // by node
+  Known passing_;             // a node that a pod is leaving
   uint64_t clock_ = 0;
   std::string key_;
   // Space that is used again and again.
   const NodeState* node_ = nullptr;
-  NodeRoom before_;
+  Known* before_ = nullptr;
   NodeRoom after_;
-  std::vector<uint16_t> places_;  // of the room's devices on the node
   std::vector<Option> options_;
   std::vector<std::tuple<float, uint64_t, uint32_t>> order_;  // cost, content, node
   std::vector<Judged> unkept_;                                // by node, of a request without a row

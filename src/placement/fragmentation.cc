@@ -8,6 +8,7 @@
 #include <compare>
 #include <functional>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -21,6 +22,8 @@ constexpr double kWindow = 4096;
 constexpr double kTypicalShare = 0.95;
 // Scores change with the mix, and all that was computed with them: only for a reason.
 constexpr double kDriftWorthIt = 0.04;
+// Pods leave, if of so many that came at least so many have gone.
+constexpr double kTurnoverShare = 0.25;
 
 // Series of pods, and pods in each. Fewer are faster, and worse where CPU is scarce.
 constexpr size_t kSeries = 32;
@@ -31,6 +34,7 @@ constexpr double kRolloutShare = 0.1;
 constexpr double kLargestCpuMilli = 128'000;
 constexpr double kLargestDevices = 8;
 constexpr double kLeftoverWeight = 0.1;
+constexpr double kLeftoverWeightInTurnover = 0.2;
 
 constexpr size_t kMemoEntries = size_t{1} << 15;
 
@@ -88,6 +92,21 @@ bool TakeAsk(const DeviceAsk& ask, std::vector<DeviceRoom>* devices) {
     taken |= uint64_t{1} << (best % 64);
   }
   return true;
+}
+
+// A pod that asks for several whole devices counts as often.
+void CountByDevices(std::vector<TypicalPod>* pods) {
+  double sum = 0;
+  for (TypicalPod& pod : *pods) {
+    double devices = 0;
+    for (const DeviceAsk& ask : pod.shape.asks) {
+      const double share = ask.memory_mib > 0 ? ask.cores_pct : std::max(ask.memory_pct, ask.cores_pct);
+      devices += ask.count * share / 100;
+    }
+    pod.weight *= std::max(devices, 1.0);
+    sum += pod.weight;
+  }
+  for (TypicalPod& pod : *pods) pod.weight /= sum;
 }
 
 // What one typical pod cannot use of the room.
@@ -191,6 +210,7 @@ void PodMix::Observe(const PodShape& shape) {
   total_ += 1;
   if (total_ >= 2 * kWindow) {
     for (TypicalPod& count : counts_) count.weight /= 2;
+    departures_ /= 2;
     std::erase_if(counts_, [](const TypicalPod& count) { return count.weight < 0.5; });
     total_ =
         std::accumulate(counts_.begin(), counts_.end(), 0.0,
@@ -199,8 +219,10 @@ void PodMix::Observe(const PodShape& shape) {
   // At the first pods often, then at each tenth more, then each 512.
   if (++observed_ < next_look_) return;
   next_look_ = observed_ + std::min(512U, observed_ / 10 + 1);
-  if (!typical_.empty() && Drift() <= kDriftWorthIt) return;
+  const bool turns_over = departures_ >= kTurnoverShare * total_;
+  if (!typical_.empty() && turns_over == turns_over_ && Drift() <= kDriftWorthIt) return;
   typical_ = TypicalOf(counts_);
+  turns_over_ = turns_over;
   ++version_;
 }
 
@@ -232,20 +254,25 @@ struct Fragmentation::FlatRoom {
     for (size_t i = 0; i < size; ++i) sum += Share(i);
     return sum;
   }
-  bool Fits(const FlatPod& pod, size_t device) const {
-    return memory[device] >= pod.memory && cores[device] >= pod.cores &&
-           (!pod.alone || idle[device]);
+  bool Fits(const FlatAsk& ask, size_t device) const {
+    return memory[device] >= ask.memory && cores[device] >= ask.cores &&
+           (!ask.alone || idle[device]);
+  }
+  int32_t MostMemory() const {
+    return size == 0 ? -1 : *std::max_element(memory.begin(), memory.begin() + size);
   }
   // Takes the fullest devices that fit; false, and nothing taken, if there are too few.
   bool Take(const FlatPod& pod);
+  // Leaves out devices that no pod of the mix fits on; what they have free.
+  int64_t Shrink(const FlatMix& mix);
 };
 
 bool Fragmentation::FlatRoom::Take(const FlatPod& pod) {
   uint32_t taken = 0;
-  for (int32_t left = pod.count; left > 0; --left) {
+  for (int32_t left = pod.ask.count; left > 0; --left) {
     size_t best = size;
     for (size_t i = 0; i < size; ++i) {
-      if (!Fits(pod, i) || (taken >> i & 1) != 0) continue;
+      if (!Fits(pod.ask, i) || (taken >> i & 1) != 0) continue;
       if (best == size || Share(i) < Share(best)) best = i;
     }
     if (best == size) return false;
@@ -253,12 +280,29 @@ bool Fragmentation::FlatRoom::Take(const FlatPod& pod) {
   }
   for (size_t i = 0; i < size; ++i) {
     if ((taken >> i & 1) == 0) continue;
-    memory[i] -= pod.memory;
-    cores[i] -= pod.cores;
+    memory[i] -= pod.ask.memory;
+    cores[i] -= pod.ask.cores;
     idle[i] = false;
   }
   cpu_milli -= pod.cpu_milli;
   return true;
+}
+
+int64_t Fragmentation::FlatRoom::Shrink(const FlatMix& mix) {
+  int64_t left_out = 0;
+  size_t kept = 0;
+  for (size_t i = 0; i < size; ++i) {
+    if (memory[i] < mix.least_memory) {
+      left_out += Share(i);
+      continue;
+    }
+    memory[kept] = memory[i];
+    cores[kept] = cores[i];
+    idle[kept] = idle[i];
+    ++kept;
+  }
+  size = kept;
+  return left_out;
 }
 
 const Fragmentation::FlatMix* Fragmentation::Flatten(const NodeRoom& room, FlatRoom* flat) {
@@ -275,62 +319,78 @@ const Fragmentation::FlatMix* Fragmentation::Flatten(const NodeRoom& room, FlatR
     flat->cores[i] = device.cores;
     flat->idle[i] = device.idle;
   }
+  return FlatMixOf(first.vendor, first.memory_total_mib);
+}
+
+const Fragmentation::FlatMix* Fragmentation::FlatMixOf(uint16_t vendor, int32_t memory_total_mib) {
   for (const FlatMix& mix : flat_mixes_) {
-    if (mix.vendor == first.vendor && mix.memory_total_mib == first.memory_total_mib) return &mix;
+    if (mix.vendor == vendor && mix.memory_total_mib == memory_total_mib) return &mix;
   }
   FlatMix& mix = flat_mixes_.emplace_back();
-  mix.vendor = first.vendor;
-  mix.memory_total_mib = first.memory_total_mib;
+  mix.vendor = vendor;
+  mix.memory_total_mib = memory_total_mib;
   mix.least_cpu_milli = std::numeric_limits<int64_t>::max();
   mix.least_memory = std::numeric_limits<int32_t>::max();
-  for (const TypicalPod& typical : mix_.typical()) {
+  std::map<FlatAsk, std::map<int64_t, double>> groups;  // weight by CPU
+  for (const TypicalPod& typical : typical_) {
     FlatPod& pod = mix.pods.emplace_back();
     pod.cpu_milli = typical.shape.cpu_milli;
-    pod.weight = typical.weight;
     pod.is_native = typical.shape.asks.empty();
-    if (typical.shape.asks.empty() || typical.shape.asks[0].vendor != mix.vendor) continue;
+    mix.weight += typical.weight;
+    if (typical.shape.asks.empty() || typical.shape.asks[0].vendor != vendor) continue;
     const DeviceAsk& ask = typical.shape.asks[0];
-    pod.memory = MemoryShare(ask, mix.memory_total_mib);
-    pod.cores = CoresShare(ask);
-    pod.count = ask.count;
-    pod.alone = ask.cores_pct >= 100;
+    pod.ask = {.memory = MemoryShare(ask, memory_total_mib),
+               .cores = CoresShare(ask),
+               .count = ask.count,
+               .alone = ask.cores_pct >= 100};
+    groups[pod.ask][pod.cpu_milli] += typical.weight;
     mix.least_cpu_milli = std::min(mix.least_cpu_milli, pod.cpu_milli);
-    mix.least_memory = std::min(mix.least_memory, pod.memory);
+    mix.least_memory = std::min(mix.least_memory, pod.ask.memory);
+  }
+  for (const auto& [ask, by_cpu] : groups) {
+    FlatGroup& group = mix.groups.emplace_back();
+    group.ask = ask;
+    double sum = 0;
+    for (const auto& [cpu_milli, weight] : by_cpu) {
+      group.cpu_milli.push_back(cpu_milli);
+      group.weight.push_back(sum += weight);
+    }
   }
   return &mix;
 }
 
 double Fragmentation::FlatStaticLoss(const FlatMix& mix, const FlatRoom& room) {
-  const int64_t free = room.Free();
-  double loss = 0;
-  for (const FlatPod& pod : mix.pods) {
-    int64_t lost = free;
-    if (pod.count > 0 && room.cpu_milli >= pod.cpu_milli) {
-      int32_t fitting = 0;
-      int64_t usable = 0;
-      for (size_t i = 0; i < room.size; ++i) {
-        const bool fits = room.Fits(pod, i);
-        fitting += fits ? 1 : 0;
-        usable += fits ? room.Share(i) : 0;
-      }
-      if (fitting >= pod.count) lost -= usable;
+  double used = 0;  // what pods of the mix can use
+  for (const FlatGroup& group : mix.groups) {
+    const auto above = std::ranges::upper_bound(group.cpu_milli, room.cpu_milli);
+    if (above == group.cpu_milli.begin()) continue;
+    int32_t fitting = 0;
+    int64_t usable = 0;
+    for (size_t i = 0; i < room.size; ++i) {
+      const bool fits = room.Fits(group.ask, i);
+      fitting += fits ? 1 : 0;
+      usable += fits ? room.Share(i) : 0;
     }
-    loss += pod.weight * static_cast<double>(lost);
+    if (fitting < group.ask.count) continue;
+    used += group.weight[static_cast<size_t>(above - group.cpu_milli.begin()) - 1] *
+            static_cast<double>(usable);
   }
-  return loss / kWholeDevice;
+  return (mix.weight * static_cast<double>(room.Free()) - used) / kWholeDevice;
 }
 
 double Fragmentation::FlatRollout(const FlatMix& mix, const FlatRoom& room) const {
-  int64_t left = 0;
+  FlatRoom shrunk = room;
+  int64_t left = shrunk.Shrink(mix) * static_cast<int64_t>(series_.size());
+  if (shrunk.size == 0) return static_cast<double>(left) / kWholeDevice / kSeries;
   for (size_t i = 0; i < series_.size(); ++i) {
-    FlatRoom trial = room;
+    FlatRoom trial = shrunk;
+    int32_t most = trial.MostMemory();
     for (const uint16_t number : series_[i]) {
       const FlatPod& pod = mix.pods[number];
       if (trial.cpu_milli < pod.cpu_milli) continue;
       if (pod.is_native && TakesNative(i)) trial.cpu_milli -= pod.cpu_milli;
-      if (pod.count == 0 || !trial.Take(pod)) continue;
-      int32_t most = 0;
-      for (size_t k = 0; k < trial.size; ++k) most = std::max(most, trial.memory[k]);
+      if (pod.ask.count == 0 || pod.ask.memory > most || !trial.Take(pod)) continue;
+      most = trial.MostMemory();
       if (most < mix.least_memory || trial.cpu_milli < mix.least_cpu_milli) break;
     }
     left += trial.Free();
@@ -342,7 +402,9 @@ double Fragmentation::FlatRollout(const FlatMix& mix, const FlatRoom& room) cons
 // few series then say what many drawn freely would.
 void Fragmentation::Follow() {
   if (followed_ == mix_.version()) return;
-  const std::vector<TypicalPod>& typical = mix_.typical();
+  typical_ = mix_.typical();
+  if (mix_.turns_over()) CountByDevices(&typical_);
+  const std::vector<TypicalPod>& typical = typical_;
   series_.assign(kSeries, std::vector<uint16_t>(kSeriesPods));
   uint64_t random = 1;
   for (size_t place = 0; place < kSeriesPods; ++place) {
@@ -373,7 +435,7 @@ double Fragmentation::StaticLoss(const NodeRoom& room) {
   Follow();
   FlatRoom flat;
   const FlatMix* const mix = Flatten(room, &flat);
-  return mix != nullptr ? FlatStaticLoss(*mix, flat) : placement::StaticLoss(mix_.typical(), room);
+  return mix != nullptr ? FlatStaticLoss(*mix, flat) : placement::StaticLoss(typical_, room);
 }
 
 double Fragmentation::Rollout(const NodeRoom& room) {
@@ -385,7 +447,7 @@ double Fragmentation::Rollout(const NodeRoom& room) {
     trial = room;
     int64_t free = FreeTotal(room.devices);
     for (const uint16_t number : series_[i]) {
-      const PodShape& shape = mix_.typical()[number].shape;
+      const PodShape& shape = typical_[number].shape;
       if (trial.cpu_milli < shape.cpu_milli) continue;
       if (shape.asks.empty()) {
         if (TakesNative(i)) trial.cpu_milli -= shape.cpu_milli;
@@ -410,7 +472,8 @@ double Fragmentation::Rollout(const NodeRoom& room) {
 
 double Fragmentation::Loss(const NodeRoom& room) {
   Follow();
-  if (mix_.typical().empty() || FreeTotal(room.devices) == 0) return 0;
+  if (typical_.empty() || FreeTotal(room.devices) == 0) return 0;
+  if (IsCheap()) return StaticLoss(room);
   // The sum over devices does not depend on their order, as the loss does not.
   uint64_t sum = 0;
   uint64_t check = 0;
@@ -430,9 +493,10 @@ double Fragmentation::Loss(const NodeRoom& room) {
   return entry.loss;
 }
 
-double Fragmentation::Leftover(const NodeRoom& room) {
+double Fragmentation::Leftover(const NodeRoom& room) const {
   const double devices = static_cast<double>(FreeTotal(room.devices)) / kWholeDevice;
-  return kLeftoverWeight * 0.5 *
+  const double weight = mix_.turns_over() ? kLeftoverWeightInTurnover : kLeftoverWeight;
+  return weight * 0.5 *
          (static_cast<double>(room.cpu_milli) / kLargestCpuMilli + devices / kLargestDevices);
 }
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How much of a node's free devices will be lost to fragments, given what the cluster usually runs:
-// the measure behind NodePolicy::kFragmentation. Learned from the pods that came, never from names
-// of nodes, of devices or of pods, and never from the future. docs/adr/0020 says why it is so.
+// the measure behind NodePolicy::kFragmentation. Learned from the pods that came and went, never
+// from names of nodes, of devices or of pods, and never from the future. docs/adr/0020 says why it
+// is so.
 //
-// Loss is made of two estimates, in whole devices, nine parts of the first and one of the second:
+// Loss is made of two estimates, in whole devices:
 //   static   the free share that a pod of the mix cannot use as the node is now (the fragmentation
 //            of "Beware of Fragmentation", USENIX ATC 2023)
 //   rollout  the free share that is left after a series of pods of the mix has been offered to the
 //            node, over several fixed series: it sees CPU that many pods will need together
+// While nobody leaves, nine parts of the first and one of the second. Where pods leave, what is free
+// now is not filled up for good: the first alone, in which a pod counts as often as it asks for
+// devices, since room for many is rare and comes back late.
 //
 // No clock, no I/O. One thread at a time: Loss keeps what it computed.
 
@@ -74,6 +78,10 @@ class PodMix {
  public:
   // A pod was seen for the first time.
   void Observe(const PodShape& shape);
+  // One that had room has gone.
+  void ObserveDeparture() { departures_ += 1; }
+  // Whether pods leave: more than one for every four that come.
+  bool turns_over() const { return turns_over_; }
 
   // It follows the observations in steps, so that scores stay comparable: version() tells when.
   const std::vector<TypicalPod>& typical() const { return typical_; }
@@ -84,6 +92,8 @@ class PodMix {
 
   std::vector<TypicalPod> counts_;  // by shape
   double total_ = 0;
+  double departures_ = 0;  // fade as pods do
+  bool turns_over_ = false;
   uint32_t observed_ = 0;
   uint32_t next_look_ = 1;
   std::vector<TypicalPod> typical_;
@@ -95,14 +105,17 @@ class Fragmentation {
   Fragmentation();
 
   void Observe(const PodShape& shape) { mix_.Observe(shape); }
+  void ObserveDeparture() { mix_.ObserveDeparture(); }
   const PodMix& mix() const { return mix_; }
   // The cheap part of Loss.
-  double StaticLoss(const NodeRoom& room);  // of mix().typical()
-  // Both parts.
+  double StaticLoss(const NodeRoom& room);
+  // All of it.
   double Loss(const NodeRoom& room);
+  // Whether the cheap part is all of it.
+  bool IsCheap() const { return mix_.turns_over(); }
 
-  // How empty the node is, weighted so that it decides between nodes that lose the same.
-  static double Leftover(const NodeRoom& room);
+  // How empty the node is, weighted so that it decides between nodes that lose about the same.
+  double Leftover(const NodeRoom& room) const;
 
  private:
   struct Entry {
@@ -111,35 +124,49 @@ class Fragmentation {
     double loss = 0;
   };
   // The mix as devices of one size see it; most nodes have no other.
-  struct FlatPod {
-    int64_t cpu_milli = 0;
-    double weight = 0;
+  struct FlatAsk {
     int32_t memory = 0;  // of the device, in ten-thousandths
     int32_t cores = 0;
     int32_t count = 0;  // 0: no device of this vendor
     bool alone = false;
+
+    auto operator<=>(const FlatAsk&) const = default;
+  };
+  struct FlatPod {
+    FlatAsk ask;
+    int64_t cpu_milli = 0;
     bool is_native = false;  // wants no devices at all
+  };
+  // The pods of the mix that ask for the same, from the least CPU up.
+  struct FlatGroup {
+    FlatAsk ask;
+    std::vector<int64_t> cpu_milli;
+    std::vector<double> weight;  // of all pods up to that one
   };
   struct FlatMix {
     uint16_t vendor = 0;
     int32_t memory_total_mib = 0;
-    std::vector<FlatPod> pods;  // as in typical()
+    std::vector<FlatPod> pods;  // as in typical_
+    std::vector<FlatGroup> groups;
+    double weight = 0;  // of all pods, also those that want no device
     int64_t least_cpu_milli = 0;
     int32_t least_memory = 0;
   };
   struct FlatRoom;
   // Null: devices differ, there are too many, or pods ask for several kinds of device.
   const FlatMix* Flatten(const NodeRoom& room, FlatRoom* flat);
+  const FlatMix* FlatMixOf(uint16_t vendor, int32_t memory_total_mib);
   static double FlatStaticLoss(const FlatMix& mix, const FlatRoom& room);
   double FlatRollout(const FlatMix& mix, const FlatRoom& room) const;
   double Rollout(const NodeRoom& room);
   void Follow();  // a new version of the mix
 
   PodMix mix_;
-  uint32_t followed_ = 0;  // version of the mix
+  uint32_t followed_ = 0;            // version of the mix
+  std::vector<TypicalPod> typical_;  // as they count
   bool is_flat_ = true;    // no pod of the mix asks for several kinds of device
   std::vector<FlatMix> flat_mixes_;
-  std::vector<std::vector<uint16_t>> series_;  // of mix_.typical()
+  std::vector<std::vector<uint16_t>> series_;  // of typical_
   std::vector<Entry> memo_;
 };
 

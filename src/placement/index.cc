@@ -38,6 +38,7 @@ uint32_t ClusterIndex::NodeNumber(std::string_view name) {
   if (number == nodes_.size()) {
     nodes_.emplace_back();
     known_.push_back(0);
+    versions_.push_back(0);
     for (std::vector<Summary>& summaries : summaries_) {
       if (!summaries.empty()) summaries.emplace_back();
     }

@@ -62,7 +62,6 @@ struct HeldSlice {
 };
 
 struct NodeState {
-  uint64_t version = 0;  // another one whenever something of it changes, of all nodes
   NodeFacts facts;       // devices by vendor and index
   std::vector<DeviceState> devices;
   std::vector<VendorRange> ranges;
@@ -168,6 +167,8 @@ class ClusterIndex {
     for (const DeviceState& device : nodes_[number + kAhead]->devices) __builtin_prefetch(&device);
   }
   bool IsKnown(uint32_t number) const { return known_[number] != 0; }
+  // Another one whenever something of the node changes, of all nodes and times.
+  uint64_t version(uint32_t number) const { return versions_[number]; }
   uint32_t FindNode(std::string_view name) const { return names_.Find(name); }
   std::string_view NodeName(uint32_t number) const { return names_.At(number); }
   const NameTable& names() const { return names_; }
@@ -220,6 +221,7 @@ class ClusterIndex {
   NameTable names_;
   size_t known_nodes_ = 0;
   uint64_t changes_ = 0;
+  std::vector<uint64_t> versions_;               // by node
   std::vector<std::vector<Summary>> summaries_;  // by vendor, then node
   std::vector<std::vector<Rooms>> rooms_;        // likewise
   std::vector<Model> models_;

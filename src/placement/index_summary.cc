@@ -42,7 +42,7 @@ void TakeSmaller(std::optional<int64_t>* limit, int64_t value) {
 }  // namespace
 
 void ClusterIndex::Summarise(uint32_t number) {
-  nodes_[number]->version = ++changes_;
+  versions_[number] = ++changes_;
   for (std::vector<Summary>& of_vendor : summaries_) {
     if (!of_vendor.empty()) of_vendor[number] = {};
   }

@@ -82,7 +82,7 @@ NearestSearch::NearestSearch(const CompiledRequest& compiled)
     : compiled_(compiled), fitter_(compiled) {}
 
 void NearestSearch::Add(const Fitter& fitter, const CompiledAsk& ask, const VendorRange& range,
-                        const Offer* offers, Distance* distance) {
+                        const Offer* offers, NodeDistance* distance) {
   lacks_.clear();
   for (uint16_t i = range.begin; i < range.end; ++i) {
     const Offer offer = offers != nullptr ? offers[i] : fitter.Check(ask, i);
@@ -105,13 +105,12 @@ void NearestSearch::Add(const Fitter& fitter, const CompiledAsk& ask, const Vend
   }
 }
 
-std::optional<NearestSearch::Distance> NearestSearch::Measure(uint32_t number,
-                                                              const Fitter& tried) {
+std::optional<NodeDistance> NearestSearch::Measure(uint32_t number, const Fitter& tried) {
   const NodeState& node = compiled_.index->node(number);
   // With one ask, what was found out a moment ago says it all.
   const bool known = compiled_.asks.size() == 1 && tried.has_offers() && &tried.node() == &node;
   if (!known) fitter_.Start(number);
-  Distance distance;
+  NodeDistance distance;
   bool any = false;
   for (const CompiledAsk& ask : compiled_.asks) {
     const VendorRange* range = node.RangeOf(ask.request->vendor);
@@ -127,9 +126,8 @@ std::optional<NearestSearch::Distance> NearestSearch::Measure(uint32_t number,
   return distance;
 }
 
-void NearestSearch::Look(uint32_t node, const Fitter& tried) {
-  const std::optional<Distance> distance = Measure(node, tried);
-  if (!distance || (best_ && !(*distance < *best_))) return;
+void NearestSearch::Consider(uint32_t node, const NodeDistance& distance) {
+  if (best_ && !(distance < *best_)) return;
   best_ = distance;
   best_node_ = node;
 }

@@ -13,8 +13,7 @@ namespace {
 
 class Search {
  public:
-  explicit Search(Fitter* fitter)
-      : fitter_(*fitter), compiled_(fitter->compiled()), steps_(fitter->search_steps()) {}
+  explicit Search(Fitter* fitter) : fitter_(*fitter), compiled_(fitter->compiled()) {}
 
   bool Run() { return Place(0, 0); }
 
@@ -43,8 +42,7 @@ class Search {
     const CompiledAsk& ask = compiled_.asks[number];
     const size_t wanted = static_cast<size_t>(ask.request->count);
     for (size_t place = from.device; place < order.size(); ++place) {
-      if (steps_ <= 0) return false;
-      --steps_;
+      if (!fitter_.TakeStep()) return false;
       if (compiled_.request->policy.numa_bind && missing < wanted &&
           order[place].numa != order[from_numa_].numa) {
         continue;
@@ -84,8 +82,7 @@ class Search {
       offer.need.memory_mib = choice.profile->memory_mib;
       offer.need.cores = choice.profile->cores;
       if (!fitter_.HasRoom(ask, device, offer.need)) continue;
-      if (steps_ <= 0) return false;
-      --steps_;
+      if (!fitter_.TakeStep()) return false;
       fitter_.Take(number, device, offer);
       // The same GPU again, or another.
       if (Extend(number, first, order, {.device = at.device, .choice = k + 1}, missing - 1)) {
@@ -122,7 +119,6 @@ class Search {
 
   Fitter& fitter_;
   const CompiledRequest& compiled_;
-  int& steps_;
   size_t from_numa_ = 0;  // place of the first device of the ask that is being extended
 };
 

@@ -141,6 +141,8 @@ Status Scheduler::Start() {
       leader_, metrics_, [this] { return NotSynced().empty(); });
   waker_ = std::make_unique<extender::Waker>(extender::WakerOptions{}, client_, state_, leader_,
                                              metrics_, base::SystemClock());
+  warden_ = std::make_unique<extender::LeaseWarden>(leader_.options(), client_, leader_, metrics_,
+                                                    base::SystemClock());
   return {};
 }
 
@@ -257,6 +259,7 @@ void Scheduler::Stop() {
   webhook_.reset();
   extender_.SetPreemptor(nullptr);
   preemptor_.reset();
+  warden_.reset();
   waker_.reset();
   keeper_.reset();
   leader_.Stop();

@@ -163,7 +163,7 @@ TEST_F(SchedulerTest, DecidesOnlyWhileTheLeaseIsHere) {
   }));
   const Json pod = PutPod(PodJson("a", "ua", 1, 6'000, 10));
   EXPECT_THAT(Filter(pod, {"n1"})["Error"].get<std::string>(), HasSubstr("no Lease"));
-  api_.Put(kLease, Lease("hami-10_x", 1));
+  api_.Put(kLease, Lease("hami-10_x", 3));
   EXPECT_TRUE(Eventually([this] {
     return Ask("GET", "/leaderz").body.find("held by hami-10_x") != std::string::npos;
   }));
@@ -174,6 +174,36 @@ TEST_F(SchedulerTest, DecidesOnlyWhileTheLeaseIsHere) {
   EXPECT_TRUE(Eventually([this] { return !Leads(); }));
   EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("may not bind"));
   EXPECT_THAT(api_.Writes(), IsEmpty());
+}
+
+TEST_F(SchedulerTest, TheLeaseOfADeadLeaderIsReleased) {
+  Options options;
+  options.leader_elect = true;
+  options.lease_name = "hami";
+  options.lease_namespace = "kube-system";
+  api_.Put(kLease, Lease("hami-2_x", 3));
+  StartScheduler(options);
+  EXPECT_TRUE(Eventually([this] { return api_.Get(kLease)["spec"]["holderIdentity"] == ""; }));
+  EXPECT_THAT(api_.Writes(), ::testing::ElementsAre(std::string("PATCH ") + kLease));
+  EXPECT_TRUE(Eventually([this] {
+    return MetricsHave("hami_scheduler_lease_releases_total{result=\"released\"} 1");
+  }));
+}
+
+// A kube-scheduler asks as soon as it has its Lease; a pod that is refused then rests for a second.
+TEST_F(SchedulerTest, AFilterWaitsUntilTheHoldingBeforeIsOver) {
+  PutNode("n1");
+  Options options;
+  options.leader_elect = true;
+  options.lease_name = "hami";
+  options.lease_namespace = "kube-system";
+  api_.Put(kLease, Lease("hami-2_x", 3));
+  StartScheduler(options);
+  ASSERT_TRUE(Eventually([this] {
+    return IsReady() && Ask("GET", "/leaderz").body.find("held by hami-2_x") != std::string::npos;
+  }));
+  api_.Put(kLease, Lease("hami-1_x", 600));
+  EXPECT_EQ(Filter(PutPod(PodJson("a", "ua", 1, 6'000, 10)), {"n1"})["NodeNames"], Json({"n1"}));
 }
 
 TEST_F(SchedulerTest, AFollowerIsUnreadyWhereThatIsAsked) {

@@ -10,6 +10,11 @@
 #include "simulate/manifest.h"
 
 namespace hami::simulate {
+namespace {
+
+const kube::ResourceType kQuotas{"", "v1", "resourcequotas"};
+
+}  // namespace
 
 Status AddCluster(const vendor::Registry& registry, kube::Client* client, bool with_pending,
                   Scenario* scenario) {
@@ -29,6 +34,17 @@ Status AddCluster(const vendor::Registry& registry, kube::Client* client, bool w
   const Scenario with_nodes = read;
   const auto pods = client->List(kube::kPods, {}, visit("Pod"), [&] { read = with_nodes; });
   if (!pods) return Fail(Error(pods.error()).Wrap("list pods"));
+  const Scenario with_pods = read;
+  const auto quotas =
+      client->List(kQuotas, {}, visit("ResourceQuota"), [&] { read = with_pods; });
+  if (!quotas) {
+    if (quotas.error().code != Code::kPermissionDenied) {
+      return Fail(Error(quotas.error()).Wrap("list resourcequotas"));
+    }
+    // Many may look at nodes and pods and not at these.
+    read = with_pods;
+    read.notes.push_back("quotas are not looked at: " + quotas.error().message);
+  }
   if (!with_pending) read.pods.clear();
   *scenario = std::move(read);
   return {};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A live cluster as a scenario: its nodes, what its pods hold, and its pending pods. Reads with the
-// caller's rights (list of nodes and pods) and changes nothing. Waits for answers.
+// A live cluster as a scenario: its nodes, what its pods hold, its pending pods, its quotas. Reads
+// with the caller's rights (list of nodes, pods, resourcequotas) and changes nothing. Waits for
+// answers.
 
 #pragma once
 

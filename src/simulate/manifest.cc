@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "domain/quantity.h"
+#include "placement/quota.h"
 #include "placement/request.h"
 
 namespace hami::simulate {
@@ -134,6 +135,13 @@ Status AddObject(const vendor::Registry& registry, const std::string& source, st
     } else {
       scenario->pods.push_back({.pod = *std::move(pod), .source = source});
     }
+    return {};
+  }
+  if (kind == "ResourceQuota") {
+    Result<placement::QuotaFacts> quota = placement::ReadQuota(registry, object);
+    if (!quota) return Fail(std::move(quota).error().Wrap(source));
+    if (quota->namespace_name.empty()) quota->namespace_name = "default";
+    scenario->quotas.push_back(*std::move(quota));
     return {};
   }
   if (!CountOf(kind).empty()) return AddTemplate(source, kind, object, scenario);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is simulated: nodes, pods that already run there, and pods that want to. Plain values.
+// What is simulated: nodes, pods that already run there, pods that want to, and what namespaces may
+// hold. Plain values.
 
 #pragma once
 
@@ -25,6 +26,7 @@ struct Scenario {
   std::vector<placement::NodeFacts> nodes;
   std::vector<placement::PodFacts> running;
   std::vector<WantedPod> pods;
+  std::vector<placement::QuotaFacts> quotas;
   bool timed = false;              // arrivals and departures were said
   std::vector<std::string> notes;  // what was left out and why, one line each
 };
