@@ -229,9 +229,7 @@ class Answers {
 
 std::string NodeName(size_t number) { return fmt::format("node-{:05}", number); }
 
-std::string PodJson(size_t number, size_t nodes, bool with_devices) {
-  return MakePod(PodTemplate(false, with_devices), number, nodes);
-}
+std::string NodeProtobuf(size_t number) { return NodeTemplate(true).Make(0, number, 0); }
 
 std::string PodProtobuf(size_t number, size_t nodes, bool with_devices) {
   return MakePod(PodTemplate(true, with_devices), number, nodes);

@@ -39,9 +39,9 @@ class ObjectServer {
 
 // "node-00017"
 std::string NodeName(size_t number);
-// The pod of that number, as JSON and as a protobuf message. Bound, with 40 variables, four labels
+// The objects of those numbers as protobuf messages. A pod is bound, has 40 variables, four labels
 // and, where it has a device, what HAMi writes on a pod.
-std::string PodJson(size_t number, size_t nodes, bool with_devices);
+std::string NodeProtobuf(size_t number);
 std::string PodProtobuf(size_t number, size_t nodes, bool with_devices);
 
 }  // namespace hami::bench

@@ -20,6 +20,7 @@ import cluster_load  # noqa: E402
 from attempt_part import AttemptPart  # noqa: E402
 from cluster_part import ClusterPart  # noqa: E402
 from filter_part import FilterPart  # noqa: E402
+from start_part import StartPart  # noqa: E402
 from table import Table  # noqa: E402
 
 # Nodes, and all pods that are on nodes, of one row each.
@@ -27,7 +28,7 @@ FILTER = {100: (0, 4000, 10_000), 1000: (0, 10_000, 100_000), 5000: (0, 10_000, 
 QUICK = {100: (0, 4000), 1000: (10_000,)}
 ATTEMPT_NODES = 5000
 CLUSTER = ("pods-300", "pods-5000", "waits", "webhook")
-PARTS = (*(f"filter-{nodes}" for nodes in FILTER), "attempt", *CLUSTER)
+PARTS = (*(f"filter-{nodes}" for nodes in FILTER), "start", "attempt", *CLUSTER)
 GROUPS = {"filter": PARTS[:3], "cluster": CLUSTER, "all": PARTS}
 
 
@@ -54,6 +55,9 @@ def run_part(name, table, folder, arguments):
   if kind == "filter":
     steps = (QUICK if arguments.quick else FILTER).get(int(size), FILTER[int(size)])
     FilterPart(table, folder, seconds=2 if arguments.quick else 6).run(int(size), steps)
+  elif kind == "start":
+    nodes, steps = (1000, (10_000,)) if arguments.quick else (5000, (0, 10_000, 100_000))
+    StartPart(table, folder, seconds=0).run(nodes, steps)
   elif kind == "attempt":
     nodes, repeats = (1000, 30) if arguments.quick else (ATTEMPT_NODES, 200)
     AttemptPart(table, folder, nodes, repeats).run()

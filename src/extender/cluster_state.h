@@ -26,8 +26,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "extender/feed.h"
 #include "extender/holdings.h"
+#include "extender/object_feed.h"
 #include "extender/objects.h"
 #include "extender/pod_table.h"
 #include "extender/reservations.h"
@@ -142,7 +142,7 @@ class ClusterState {
 
  private:
   template <typename T, typename Owner>
-  friend class Feed;
+  friend class ObjectFeed;
 
   void Replace(const std::vector<PodPointer>& all);
   void Replace(const std::vector<std::shared_ptr<const NodeEntry>>& all);
@@ -173,9 +173,9 @@ class ClusterState {
 
   const base::Clock& clock_;
   const StateOptions options_;
-  Feed<PodRecord, ClusterState> pod_feed_{this};
-  Feed<NodeEntry, ClusterState> node_feed_{this};
-  Feed<QuotaEntry, ClusterState> quota_feed_{this};
+  ObjectFeed<PodRecord, ClusterState> pod_feed_{this};
+  ObjectFeed<NodeEntry, ClusterState> node_feed_{this};
+  ObjectFeed<QuotaEntry, ClusterState> quota_feed_{this};
 
   mutable std::mutex mutex_;
   Holdings holdings_;

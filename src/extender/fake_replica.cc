@@ -70,14 +70,15 @@ FakeReplica::FakeReplica(FakeApi& api, const vendor::Registry& registry, const b
 void FakeReplica::Apply(Feed feed, const Json& event) {
   switch (feed) {
     case Feed::kPod:
-      return Tell<PodEntry>(
-          event, [this](json::Value item) { return ReadPodEntry(registry_, item); }, state_.pods());
+      return Tell<PodRecord>(
+          event, [this](json::Value item) { return ReadPodRecord(registry_, item); },
+          state_.pods());
     case Feed::kNode:
       return Tell<NodeEntry>(
           event, [this](json::Value item) { return ReadNodeEntry(registry_, item); },
           state_.nodes());
     case Feed::kLease:
-      return Tell<LeaseEntry>(event, ReadLeaseEntry, leader_);
+      return Tell<kube::Lease>(event, kube::ReadLease, leader_);
   }
 }
 
@@ -102,14 +103,15 @@ void FakeReplica::Relist(Feed feed) {
   const Json items = api_.ItemsOf(kCollections[IndexOf(feed)]);
   switch (feed) {
     case Feed::kPod:
-      return Replace<PodEntry>(
-          items, [this](json::Value item) { return ReadPodEntry(registry_, item); }, state_.pods());
+      return Replace<PodRecord>(
+          items, [this](json::Value item) { return ReadPodRecord(registry_, item); },
+          state_.pods());
     case Feed::kNode:
       return Replace<NodeEntry>(
           items, [this](json::Value item) { return ReadNodeEntry(registry_, item); },
           state_.nodes());
     case Feed::kLease:
-      return Replace<LeaseEntry>(items, ReadLeaseEntry, leader_);
+      return Replace<kube::Lease>(items, kube::ReadLease, leader_);
   }
 }
 

@@ -166,6 +166,7 @@ class FormsTest : public ::testing::Test {
     if (!node) return;
     ASSERT_EQ(node->key, expected->key);
     ASSERT_EQ(node->takes_binding, expected->takes_binding);
+    ASSERT_EQ(node->taints, expected->taints);
     ASSERT_EQ(node->problems, expected->problems);
     ASSERT_EQ(node->facts.labels, expected->facts.labels);
     ASSERT_EQ(node->facts.annotations, expected->facts.annotations);

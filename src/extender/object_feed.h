@@ -15,9 +15,9 @@
 namespace hami::extender {
 
 template <typename T, typename Owner>
-class Feed : public kube::Watcher<T> {
+class ObjectFeed : public kube::Watcher<T> {
  public:
-  explicit Feed(Owner* owner) : owner_(owner) {}
+  explicit ObjectFeed(Owner* owner) : owner_(owner) {}
   void OnReplace(std::vector<std::shared_ptr<const T>> all) override { owner_->Replace(all); }
   void OnUpsert(std::shared_ptr<const T> now) override { owner_->Put(std::move(now)); }
   void OnDelete(const kube::ObjectKey& key) override {
