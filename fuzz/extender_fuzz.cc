@@ -12,10 +12,10 @@
 #include <string_view>
 #include <vector>
 
-#include "extender/leader_gate.h"
 #include "extender/objects.h"
 #include "extender/wire.h"
 #include "json/value.h"
+#include "kube/lease.h"
 #include "placement/cluster.h"
 #include "placement/request.h"
 #include "vendor/registry.h"
@@ -68,7 +68,7 @@ void TryObjects(std::string_view body) {
   if (pod && pod->facts.uid.empty()) abort();
   const auto node = hami::extender::ReadNodeEntry(Vendors(), document.root());
   const auto quota = hami::extender::ReadQuotaEntry(Vendors(), document.root());
-  const auto lease = hami::extender::ReadLeaseEntry(document.root());
+  const auto lease = hami::kube::ReadLease(document.root());
   if (pod && node) {
     hami::placement::Cluster cluster(Vendors());
     cluster.PutNode(node->facts);

@@ -20,15 +20,18 @@ NAMESPACE = "bench"
 SCHEDULER = "hami-scheduler"
 # What a placed pod holds, and what pods ask for in turn: (GPUs, MiB, cores of each).
 PLACED = (8000, 10)
+# Half of a card: the rest is for those that are placed by the benchmark.
+PLACED_PER_CARD = 5
 ASKS = ((1, 4000, 5), (1, 8000, 20), (2, 10_000, 10), (1, 20_000, 30), (4, 2000, 5))
 
 
 def spread_over(count, nodes):
-  """(node, card) of each placed pod: one more on every card in turn."""
+  """(node, card) of each placed pod: one more on every card in turn. Where all cards have
+  PLACED_PER_CARD, the others hold no device: card is None."""
   cards, names = nodes * GPUS.count, api_nodes.names(nodes)
   for index in range(count):
     card = index % cards
-    yield names[card % nodes], card // nodes
+    yield names[card % nodes], card // nodes if index < cards * PLACED_PER_CARD else None
 
 
 def container(limits):
@@ -57,33 +60,48 @@ def gpu_limits(ask):
           "nvidia.com/gpucores": str(cores)}
 
 
+def decision(index, node, cards, memory, cores):
+  """The annotations of a pod that holds so much of each of these cards."""
+  held = "".join(f"{api_nodes.uuid(node, card)},NVIDIA,{memory},{cores}:" for card in cards) + ";"
+  return {"hami.io/vgpu-node": node, "hami.io/vgpu-time": "1700000000",
+          "hami.io/allocation": f"v1,{index:016x}", "hami.io/vgpu-devices-allocated": held,
+          "hami.io/vgpu-devices-to-allocate": held}
+
+
 def placed_pod(index, node, card):
   memory, cores = PLACED
-  return pod(f"placed-{index}", gpu_limits((1, memory, cores)), node=node, annotations={
-      "hami.io/vgpu-node": node, "hami.io/vgpu-time": "1700000000",
-      "hami.io/allocation": f"v1,{index:016x}",
-      "hami.io/vgpu-devices-allocated": f"{api_nodes.uuid(node, card)},NVIDIA,{memory},{cores}:;",
-      "hami.io/vgpu-devices-to-allocate":
-          f"{api_nodes.uuid(node, card)},NVIDIA,{memory},{cores}:;"})
+  return pod(f"placed-{index:06}", gpu_limits((1, memory, cores)), node=node,
+             annotations=decision(index, node, [card], memory, cores))
+
+
+def whole_node_pod(name, node):
+  ask = (GPUS.count, GPUS.memory_mib, 100)
+  return pod(name, gpu_limits(ask), node=node,
+             annotations=decision(0, node, range(GPUS.count), GPUS.memory_mib, 100))
 
 
 class Caller:
   """scheduler_calls, which a prefix may lead into other namespaces."""
 
-  def __init__(self, folder, prefix=()):
+  def __init__(self, folder, prefix=(), name="call"):
     self.folder = folder
     self.prefix = list(prefix)
+    self.name = name
+
+  def named(self, name):
+    """Another, which may call at the same time: files of its own."""
+    return Caller(self.folder, self.prefix, name)
 
   def post(self, address, path, bodies, suffix="", callers=1, seconds=None, answers=None, tls=()):
     """`bodies`: texts of one line, or an iterable of objects. Every body once, or for seconds."""
-    lines = self.folder / "bodies"
+    lines, end = (self.folder / f"{self.name}.{part}" for part in ("bodies", "suffix"))
     with open(lines, "w") as file:
       for body in bodies:
         file.write(body if isinstance(body, str) else json.dumps(body, separators=(",", ":")))
         file.write("\n")
-    (self.folder / "suffix").write_text(suffix)
+    end.write_text(suffix)
     command = [*self.prefix, CALLS, "--address", address, "--path", path, "--bodies", lines,
-               "--suffix", self.folder / "suffix", "--callers", callers, *tls]
+               "--suffix", end, "--callers", callers, *tls]
     command += ["--once"] if seconds is None else ["--seconds", seconds]
     if answers:
       command += ["--answers", answers]

@@ -20,6 +20,11 @@ Result<Node> ReadNode(const json::Value& object) {
   node.labels = ReadTexts(metadata["labels"]);
   node.annotations = ReadAnnotations(metadata["annotations"]);
   node.unschedulable = object["spec"]["unschedulable"].Flag();
+  for (const json::Value item : object["spec"]["taints"].Elements()) {
+    node.taints.push_back({.key = std::string(item["key"].Text()),
+                           .value = std::string(item["value"].Text()),
+                           .effect = std::string(item["effect"].Text())});
+  }
   const json::Value status = object["status"];
   node.capacity = ReadResources(status["capacity"]);
   node.allocatable = ReadResources(status["allocatable"]);

@@ -7,12 +7,21 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "domain/pod.h"
 #include "json/value.h"
 
 namespace hami::domain {
+
+struct Taint {
+  std::string key;
+  std::string value;
+  std::string effect;  // "NoSchedule", "PreferNoSchedule", "NoExecute"
+
+  bool operator==(const Taint&) const = default;
+};
 
 struct Node {
   std::string name;
@@ -22,6 +31,7 @@ struct Node {
   std::map<std::string, std::string> annotations;  // but for kLastApplied
   ResourceTexts capacity;
   ResourceTexts allocatable;
+  std::vector<Taint> taints;
   bool unschedulable = false;
   bool ready = false;  // condition Ready is True
 

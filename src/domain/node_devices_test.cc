@@ -133,6 +133,29 @@ TEST(NodeDevicesTextTest, SevenFieldsAreTheOldForm) {
   EXPECT_TRUE((*devices)[1].health);
 }
 
+TEST(NodeDevicesTextTest, TheContractsRows) {
+  const auto seven = ParseNodeDevicesText("GPU-a,10,32768,100,NVIDIA-Tesla V100-PCIE-32GB,0,true:");
+  ASSERT_TRUE(seven);
+  const NodeDevice old = {.id = "GPU-a",
+                          .index = 0,
+                          .count = 10,
+                          .memory_mib = 32768,
+                          .cores = 100,
+                          .type = "NVIDIA-Tesla V100-PCIE-32GB",
+                          .numa = 0,
+                          .mode = "hami-core",
+                          .health = true};
+  EXPECT_THAT(*seven, ElementsAre(old));
+  const auto nine = ParseNodeDevicesText("GPU-a,10,32768,100,NVIDIA-V100,1,true,3,mig:");
+  ASSERT_TRUE(nine);
+  NodeDevice now = old;
+  now.type = "NVIDIA-V100";
+  now.numa = 1;
+  now.index = 3;
+  now.mode = "mig";
+  EXPECT_THAT(*nine, ElementsAre(now));
+}
+
 TEST(NodeDevicesTextTest, EmptyPiecesAreSkipped) {
   for (const char* text : {":", "::::"}) {
     const auto devices = ParseNodeDevicesText(text);

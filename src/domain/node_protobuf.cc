@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The numbers are those of core/v1: Node, NodeSpec, NodeStatus, NodeCondition.
+// The numbers are those of core/v1: Node, NodeSpec, Taint, NodeStatus, NodeCondition.
 
 #include "domain/protobuf_fields.h"
 #include "domain/protobuf_objects.h"
@@ -23,10 +23,22 @@ Status ReadCondition(std::string_view message, Node* node) {
   return fields.End();
 }
 
+Status ReadTaint(std::string_view message, Node* node) {
+  Taint& taint = node->taints.emplace_back();
+  Reader fields(message);
+  while (fields.Next()) {
+    if (fields.number() == 1) taint.key = fields.Text();
+    if (fields.number() == 2) taint.value = fields.Text();
+    if (fields.number() == 3) taint.effect = fields.Text();
+  }
+  return fields.End();
+}
+
 Status ReadSpec(std::string_view message, Node* node) {
   Reader fields(message);
   while (fields.Next()) {
     if (fields.number() == 4) node->unschedulable = fields.Flag();
+    if (fields.number() == 5) RETURN_IF_ERROR(ReadTaint(fields.Text(), node));
   }
   return fields.End();
 }

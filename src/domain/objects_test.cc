@@ -157,6 +157,9 @@ TEST(ReadNodeTest, All) {
                                          Pair("nvidia.com/gpu", "80")));
   EXPECT_THAT(node.allocatable, ElementsAre(Pair("cpu", "63500m"), Pair("memory", "520Gi"),
                                             Pair("nvidia.com/gpu", "80")));
+  EXPECT_THAT(node.taints,
+              ElementsAre(Taint{"dedicated", "train", "NoSchedule"},
+                          Taint{"node.kubernetes.io/unschedulable", "", "NoSchedule"}));
   EXPECT_TRUE(node.unschedulable);
   EXPECT_TRUE(node.ready);
 }

@@ -59,6 +59,23 @@ TEST(PodDevicesTest, WhatHamiLeavesAsItConsumes) {
   EXPECT_THAT(*second, IsEmpty());
 }
 
+// The rows of contract 9.3. HAMi counts one more container, behind the last separator.
+TEST(PodDevicesTest, TheContractsRows) {
+  const auto devices_of = [](const char* text) {
+    std::vector<size_t> counts;
+    const auto containers = ParsePodDevices(text);
+    EXPECT_TRUE(containers) << text;
+    for (const ContainerDevices& container : *containers) counts.push_back(container.size());
+    return counts;
+  };
+  EXPECT_THAT(devices_of("GPU-a,NVIDIA,500,30:;"), ElementsAre(1));
+  EXPECT_THAT(devices_of("GPU-a,NVIDIA,500,30:GPU-b,NVIDIA,500,30:;GPU-c,NVIDIA,1000,0:;"),
+              ElementsAre(2, 1));
+  EXPECT_THAT(devices_of(";"), IsEmpty());
+  EXPECT_THAT(devices_of(""), IsEmpty());
+  EXPECT_FALSE(ParsePodDevices("GPU-a,NVIDIA,500:;"));
+}
+
 // --- Reading ---
 
 TEST(PodDevicesTest, ToleratesWhatHamiTolerates) {

@@ -47,6 +47,17 @@ TEST(NameListTest, IdsMatchExactly) {
   EXPECT_FALSE(IdMatches({}, Names{"GPU-a"}, "GPU-a"));
 }
 
+TEST(NameListTest, TheContractsRows) {
+  EXPECT_TRUE(IdMatches(ParseNameList("GPU-a , GPU-b"), {}, "GPU-b"));
+  EXPECT_TRUE(IdMatches(ParseNameList(""), {}, "GPU-b"));
+  EXPECT_TRUE(IdMatches(ParseNameList("  "), {}, "GPU-b"));
+  EXPECT_FALSE(IdMatches(ParseNameList("GPU-b"), ParseNameList("GPU-b"), "GPU-b"));
+  EXPECT_TRUE(TypeMatches(ParseNameList("a100"), {}, "NVIDIA A100-SXM4"));
+  EXPECT_FALSE(TypeMatches({}, ParseNameList(",v100"), "NVIDIA V100"));
+  EXPECT_TRUE(TypeMatches({}, ParseNameList(",v100"), "NVIDIA A100"));
+  EXPECT_TRUE(TypeMatches(ParseNameList("A10,"), {}, "NVIDIA A100"));  // a part is enough
+}
+
 TEST(ScoringWeightsTest, TheContractsExample) {
   EXPECT_EQ(ParseScoringWeights("slot=1,core=1,memory=3").value(), (ScoringWeights{1, 1, 3}));
   EXPECT_EQ(ParseScoringWeights(" memory = 3 , slot=0,core= 0 ").value(),

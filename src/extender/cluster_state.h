@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The cluster as the extender decides on it: what the API shows, and reservations, which it does
-// not show yet. One mutex: a decision and its reservation are one step, so callers at once never
-// get the same room. No I/O; time is passed in (monotonic unless it says wall). Any thread.
+// not show yet. Its parts, each in a file of its own, are PodTable (what the API shows),
+// Reservations, Holdings (what the cluster should hold of both) and WaitingPods. One mutex: a
+// decision and its reservation are one step, so callers at once never get the same room. No I/O;
+// time is passed in (monotonic unless it says wall). Any thread.
 //
 // Where the API and a reservation speak of the same pod: a pod on a node is where it is, whatever
 // was reserved; one that is on no node holds its reservation. A pod is known by its uid.
@@ -21,12 +23,15 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "extender/feed.h"
+#include "extender/holdings.h"
 #include "extender/objects.h"
-#include "extender/reservation.h"
+#include "extender/pod_table.h"
+#include "extender/reservations.h"
+#include "extender/waiting_pods.h"
 #include "kube/reflector.h"
 #include "placement/cluster.h"
 
@@ -38,19 +43,6 @@ struct StateOptions {
   int64_t uncertain_ms = 10'000;   // from a bind without an answer; then it is asked after
   int64_t foreign_ms = 300'000;    // what another scheduler decided and has not bound
   int64_t nominated_ms = 120'000;  // after the victims were told to leave
-};
-
-// A pod that was refused for want of room.
-struct WaitingPod {
-  kube::ObjectKey key;
-  std::string uid;
-  placement::Request request;
-  int32_t priority = 0;
-  int64_t since_ns = 0;  // first refusal
-  int64_t tried_ns = 0;  // last refusal
-  int64_t woken_ns = 0;  // 0: never
-  int wakes = 0;         // since it was last tried
-  std::string kind;      // what it asks; alike for pods that fit or do not fit together
 };
 
 struct StateFigures {
@@ -70,16 +62,15 @@ class ClusterState {
                const StateOptions& options);
 
   // --- What the API shows: for reflectors ---
-  kube::Watcher<PodEntry>& pods() { return pod_feed_; }
+  kube::Watcher<PodRecord>& pods() { return pod_feed_; }
   kube::Watcher<NodeEntry>& nodes() { return node_feed_; }
   kube::Watcher<QuotaEntry>& quotas() { return quota_feed_; }
 
   // A list beside the watch: what the watch says from BeginList on is newer than the list.
-  using PodPointer = std::shared_ptr<const PodEntry>;  // the state and its readers
   void BeginList();
-  // Those of the list that are held otherwise, where the watch has said nothing since. Pods that
-  // the list does not have are no difference: the watch will say so.
-  std::vector<PodPointer> Differing(const std::vector<PodPointer>& listed) const;
+  // Whether it is held otherwise, and the watch has said nothing of it since. Pods that the list
+  // does not have are no difference: the watch will say so.
+  bool Differs(const PodRecord& listed) const;
   // Takes over what is still different, ends what BeginList began, and returns how many.
   size_t ApplyList(const std::vector<PodPointer>& differing);
 
@@ -123,13 +114,16 @@ class ClusterState {
   // Bound, but the watch does not say so: to be asked after.
   std::vector<Reservation> Overdue();
   // After a look at the API; null: there is no pod of that uid any more.
-  void Settle(const std::string& uid, const std::shared_ptr<const PodEntry>& entry);
+  void Settle(const std::string& uid, const PodPointer& pod);
 
   // --- Waiting pods ---
+  // Which nodes a pod that waits can use at all; `text` is the same for equal needs.
+  void NoteNeeds(const std::string& uid, domain::NodeNeeds needs, std::string_view text);
   // Called whenever room may have come free, with the lock held: it must only signal.
   void OnRoom(std::function<void()> signal);
-  // Those that would fit now into what came free since the last call, highest priority and longest
-  // waiting first, each beside those before it; and those that were woken and did not come.
+  // Those that would fit now into what came free since the last call, on nodes that they can use,
+  // highest priority and longest waiting first, each beside those before it; and those that were
+  // woken and did not come.
   std::vector<WaitingPod> TakeWakeable(size_t limit);
   void NoteWoken(const std::string& uid);
   void Forget(const std::string& uid);  // there is no such pod any more
@@ -147,17 +141,8 @@ class ClusterState {
   void Look(const std::function<void(const placement::Cluster&)>& look) const;
 
  private:
-  // What a reflector calls; T by T, because OnDelete does not tell which kind it means.
-  template <typename T>
-  struct Feed : kube::Watcher<T> {
-    explicit Feed(ClusterState* state) : owner(state) {}
-    void OnReplace(std::vector<std::shared_ptr<const T>> all) override { owner->Replace(all); }
-    void OnUpsert(std::shared_ptr<const T> now) override { owner->Put(std::move(now)); }
-    void OnDelete(const kube::ObjectKey& key) override {
-      owner->Delete(key, static_cast<const T*>(nullptr));
-    }
-    ClusterState* const owner;
-  };
+  template <typename T, typename Owner>
+  friend class Feed;
 
   void Replace(const std::vector<PodPointer>& all);
   void Replace(const std::vector<std::shared_ptr<const NodeEntry>>& all);
@@ -165,60 +150,46 @@ class ClusterState {
   void Put(PodPointer pod);
   void Put(std::shared_ptr<const NodeEntry> node);
   void Put(std::shared_ptr<const QuotaEntry> quota);
-  void Delete(const kube::ObjectKey& key, const PodEntry* kind);
+  void Delete(const kube::ObjectKey& key, const PodRecord* kind);
   void Delete(const kube::ObjectKey& key, const NodeEntry* kind);
   void Delete(const kube::ObjectKey& key, const QuotaEntry* kind);
 
-  // What the cluster holds: where and how many slices, to see when room comes free.
-  struct Held {
-    std::string node;
-    size_t slices = 0;
-    bool init_done = false;
-    int32_t priority = 0;
-  };
-
   // The rest with mutex_ held.
-  void UncountPriority(const Held& held);
   bool IsFresh(int64_t decided_s) const;
-  bool IsDifferent(const PodPointer& listed) const;
+  bool IsDifferent(const PodRecord& listed) const;
   void PutPod(const PodPointer& pod);
   void RemovePod(const std::string& uid);
   void PutNode(const NodeEntry& node);
   void RemoveNode(const std::string& name);
   // What the cluster should hold of a pod, from its entry and reservation, goes into the cluster.
   void Refresh(const std::string& uid);
-  void SetHeld(const std::string& uid, const placement::PodFacts* facts);
+  void PutHeld(const std::string& uid, placement::PodFacts facts);
+  void RemoveHeld(const std::string& uid);
+  // Reserves, or gives back what was reserved.
+  void Keep(const PodEntry& pod, const domain::Allocation& allocation, Hold hold, int64_t for_ms);
+  void Drop(const std::string& uid);
+  void DropLate(const std::string& uid);
   Placed Take(const placement::Request& request, const PodEntry& pod, placement::Decision decision);
-  void NoteWaiting(const placement::Request& request, const PodEntry& pod);
-  bool MayWake(const WaitingPod& pod, int64_t now_ns) const;
-  void NoteRoom(const std::string& node);
-  void NoteRoomEverywhere();
 
   const base::Clock& clock_;
   const StateOptions options_;
-  Feed<PodEntry> pod_feed_{this};
-  Feed<NodeEntry> node_feed_{this};
-  Feed<QuotaEntry> quota_feed_{this};
+  Feed<PodRecord, ClusterState> pod_feed_{this};
+  Feed<NodeEntry, ClusterState> node_feed_{this};
+  Feed<QuotaEntry, ClusterState> quota_feed_{this};
 
   mutable std::mutex mutex_;
-  placement::Cluster cluster_;
-  std::unordered_map<std::string, PodPointer> pods_;  // by uid
-  std::unordered_map<kube::ObjectKey, std::string, kube::ObjectKeyHash> uids_;
+  Holdings holdings_;
+  PodTable pods_;
   std::unordered_map<std::string, bool> takes_binding_;  // by node
+  NodeTaints taints_;
   std::set<kube::ObjectKey> quotas_;
-  std::unordered_map<std::string, Reservation> reservations_;  // by uid
-  std::unordered_map<std::string, Held> held_;
+  Reservations reservations_;
   std::unordered_set<std::string> foreign_;  // held for other schedulers: uids
-  std::map<int32_t, size_t> priorities_;     // of pods that hold devices: how many have it
-  std::unordered_map<std::string, WaitingPod> waiting_;
-  std::set<std::string> room_nodes_;
-  bool room_everywhere_ = false;
-  std::function<void()> signal_;
+  WaitingPods waiting_;
   bool listing_ = false;
   std::unordered_set<std::string> touched_;  // by the watch, while listing
   uint64_t expired_ = 0;
   uint64_t overridden_ = 0;
-  size_t unreadable_ = 0;
 };
 
 }  // namespace hami::extender

@@ -32,6 +32,9 @@ class ClusterStateTest : public ::testing::Test {
     EXPECT_TRUE(entry) << (entry ? "" : entry.error().message);
     return std::make_shared<const PodEntry>(std::move(*entry));
   }
+  PodPointer Record(const Json& pod) const {
+    return std::make_shared<const PodRecord>(*Entry(pod));
+  }
   placement::Request Request(const Json& pod) const {
     json::Document document;
     EXPECT_TRUE(document.Parse(pod.dump()));
@@ -42,14 +45,30 @@ class ClusterStateTest : public ::testing::Test {
     return *request;
   }
   void PutNode(const std::string& name, int gpus, int memory_mib, bool takes_binding = true) {
+    PutNode(NodeJson(name, takes_binding, gpus, memory_mib));
+  }
+  void PutNode(const Json& node) {
     json::Document document;
-    EXPECT_TRUE(document.Parse(NodeJson(name, takes_binding, gpus, memory_mib).dump()));
+    EXPECT_TRUE(document.Parse(node.dump()));
     auto entry = ReadNodeEntry(registry_, document.root());
     ASSERT_TRUE(entry);
     state_.nodes().OnUpsert(std::make_shared<const NodeEntry>(std::move(*entry)));
   }
   ClusterState::Placed Reserve(const Json& pod, std::vector<std::string_view> nodes = {"n1"}) {
     return state_.Reserve(Request(pod), *Entry(pod), nodes);
+  }
+  // Refused everywhere, and what it needs of a node noted, as by a filter.
+  void Wait(const Json& pod) {
+    EXPECT_FALSE(Fits(pod));
+    json::Document document;
+    EXPECT_TRUE(document.Parse(pod.dump()));
+    state_.NoteNeeds(pod["metadata"]["uid"], domain::ReadNodeNeeds(document.root()),
+                     pod["spec"].dump());
+  }
+  std::vector<std::string> Wakeable() {
+    std::vector<std::string> uids;
+    for (const WaitingPod& pod : state_.TakeWakeable(10)) uids.push_back(pod.uid);
+    return uids;
   }
   bool Fits(const Json& pod, std::vector<std::string_view> nodes = {"n1"}) {
     return Reserve(pod, std::move(nodes)).decision.allocation.has_value();
@@ -73,7 +92,7 @@ class ClusterStateTest : public ::testing::Test {
     });
     return sum;
   }
-  void Upsert(const Json& pod) { state_.pods().OnUpsert(Entry(pod)); }
+  void Upsert(const Json& pod) { state_.pods().OnUpsert(Record(pod)); }
   void Delete(const std::string& name) { state_.pods().OnDelete({"default", name}); }
 
   const vendor::Registry registry_ = vendor::Registry::Default();
@@ -212,7 +231,7 @@ TEST_F(ClusterStateTest, ABindWithoutAnswerKeepsItsRoomBesideTheNextChoice) {
   ASSERT_THAT(overdue, SizeIs(1));
   EXPECT_EQ(overdue[0].uid, "ua");
   // It was asked after, and is on no node.
-  state_.Settle("ua", Entry(pod));
+  state_.Settle("ua", Record(pod));
   EXPECT_EQ(MemoryUsed("n1"), 0);
   EXPECT_EQ(MemoryUsed("n2"), 6'000);
   EXPECT_THAT(state_.Overdue(), IsEmpty());
@@ -299,12 +318,11 @@ TEST_F(ClusterStateTest, AListBesideTheWatchAddsWhatTheWatchDidNotSay) {
   state_.Release("ua");
   Upsert(pod);
   state_.BeginList();
-  const auto differing = state_.Differing({Entry(bound)});
-  ASSERT_THAT(differing, SizeIs(1));
-  EXPECT_EQ(state_.ApplyList(differing), 1);
+  ASSERT_TRUE(state_.Differs(*Record(bound)));
+  EXPECT_EQ(state_.ApplyList({Record(bound)}), 1);
   EXPECT_EQ(MemoryUsed(), 6'000);
   state_.BeginList();
-  EXPECT_THAT(state_.Differing({Entry(bound)}), IsEmpty());
+  EXPECT_FALSE(state_.Differs(*Record(bound)));
   EXPECT_EQ(state_.ApplyList({}), 0);
 }
 
@@ -318,8 +336,8 @@ TEST_F(ClusterStateTest, WhatTheWatchSaysDuringAListIsNewer) {
   Upsert(bound);
   Delete("a");
   // The list was made before the pod was deleted.
-  EXPECT_THAT(state_.Differing({Entry(bound)}), IsEmpty());
-  EXPECT_EQ(state_.ApplyList({Entry(bound)}), 0);
+  EXPECT_FALSE(state_.Differs(*Record(bound)));
+  EXPECT_EQ(state_.ApplyList({Record(bound)}), 0);
   EXPECT_EQ(MemoryUsed(), 0);
 }
 
@@ -383,6 +401,61 @@ TEST_F(ClusterStateTest, ANewNodeWakesWhoWaits) {
   EXPECT_THAT(state_.TakeWakeable(10), SizeIs(1));
   Delete("a");
   state_.OnRoom(nullptr);
+}
+
+TEST_F(ClusterStateTest, APodIsNotWokenForANodeThatItCannotUse) {
+  // It wants another zone, and is of the highest priority: it must not hide who can use the node.
+  Json elsewhere = PodJson("a", "u1", 1, 6'000, 10);
+  elsewhere["spec"]["nodeSelector"] = {{"zone", "b"}};
+  elsewhere["spec"]["priority"] = 100;
+  Wait(elsewhere);
+  Wait(PodJson("b", "u2", 1, 6'000, 10));
+  Json node = NodeJson("n1", true, 1, 10'000);
+  node["metadata"]["labels"] = {{"zone", "a"}};
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), ElementsAre("u2"));
+  node["metadata"]["name"] = "n2";
+  node["metadata"]["labels"] = {{"zone", "b"}};
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), ElementsAre("u1"));
+}
+
+TEST_F(ClusterStateTest, APodIsNotWokenForANodeWhoseTaintsItDoesNotTolerate) {
+  Json tolerant = PodJson("b", "u2", 1, 6'000, 10);
+  tolerant["spec"]["tolerations"] = {{{"key", "train"}, {"operator", "Exists"}}};
+  Wait(PodJson("a", "u1", 1, 6'000, 10));
+  clock_.Advance(kSecond);
+  Wait(tolerant);
+  Json node = NodeJson("n1", true, 1, 10'000);
+  node["spec"]["taints"] = {{{"key", "train"}, {"effect", "NoSchedule"}}};
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), ElementsAre("u2"));
+  node["spec"]["unschedulable"] = true;
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), IsEmpty());
+  node["spec"] = Json::object();
+  PutNode(node);
+  EXPECT_THAT(Wakeable(), ElementsAre("u1"));
+  state_.nodes().OnDelete({"", "n1"});
+  EXPECT_THAT(Wakeable(), IsEmpty());
+}
+
+TEST_F(ClusterStateTest, WhoIsWokenAgainIsLookedForOnUsableNodesAlone) {
+  Json picky = PodJson("a", "u1", 1, 6'000, 10);
+  picky["spec"]["nodeSelector"] = {{"zone", "b"}};
+  Wait(picky);
+  Json node = NodeJson("n1", true, 1, 10'000);
+  node["metadata"]["labels"] = {{"zone", "b"}};
+  PutNode(node);
+  ASSERT_THAT(Wakeable(), ElementsAre("u1"));
+  state_.NoteWoken("u1");
+  clock_.Advance(3 * kSecond);
+  EXPECT_THAT(Wakeable(), ElementsAre("u1"));
+  state_.NoteWoken("u1");
+  node["metadata"]["labels"] = {{"zone", "a"}};
+  PutNode(node);
+  clock_.Advance(10 * kSecond);
+  EXPECT_THAT(Wakeable(), IsEmpty());
 }
 
 TEST_F(ClusterStateTest, RoomIsHeldForAPodWhoseVictimsAreLeaving) {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "domain/allocation_id.h"
 #include "domain/names.h"
+#include "domain/node_needs.h"
 #include "extender/events.h"
 
 namespace hami::extender {
@@ -68,7 +69,6 @@ PodEntry EntryOf(const domain::Pod& pod, const placement::Request& request) {
   PodEntry entry;
   entry.key = {pod.namespace_name, pod.name};
   entry.facts = FactsOf(pod, request);
-  entry.created_s = pod.created_s;
   return entry;
 }
 
@@ -88,6 +88,14 @@ Extender::Extender(const ExtenderOptions& options, const vendor::Registry& regis
       client_(client),
       events_(events),
       metrics_(metrics) {}
+
+// What does not depend on nodes: the pod and what it asks for.
+Result<Extender::Ask> Extender::ReadAsk(const json::Value& pod) const {
+  ASSIGN_OR_RETURN(domain::Pod read, domain::ReadPod(pod));
+  ASSIGN_OR_RETURN(placement::Request request,
+                   placement::MakeRequest(registry_, read, options_.policy));
+  return Ask{std::move(read), std::move(request)};
+}
 
 // --- Filter ---
 
@@ -123,7 +131,7 @@ std::string Extender::FilterRead(const FilterArgs& args) {
     call.End("simulated");
     return Simulate(args, *request, true);
   }
-  if (leadership_.LeftMs() <= 0) {
+  if (leadership_.AwaitMs() <= 0) {
     call.End("not_leader");
     return WriteFilterError("this replica may not place pods: " + leadership_.Describe());
   }
@@ -212,11 +220,22 @@ std::string Extender::Nothing(const FilterArgs& args, const domain::Pod& pod,
     result.failed.emplace_back(misfit.node, misfit.text);
   }
   const placement::NearestMiss* nearest = decision.nearest ? &*decision.nearest : nullptr;
+  NoteNeeds(args, pod.uid);
   const kube::EventSubject subject = SubjectOf({pod.namespace_name, pod.name}, pod.uid);
   for (kube::EventWords& words : NothingFits(decision.misfits, nearest)) {
     events_.Record(subject, std::move(words));
   }
   return WriteFilterResult(args, result);
+}
+
+void Extender::NoteNeeds(const FilterArgs& args, const std::string& uid) {
+  const json::Value spec = args.pod["spec"];
+  std::string text;
+  for (const json::Value part :
+       {spec["nodeSelector"], spec["affinity"]["nodeAffinity"], spec["tolerations"]}) {
+    text += part.exists() ? part.Json() : "-";
+  }
+  state_.NoteNeeds(uid, domain::ReadNodeNeeds(args.pod), text);
 }
 
 // What only a quota keeps out gets no room by others leaving.
@@ -237,22 +256,18 @@ void Extender::AskForRoom(const domain::Pod& pod, const placement::Request& requ
 std::string Extender::DryRun(std::string_view body) {
   Call call(metrics_, clock_, "dry_run");
   const Result<FilterArgs> args = ReadFilterArgs(body, &ThisThreadsDocument());
-  const Result<domain::Pod> pod =
-      args ? domain::ReadPod(args->pod) : Result<domain::Pod>(Fail(Error(args.error())));
-  const Result<placement::Request> request =
-      pod ? placement::MakeRequest(registry_, *pod, options_.policy)
-          : Result<placement::Request>(Fail(Error(pod.error())));
-  if (!request) {
+  const Result<Ask> ask = args ? ReadAsk(args->pod) : Result<Ask>(Fail(Error(args.error())));
+  if (!ask) {
     call.End("error");
-    return WriteFilterError(request.error().message);
+    return WriteFilterError(ask.error().message);
   }
   if (!args->has_nodes || args->has_names) {
     call.End("malformed");
     return WriteFilterError("a simulation needs Nodes, and no NodeNames");
   }
   call.End("simulated");
-  if (!request->WantsDevices()) return WriteFilterResult(*args, {.chosen = args->names});
-  return Simulate(*args, *request, false);
+  if (!ask->request.WantsDevices()) return WriteFilterResult(*args, {.chosen = args->names});
+  return Simulate(*args, ask->request, false);
 }
 
 std::string Extender::Simulate(const FilterArgs& args, const placement::Request& request,
@@ -301,26 +316,55 @@ std::string Extender::FilterForScheduler(const FilterArgs& args, const domain::P
 std::string Extender::Prioritize(std::string_view body) {
   Call call(metrics_, clock_, "prioritize");
   const Result<FilterArgs> args = ReadFilterArgs(body, &ThisThreadsDocument());
-  const Result<domain::Pod> pod =
-      args ? domain::ReadPod(args->pod) : Result<domain::Pod>(Fail(Error(args.error())));
-  const Result<placement::Request> request =
-      pod ? placement::MakeRequest(registry_, *pod, options_.policy)
-          : Result<placement::Request>(Fail(Error(pod.error())));
-  if (!request) {
+  const Result<Ask> ask = args ? ReadAsk(args->pod) : Result<Ask>(Fail(Error(args.error())));
+  if (!ask) {
     call.End("error");
     return WritePriorities({});  // the protocol has no errors here: kube-scheduler goes on without
   }
   std::vector<std::pair<std::string_view, int64_t>> priorities;
   for (const std::string_view name : args->names) priorities.emplace_back(name, 0);
   std::vector<placement::NodeScore> scores;
-  if (request->WantsDevices()) {
+  if (ask->request.WantsDevices()) {
     state_.Look([&](const placement::Cluster& cluster) {
-      scores = cluster.Fitting(*request, args->names, nullptr);
+      scores = cluster.Fitting(ask->request, args->names, nullptr);
     });
   }
   SpreadOverSteps(scores, &priorities);
   call.End("answered");
   return WritePriorities(priorities);
+}
+
+// --- Preemption by kube-scheduler ---
+
+std::string Extender::Preempt(std::string_view body) {
+  Call call(metrics_, clock_, "preempt");
+  const Result<PreemptArgs> args = ReadPreemptArgs(body, &ThisThreadsDocument());
+  const Result<Ask> ask = args ? ReadAsk(args->pod) : Result<Ask>(Fail(Error(args.error())));
+  if (!ask || leadership_.LeftMs() <= 0) {
+    call.End(ask ? "not_leader" : "error");
+    return WritePreemptResult({});  // nobody is evicted
+  }
+  if (!ask->request.WantsDevices()) {
+    call.End("passed");
+    return WritePreemptResult(args->nodes);
+  }
+  call.End("answered");
+  // Room is held for it already: its own victims are leaving.
+  if (state_.FindReservation(ask->pod.uid)) return WritePreemptResult({});
+  std::vector<PreemptArgs::Node> useful;
+  for (const PreemptArgs::Node& node : args->nodes) {
+    std::optional<placement::NodeFacts> facts;
+    std::vector<placement::PodFacts> pods;
+    state_.Look([&](const placement::Cluster& cluster) {
+      if (const placement::NodeFacts* found = cluster.FindNode(node.name)) facts = *found;
+      pods = cluster.PodsOn(node.name);
+    });
+    if (facts && FitsWithout(registry_, ask->request, *facts, pods, node.victims)) {
+      useful.push_back(node);
+    }
+  }
+  if (!useful.empty() && preemptor_ != nullptr) preemptor_->Withdraw(ask->pod.uid);
+  return WritePreemptResult(useful);
 }
 
 // --- Bind ---

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Answers kube-scheduler: which nodes a pod fits on, how well, and the bind. Contract
+// Answers kube-scheduler: which nodes a pod fits on, how well, whom its
+// own preemption may evict, and the bind. Contract
 // hami-control-plane.md 1.1 to 1.13. Bodies in, bodies out: the HTTP status of all of them is 200,
 // as HAMi's, and failures stand in `Error`. Any thread but the client's; Bind waits for the API.
 
@@ -62,9 +63,17 @@ class Extender {
   // A simulation of the whole Nodes in the body, as if they were empty (contract 1.10): all that
   // fit, all reasons. Nothing is reserved, written or counted; any replica answers.
   std::string DryRun(std::string_view body);
+  // What kube-scheduler's own preemption may do: it knows CPU and memory, and not whether devices
+  // come free. The nodes on which the pod fits once the victims are gone.
+  std::string Preempt(std::string_view body);
   std::string Bind(std::string_view body);
 
  private:
+  struct Ask {
+    domain::Pod pod;
+    placement::Request request;
+  };
+  Result<Ask> ReadAsk(const json::Value& pod) const;
   std::string FilterRead(const FilterArgs& args);
   std::string Simulate(const FilterArgs& args, const placement::Request& request,
                        bool only_best) const;
@@ -75,6 +84,7 @@ class Extender {
                      std::string* node);
   std::string Nothing(const FilterArgs& args, const domain::Pod& pod,
                       const placement::Decision& decision);
+  void NoteNeeds(const FilterArgs& args, const std::string& uid);
   void AskForRoom(const domain::Pod& pod, const placement::Request& request,
                   const placement::Decision& decision);
   Status WriteDown(const domain::Pod& pod, size_t annotation_bytes,

@@ -41,9 +41,14 @@ ExtenderMetrics::ExtenderMetrics(metrics::Registry& registry)
                                        "Attempts to make room for a pod by evicting others.",
                                        {"result"})),
       victims_(registry.AddCounter("hami_scheduler_preemption_victims_total",
-                                   "Pods that were told to leave for others.")) {
-  for (const char* verb : {"filter", "prioritize", "bind"}) seconds_.With({verb});
+                                   "Pods that were told to leave for others.")),
+      releases_(registry.AddCounter("hami_scheduler_lease_releases_total",
+                                    "Tries to release the Lease of a leader that was silent while "
+                                    "the API server answered.",
+                                    {"result"})) {
+  for (const char* verb : {"filter", "prioritize", "preempt", "bind"}) seconds_.With({verb});
   for (const char* protocol : {"binding", "hami", "none"}) binds_.With({protocol});
+  for (const char* result : {"released", "conflict", "failed"}) releases_.With({result});
   drift_.With({});
   victims_.With({});
 }

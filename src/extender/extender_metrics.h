@@ -14,13 +14,16 @@ class ExtenderMetrics {
  public:
   explicit ExtenderMetrics(metrics::Registry& registry);
 
-  // `verb`: filter, prioritize, bind. `result`: placed, nothing, passed, error, ...
+  // `verb`: filter, prioritize, preempt, bind, dry_run. `result`: placed, nothing, passed, error,
+  // ...
   void NoteCall(std::string_view verb, std::string_view result, double seconds);
   void NoteBind(std::string_view protocol) { binds_.With({std::string(protocol)}).Add(); }
   void NoteDrift(double pods) { drift_.With({}).Set(pods); }
   void NoteReconcile(bool ok) { reconciles_.With({ok ? "ok" : "failed"}).Add(); }
   void NoteWake(std::string_view result) { wakes_.With({std::string(result)}).Add(); }
   void NotePreemption(std::string_view result) { preemptions_.With({std::string(result)}).Add(); }
+  // `result`: released, conflict, failed.
+  void NoteLeaseRelease(std::string_view result) { releases_.With({std::string(result)}).Add(); }
   void NoteVictims(double count) { victims_.With({}).Add(count); }
 
  private:
@@ -32,6 +35,7 @@ class ExtenderMetrics {
   metrics::Family<metrics::Counter>& wakes_;
   metrics::Family<metrics::Counter>& preemptions_;
   metrics::Family<metrics::Counter>& victims_;
+  metrics::Family<metrics::Counter>& releases_;
 };
 
 }  // namespace hami::extender

@@ -2,6 +2,7 @@
 
 #include "extender/fake_api.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -21,9 +22,21 @@ std::string CollectionOf(const std::string& path) {
   return folder.substr(0, at) + folder.substr(after);
 }
 
-bool Matches(const std::string& selector, const Json& object) {
-  if (selector.empty()) return true;
-  return selector == "metadata.name%3D" + object["metadata"]["name"].get<std::string>();
+// Selectors of one name, and of one label.
+bool Matches(const std::string& field, const std::string& label, const Json& object) {
+  const Json& metadata = object["metadata"];
+  if (!field.empty() && field != "metadata.name%3D" + metadata["name"].get<std::string>()) {
+    return false;
+  }
+  if (label.empty()) return true;
+  const Json labels = metadata.value("labels", Json::object());
+  return std::ranges::any_of(labels.items(), [&](const auto& each) {
+    std::string text = each.key() + "%3D" + each.value().template get<std::string>();
+    for (size_t at = text.find('/'); at != std::string::npos; at = text.find('/')) {
+      text.replace(at, 1, "%2F");
+    }
+    return label == text;
+  });
 }
 
 std::string Query(const std::string& target, const std::string& name) {
@@ -92,6 +105,34 @@ Json FakeApi::Get(const std::string& path) const {
   return found == objects_.end() ? Json() : found->second;
 }
 
+void FakeApi::Look(const std::function<void(const std::map<std::string, Json>&)>& look) const {
+  const std::lock_guard lock(mutex_);
+  look(objects_);
+}
+
+uint64_t FakeApi::Version() const {
+  const std::lock_guard lock(mutex_);
+  return changes_.size();
+}
+
+Json FakeApi::ItemsOf(const std::string& collection) const {
+  const std::lock_guard lock(mutex_);
+  Json items = Json::array();
+  for (const auto& [path, object] : objects_) {
+    if (CollectionOf(path) == collection) items.push_back(object);
+  }
+  return items;
+}
+
+std::optional<std::pair<uint64_t, Json>> FakeApi::NextChange(const std::string& collection,
+                                                             uint64_t version) const {
+  const std::lock_guard lock(mutex_);
+  for (uint64_t next = version; next < changes_.size(); ++next) {
+    if (changes_[next].collection == collection) return std::pair(next + 1, changes_[next].event);
+  }
+  return std::nullopt;
+}
+
 void FakeApi::SetHook(Hook hook) {
   const std::lock_guard lock(mutex_);
   hook_ = std::move(hook);
@@ -142,7 +183,6 @@ void FakeApi::Refuse(net::FakeConnection& connection, int code, const std::strin
 }
 
 void FakeApi::Watch(const std::string& collection, uint64_t from, net::FakeConnection& connection) {
-  connection.BeginChunks();
   uint64_t next = from;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
@@ -158,6 +198,24 @@ void FakeApi::Watch(const std::string& collection, uint64_t from, net::FakeConne
     if (!connection.SendChunk("\n")) return;  // to see whether the client is there
     lock.lock();
   }
+}
+
+// KEP-3157
+uint64_t FakeApi::SendInitialEvents(const std::string& collection,
+                                    net::FakeConnection& connection) {
+  std::unique_lock lock(mutex_);
+  std::string events;
+  for (const auto& [path, object] : objects_) {
+    if (CollectionOf(path) != collection) continue;
+    events += Json({{"type", "ADDED"}, {"object", object}}).dump() + "\n";
+  }
+  const uint64_t version = changes_.size();
+  lock.unlock();
+  const Json metadata = {{"resourceVersion", std::to_string(version)},
+                         {"annotations", {{"k8s.io/initial-events-end", "true"}}}};
+  events += Json({{"type", "BOOKMARK"}, {"object", {{"metadata", metadata}}}}).dump() + "\n";
+  connection.SendChunk(events);
+  return version;
 }
 
 bool FakeApi::AnswerSubresource(const std::string& path, const net::FakeRequest& request,
@@ -233,8 +291,13 @@ void FakeApi::Answer(const net::FakeRequest& request, net::FakeConnection& conne
   if (request.method == "GET" && Query(request.target, "watch") == "1") {
     const std::string version = Query(request.target, "resourceVersion");
     lock.unlock();
-    std::string collection = CollectionOf(path + "/x");
-    return Watch(collection, version.empty() ? 0 : std::stoull(version), connection);
+    const std::string collection = CollectionOf(path + "/x");
+    connection.BeginChunks();
+    uint64_t from = version.empty() ? 0 : std::stoull(version);
+    if (Query(request.target, "sendInitialEvents") == "true") {
+      from = SendInitialEvents(collection, connection);
+    }
+    return Watch(collection, from, connection);
   }
   if (path.find("/events") != std::string::npos) {
     Json event = Json::parse(request.body);
@@ -260,7 +323,8 @@ void FakeApi::Answer(const net::FakeRequest& request, net::FakeConnection& conne
   Json items = Json::array();
   for (const auto& [key, object] : objects_) {
     if (CollectionOf(key) == collection &&
-        Matches(Query(request.target, "fieldSelector"), object)) {
+        Matches(Query(request.target, "fieldSelector"), Query(request.target, "labelSelector"),
+                object)) {
       items.push_back(object);
     }
   }

@@ -11,7 +11,9 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kube/config.h"
@@ -34,7 +36,16 @@ class FakeApi {
   void Put(const std::string& path, Json object);
   void Delete(const std::string& path);
   Json Get(const std::string& path) const;  // null if there is none
+  // All objects by path, under the lock.
+  void Look(const std::function<void(const std::map<std::string, Json>&)>& look) const;
   void SetHook(Hook hook);
+
+  // For tests that are the network themselves. Collections are "/api/v1/pods".
+  uint64_t Version() const;
+  Json ItemsOf(const std::string& collection) const;  // an array
+  // The first event of a watch from `version` on, and its version; none: nothing new.
+  std::optional<std::pair<uint64_t, Json>> NextChange(const std::string& collection,
+                                                      uint64_t version) const;
 
   // "PATCH /api/v1/..." of everything but reads and events, in order.
   std::vector<std::string> Writes() const;
@@ -49,6 +60,8 @@ class FakeApi {
 
   void Answer(const net::FakeRequest& request, net::FakeConnection& connection);
   void Watch(const std::string& collection, uint64_t from, net::FakeConnection& connection);
+  // What a watch with sendInitialEvents begins with; from where it goes on.
+  uint64_t SendInitialEvents(const std::string& collection, net::FakeConnection& connection);
   // With mutex_ held.
   void Store(const std::string& path, Json object);
   void Erase(const std::string& path);

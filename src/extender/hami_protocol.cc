@@ -92,6 +92,38 @@ Status PatchNode(kube::Client& client, const std::string& node, std::string body
   return Fail(Error(answer.error()));
 }
 
+struct PodNow {
+  std::string version;
+  bool is_bound = false;
+  std::string allocation;
+};
+
+// kNotFound: there is no pod of that uid any more.
+Result<PodNow> ReadPod(kube::Client& client, const Reservation& reservation) {
+  kube::ApiRequest get = kube::GetRequest(kube::kPods, reservation.pod);
+  get.timeout_ms = kRequestTimeoutMs;
+  ASSIGN_OR_RETURN(const std::string text, client.Do(std::move(get)));
+  json::Document document;
+  RETURN_IF_ERROR(document.Parse(text));
+  const json::Value metadata = document.root()["metadata"];
+  if (metadata["uid"].Text() != reservation.uid) {
+    return Fail(Code::kNotFound, "the pod of that uid is gone; another has its name");
+  }
+  return PodNow{.version = std::string(metadata["resourceVersion"].Text()),
+                .is_bound = !document.root()["spec"]["nodeName"].Text().empty(),
+                .allocation = std::string(metadata["annotations"][domain::kAllocation].Text())};
+}
+
+Status WritePod(kube::Client& client, const Reservation& reservation, std::string body,
+                int64_t timeout_ms) {
+  kube::ApiRequest patch =
+      kube::PatchRequest(kube::kPods, reservation.pod, kube::PatchKind::kMerge, std::move(body));
+  patch.timeout_ms = timeout_ms;
+  const Result<std::string> answer = client.Do(std::move(patch));
+  if (answer) return {};
+  return Fail(Error(answer.error()));
+}
+
 }  // namespace
 
 std::set<std::string> HamiProtocol::LockKeys(const Reservation& reservation) const {
@@ -112,7 +144,7 @@ BindAnswer HamiProtocol::Bind(const Reservation& reservation,
   BindAnswer answer;
   if (time_left_ms() <= 0) {
     answer = {BindOutcome::kRefused, "the Lease has too little time left for a bind"};
-  } else if (const Status patched = PatchPod(reservation, false); !patched) {
+  } else if (const Status patched = PatchPod(reservation, time_left_ms); !patched) {
     const bool gone = patched.error().code == Code::kNotFound;
     answer = {gone ? BindOutcome::kGone : BindOutcome::kRefused, patched.error().message};
   } else if (const int64_t left_ms = time_left_ms(); left_ms <= 0) {
@@ -126,7 +158,7 @@ BindAnswer HamiProtocol::Bind(const Reservation& reservation,
       return answer;
     case BindOutcome::kRefused:
       // What stays on the pod would count as room that it holds.
-      if (const Status undone = PatchPod(reservation, true); !undone) {
+      if (const Status undone = TakeBack(reservation); !undone) {
         LOG_WARN("cannot take a decision back from a pod", Field("pod", reservation.pod.Text()),
                  Field("error", undone.error()));
       }
@@ -244,7 +276,9 @@ void HamiProtocol::ReleaseLock(const Reservation& reservation, const std::string
            Field("node", reservation.facts.node), Field("error", released.error()));
 }
 
-Status HamiProtocol::PatchPod(const Reservation& reservation, bool take_back) {
+// What the pod is to say: our decision, or nothing of it any more.
+std::string HamiProtocol::PodPatch(const Reservation& reservation, const std::string& version,
+                                   bool take_back) const {
   base::JsonWriter json;
   const auto set = [&json, take_back](std::string_view key, std::string_view value) {
     json.Key(key);
@@ -255,7 +289,7 @@ Status HamiProtocol::PatchPod(const Reservation& reservation, bool take_back) {
     }
   };
   json.BeginObject().Key("metadata").BeginObject();
-  json.Member("uid", reservation.uid);  // a precondition
+  json.Member("uid", reservation.uid).Member("resourceVersion", version);  // preconditions
   json.Key("annotations").BeginObject();
   for (const auto& [key, value] : reservation.annotations) set(key, value);
   set(domain::kBindPhase, domain::kBindPhaseAllocating);
@@ -269,12 +303,43 @@ Status HamiProtocol::PatchPod(const Reservation& reservation, bool take_back) {
     json.EndObject();
   }
   json.EndObject().EndObject();
-  kube::ApiRequest patch = kube::PatchRequest(kube::kPods, reservation.pod, kube::PatchKind::kMerge,
-                                              std::move(json).Take());
-  patch.timeout_ms = kRequestTimeoutMs;
-  const Result<std::string> answer = client_.Do(std::move(patch));
-  if (answer) return {};
-  return Fail(Error(answer.error()));
+  return std::move(json).Take();
+}
+
+Status HamiProtocol::PatchPod(const Reservation& reservation,
+                              const std::function<int64_t()>& time_left_ms) {
+  Status patched;
+  for (int tries = 0; tries < kLockTries; ++tries) {
+    ASSIGN_OR_RETURN(const PodNow now, ReadPod(client_, reservation));
+    if (now.is_bound) return Fail(Code::kAlreadyExists, "the pod is on a node already");
+    const int64_t left_ms = std::min(time_left_ms(), kRequestTimeoutMs);
+    if (left_ms <= 0) {
+      return Fail(Code::kFailedPrecondition, "the Lease has too little time left for a bind");
+    }
+    patched = WritePod(client_, reservation, PodPatch(reservation, now.version, false), left_ms);
+    // Somebody else wrote the pod meanwhile; kube-scheduler does, its conditions.
+    if (patched || patched.error().code != Code::kAborted) break;
+  }
+  return patched;
+}
+
+// Only our own decision, and only as long as nobody bound the pod: then what it says is true.
+Status HamiProtocol::TakeBack(const Reservation& reservation) {
+  Status undone;
+  for (int tries = 0; tries < kLockTries; ++tries) {
+    if (tries > 0) Sleep(kLockPauseMs << (tries - 1));
+    const Result<PodNow> now = ReadPod(client_, reservation);
+    if (!now && now.error().code == Code::kNotFound) return {};
+    if (!now) {
+      undone = Fail(Error(now.error()));
+      continue;
+    }
+    if (now->is_bound || now->allocation != reservation.allocation_id) return {};
+    undone = WritePod(client_, reservation, PodPatch(reservation, now->version, true),
+                      kRequestTimeoutMs);
+    if (undone || undone.error().code == Code::kNotFound) return {};
+  }
+  return undone;
 }
 
 }  // namespace hami::extender

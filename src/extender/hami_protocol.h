@@ -5,10 +5,12 @@
 // writes and more (contract hami-control-plane.md 1.9 and 2.3).
 //
 //   1. lock the node: an annotation, written with the node's resourceVersion
-//   2. patch the pod: the decision, the label, bind-phase "allocating", bind-time
+//   2. patch the pod as it was read, if it is on no node: the decision, the label, bind-phase
+//      "allocating", bind-time
 //   3. POST the Binding; the plugin gives the lock back when the containers have their devices
 //
-// What fails in 2 or 3 is taken back. Waits for answers; any thread but the client's.
+// What fails in 2 or 3 is taken back, unless the pod is bound by then: whoever did that wrote what
+// stands there. Waits for answers; any thread but the client's.
 
 #pragma once
 
@@ -50,7 +52,10 @@ class HamiProtocol {
   bool OwnerIsGone(const std::string& name_space, const std::string& name);
   void ReleaseLock(const Reservation& reservation, const std::string& key);
   void ReleaseLocks(const Reservation& reservation, const std::set<std::string>& keys);
-  Status PatchPod(const Reservation& reservation, bool take_back);
+  std::string PodPatch(const Reservation& reservation, const std::string& version,
+                       bool take_back) const;
+  Status PatchPod(const Reservation& reservation, const std::function<int64_t()>& time_left_ms);
+  Status TakeBack(const Reservation& reservation);
 
   const HamiProtocolOptions options_;
   const vendor::Registry& registry_;

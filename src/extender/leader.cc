@@ -2,40 +2,54 @@
 
 #include "extender/leader.h"
 
+#include <chrono>
 #include <limits>
 #include <utility>
 
 #include "base/log.h"
 
 namespace hami::extender {
+namespace {
+
+constexpr int64_t kMs = 1'000'000;
+// How long a call waits for what will let us decide: the end of another's holding and a read of all
+// pods where the Lease is here; else the news of a Lease that kube-scheduler has got already. Less
+// than its patience with us (httpTimeout).
+constexpr int64_t kTakeOverMs = 4'000;
+constexpr int64_t kEchoMs = 300;
+
+}  // namespace
 
 void Leader::Start(kube::Client& client) {
   if (!options_.elect) return;
-  kube::ReflectorOptions lease = {.type = kLeases};
+  kube::ReflectorOptions lease = {.type = kube::kLeases};
   lease.list.name_space = options_.lease_namespace;
   lease.list.field_selector = "metadata.name=" + options_.lease_name;
-  watch_ = std::make_unique<kube::Reflector<LeaseEntry>>(client, lease, ReadLeaseEntry, this);
+  watch_ = std::make_unique<kube::Reflector<kube::Lease>>(client, lease, kube::ReadLease, this);
 }
 
-void Leader::OnReplace(std::vector<std::shared_ptr<const LeaseEntry>> all) {
+void Leader::Observe(const std::optional<kube::Lease>& lease, LeaderGate::After after) {
   const std::lock_guard lock(mutex_);
-  gate_.Observe(all.empty() ? std::nullopt : std::optional(*all.front()), clock_.MonotonicNs(),
-                clock_.WallNs());
+  gate_.Observe(lease, after, clock_.MonotonicNs(), clock_.WallNs());
+  changed_.notify_all();
 }
 
-void Leader::OnUpsert(std::shared_ptr<const LeaseEntry> now) {
-  const std::lock_guard lock(mutex_);
-  gate_.Observe(*now, clock_.MonotonicNs(), clock_.WallNs());
+void Leader::OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all) {
+  Observe(all.empty() ? std::nullopt : std::optional(*all.front()), LeaderGate::After::kGap);
+}
+
+void Leader::OnUpsert(std::shared_ptr<const kube::Lease> now) {
+  Observe(*now, LeaderGate::After::kEverythingBefore);
 }
 
 void Leader::OnDelete(const kube::ObjectKey& /*key*/) {
-  const std::lock_guard lock(mutex_);
-  gate_.Observe(std::nullopt, clock_.MonotonicNs(), clock_.WallNs());
+  Observe(std::nullopt, LeaderGate::After::kEverythingBefore);
 }
 
 void Leader::NoteSynced() {
   const std::lock_guard lock(mutex_);
   synced_ = true;
+  changed_.notify_all();
 }
 
 bool Leader::CatchUp(const std::function<Status()>& read_all) {
@@ -56,15 +70,38 @@ bool Leader::CatchUp(const std::function<Status()>& read_all) {
   }
   const std::lock_guard lock(mutex_);
   gate_.NoteCaughtUp(term);
+  changed_.notify_all();
   LOG_INFO("leading", Field("term", term));
   return true;
 }
 
-int64_t Leader::LeftMs() const {
-  const std::lock_guard lock(mutex_);
+int64_t Leader::LeftNowMs() const {
   if (!synced_) return 0;
   if (!options_.elect) return std::numeric_limits<int64_t>::max();
   return gate_.LeftMs(clock_.MonotonicNs(), clock_.WallNs());
+}
+
+int64_t Leader::LeftMs() const {
+  const std::lock_guard lock(mutex_);
+  return LeftNowMs();
+}
+
+int64_t Leader::AwaitMs() const {
+  std::unique_lock lock(mutex_);
+  const int64_t begun_ns = clock_.MonotonicNs();
+  while (true) {
+    const int64_t left_ms = LeftNowMs();
+    if (left_ms > 0) return left_ms;
+    const int64_t patience_ms = gate_.IsNamed() ? kTakeOverMs : kEchoMs;
+    const int64_t waited_ms = (clock_.MonotonicNs() - begun_ns) / kMs;
+    if (!options_.elect || waited_ms >= patience_ms) return 0;
+    changed_.wait_for(lock, std::chrono::milliseconds(patience_ms - waited_ms));
+  }
+}
+
+Leader::LeaseAge Leader::Age() const {
+  const std::lock_guard lock(mutex_);
+  return {gate_.DurationMs(), gate_.SilentMs(clock_.MonotonicNs())};
 }
 
 std::string Leader::Describe() const {

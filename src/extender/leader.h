@@ -6,10 +6,12 @@
 
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,11 +31,13 @@ struct LeaderOptions {
   std::string host;  // the name by which the kube-scheduler beside us takes the Lease
 };
 
-class Leader : public Leadership, public kube::Watcher<LeaseEntry> {
+class Leader : public Leadership, public kube::Watcher<kube::Lease> {
  public:
   // The clock outlives it.
   Leader(const LeaderOptions& options, const base::Clock& clock)
       : options_(options), clock_(clock), gate_(options.host) {}
+
+  const LeaderOptions& options() const { return options_; }
 
   // Watches the Lease, if there is an election. The client outlives it.
   void Start(kube::Client& client);
@@ -46,17 +50,29 @@ class Leader : public Leadership, public kube::Watcher<LeaseEntry> {
   void NoteSynced();
 
   int64_t LeftMs() const override;
+  int64_t AwaitMs() const override;
   std::string Describe() const override;
 
-  void OnReplace(std::vector<std::shared_ptr<const LeaseEntry>> all) override;
-  void OnUpsert(std::shared_ptr<const LeaseEntry> now) override;
+  struct LeaseAge {
+    int64_t duration_ms = 0;  // 0: there is no Lease
+    int64_t silent_ms = 0;    // since its last renewal that we heard of; 0: nobody holds it
+  };
+  LeaseAge Age() const;
+
+  void OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all) override;
+  void OnUpsert(std::shared_ptr<const kube::Lease> now) override;
   void OnDelete(const kube::ObjectKey& key) override;
 
  private:
+  void Observe(const std::optional<kube::Lease>& lease, LeaderGate::After after);
+  // With mutex_ held.
+  int64_t LeftNowMs() const;
+
   const LeaderOptions options_;
   const base::Clock& clock_;
-  std::unique_ptr<kube::Reflector<LeaseEntry>> watch_;
+  std::unique_ptr<kube::Reflector<kube::Lease>> watch_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
   LeaderGate gate_;
   bool synced_ = false;
 };

@@ -4,29 +4,15 @@
 
 #include <algorithm>
 
-#include "base/timestamp.h"
-
 namespace hami::extender {
 namespace {
 
 constexpr int64_t kMs = 1'000'000;
 
-}  // namespace
+// What of a Lease is a holding, by the contract between our replicas.
+constexpr int64_t HoldingMs(int64_t duration_ms) { return duration_ms * 2 / 3; }
 
-Result<LeaseEntry> ReadLeaseEntry(json::Value object) {
-  const json::Value metadata = object["metadata"];
-  LeaseEntry lease;
-  lease.key = {std::string(metadata["namespace"].Text()), std::string(metadata["name"].Text())};
-  if (lease.key.name.empty()) return Fail(Code::kInvalidArgument, "a Lease without name");
-  const json::Value spec = object["spec"];
-  lease.holder = spec["holderIdentity"].Text();
-  lease.duration_ms = std::clamp<int64_t>(spec["leaseDurationSeconds"].Int(), 0, 86'400) * 1000;
-  lease.renewed = spec["renewTime"].Text();
-  if (const std::optional<int64_t> renewed = base::ParseTimestamp(lease.renewed)) {
-    lease.renewed_ns = *renewed;
-  }
-  return lease;
-}
+}  // namespace
 
 bool IsHeldBy(const std::string& holder, std::string_view host) {
   const size_t line = holder.rfind('_');
@@ -34,31 +20,56 @@ bool IsHeldBy(const std::string& holder, std::string_view host) {
          std::string_view(holder).substr(0, line) == host;
 }
 
-void LeaderGate::Observe(const std::optional<LeaseEntry>& lease, int64_t now_ns, int64_t wall_ns) {
-  const bool was_ours = lease_ && IsHeldBy(lease_->holder, host_);
-  const std::string before = lease_ ? lease_->holder : "";
-  const bool had_run_out = was_ours && HeldLeftMs(now_ns, wall_ns) == 0;
-  if (lease && (!lease_ || lease_->renewed != lease->renewed || before != lease->holder)) {
+void LeaderGate::Observe(const std::optional<kube::Lease>& lease, After after, int64_t now_ns,
+                         int64_t wall_ns) {
+  const bool was_ours = IsNamed();
+  const std::optional<kube::Lease> before = lease_;
+  const bool had_run_out = was_ours && LeftOfMs(before->duration_s * 1000, now_ns, wall_ns) == 0;
+  if (lease &&
+      (!before || before->renewed_ns != lease->renewed_ns || before->holder != lease->holder)) {
     seen_ns_ = now_ns;
   }
   lease_ = lease;
   if (!lease_) return;
-  if (!IsHeldBy(lease_->holder, host_)) {
+  if (!IsNamed()) {
     // Nobody's: who gave it up may still be writing, so its time counts to the end.
     if (!lease_->holder.empty()) {
-      other_until_ns_ = std::max(other_until_ns_, seen_ns_ + lease_->duration_ms * kMs);
+      other_until_ns_ = std::max(other_until_ns_, seen_ns_ + HoldingMs(DurationMs()) * kMs);
     }
     return;
   }
   // Another kube-scheduler process of this host, or a lease that we had lost, is a new holding.
-  if (!was_ours || before != lease_->holder || had_run_out) ++term_;
+  if (!was_ours || before->holder != lease_->holder || had_run_out ||
+      before->transitions != lease_->transitions) {
+    const bool saw_before = after == After::kEverythingBefore && before &&
+                            lease_->transitions - before->transitions <= 1;
+    BeginTerm(saw_before, now_ns);
+  }
+}
+
+// Whoever held it before us renewed it for the last time before we acquired it; when, we know only
+// if we saw everything.
+void LeaderGate::BeginTerm(bool saw_before, int64_t now_ns) {
+  ++term_;
+  if (saw_before || lease_->transitions == 0) return;
+  const bool is_known = lease_->acquired_ns > 0 && lease_->renewed_ns > lease_->acquired_ns;
+  const int64_t held_ns = is_known ? lease_->renewed_ns - lease_->acquired_ns : 0;
+  other_until_ns_ = std::max(other_until_ns_, now_ns + HoldingMs(DurationMs()) * kMs - held_ns);
+}
+
+int64_t LeaderGate::LeftOfMs(int64_t length_ms, int64_t now_ns, int64_t wall_ns) const {
+  if (!IsNamed()) return 0;
+  const int64_t by_us = seen_ns_ + length_ms * kMs - now_ns;
+  const int64_t by_holder = lease_->renewed_ns + length_ms * kMs - wall_ns;
+  return std::max<int64_t>(std::min(by_us, by_holder) / kMs, 0);
 }
 
 int64_t LeaderGate::HeldLeftMs(int64_t now_ns, int64_t wall_ns) const {
-  if (!lease_ || !IsHeldBy(lease_->holder, host_)) return 0;
-  const int64_t by_us = seen_ns_ + lease_->duration_ms * kMs - now_ns;
-  const int64_t by_holder = lease_->renewed_ns + lease_->duration_ms * kMs - wall_ns;
-  return std::max<int64_t>(std::min(by_us, by_holder) / kMs, 0);
+  return LeftOfMs(HoldingMs(DurationMs()), now_ns, wall_ns);
+}
+
+int64_t LeaderGate::SilentMs(int64_t now_ns) const {
+  return lease_ && !lease_->holder.empty() ? (now_ns - seen_ns_) / kMs : 0;
 }
 
 uint64_t LeaderGate::Term(int64_t now_ns, int64_t wall_ns) const {

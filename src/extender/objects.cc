@@ -5,7 +5,10 @@
 #include <charconv>
 #include <utility>
 
+#include "base/clock.h"
 #include "domain/names.h"
+#include "domain/node_needs.h"
+#include "domain/protobuf_objects.h"
 #include "domain/quantity.h"
 #include "placement/quota.h"
 #include "placement/request.h"
@@ -58,6 +61,10 @@ placement::PodFacts FactsOf(const domain::Pod& pod, const placement::Request& re
 
 Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value object) {
   ASSIGN_OR_RETURN(domain::Pod pod, domain::ReadPod(object));
+  return ReadPodEntry(registry, std::move(pod));
+}
+
+Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, domain::Pod pod) {
   if (pod.uid.empty() || pod.name.empty()) {
     return Fail(Code::kInvalidArgument, "a pod without name or uid");
   }
@@ -69,10 +76,6 @@ Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value obje
   entry.bound = !pod.node_name.empty();
   entry.over = pod.IsOver();
   entry.terminating = pod.terminating;
-  entry.created_s = pod.created_s;
-  if (const std::string* text = Find(pod.annotations, domain::kAllocation)) {
-    entry.allocation = *text;
-  }
   Result<domain::Allocation> allocation = registry.ReadAllocation(pod);
   if (!allocation) {
     entry.problem = allocation.error().message;
@@ -93,16 +96,27 @@ Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value obje
 
 Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, json::Value object) {
   ASSIGN_OR_RETURN(domain::Node node, domain::ReadNode(object));
+  return ReadNodeEntry(registry, std::move(node));
+}
+
+Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, std::string_view message) {
+  ASSIGN_OR_RETURN(domain::Node node, domain::ReadNodeProtobuf(message));
+  return ReadNodeEntry(registry, std::move(node));
+}
+
+NodeEntry ReadNodeEntry(const vendor::Registry& registry, domain::Node node) {
   NodeEntry entry;
   entry.key = {"", node.name};
   entry.facts.name = node.name;
-  entry.facts.devices = registry.DevicesOf(node, &entry.problems);
+  const int64_t now_s = base::SystemClock().WallNs() / 1'000'000'000;
+  entry.facts.devices = registry.DevicesOf(node, &entry.problems, now_s);
   entry.facts.cpu_milli = Quantity(node.allocatable, "cpu", true);
   entry.facts.memory_bytes = Quantity(node.allocatable, "memory", false);
   const std::string* protocol = Find(node.annotations, domain::kAllocationProtocol);
   entry.takes_binding = protocol != nullptr && *protocol == domain::kAllocationProtocolBindingV1;
   // Rules of single vendors want them; a node without devices needs none.
   if (!entry.facts.devices.empty()) {
+    entry.taints = domain::BarringTaints(node);
     entry.facts.labels = std::move(node.labels);
     entry.facts.annotations = std::move(node.annotations);
   }

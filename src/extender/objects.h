@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the scheduler keeps of the API's objects: as little as decisions need, because there are
-// 100 000 pods. Pure; the registry is shared and does not change.
+// What the scheduler wants of the API's objects: as little as decisions need. A pod is kept as a
+// PodRecord (pod_record.h). Reads the wall clock, for what a node was asked (contract 1.4). The
+// registry is shared and does not change.
 
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "domain/node.h"
 #include "domain/pod.h"
 #include "json/value.h"
 #include "kube/object.h"
@@ -24,11 +26,9 @@ struct PodEntry {
   // `node` is where it is bound, else where its annotations say that another scheduler put it.
   placement::PodFacts facts;
   bool bound = false;
-  bool over = false;         // Succeeded or Failed: it holds nothing
-  bool terminating = false;  // it holds until it is gone
-  int64_t decided_s = 0;     // hami.io/vgpu-time; of pods that are not bound
-  std::string allocation;    // the value of hami.io/allocation
-  int64_t created_s = 0;
+  bool over = false;                          // Succeeded or Failed: it holds nothing
+  bool terminating = false;                   // it holds until it is gone
+  int64_t decided_s = 0;                      // hami.io/vgpu-time; of pods that are not bound
   std::map<std::string, std::string> labels;  // of pods that hold devices
   std::string problem;  // its allocation cannot be read; it counts as holding no device
 };
@@ -37,6 +37,7 @@ struct NodeEntry {
   kube::ObjectKey key;
   placement::NodeFacts facts;
   bool takes_binding = false;         // its plugin reads the decision from the Binding
+  std::vector<domain::Taint> taints;  // those that keep new pods away
   std::vector<std::string> problems;  // of its announcements
 };
 
@@ -46,8 +47,12 @@ struct QuotaEntry {
 };
 
 // kInvalidArgument: no pod, or one without name or uid.
+Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, domain::Pod pod);
 Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, json::Value object);
+NodeEntry ReadNodeEntry(const vendor::Registry& registry, domain::Node node);
 Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, json::Value object);
+// Of a protobuf message.
+Result<NodeEntry> ReadNodeEntry(const vendor::Registry& registry, std::string_view message);
 Result<QuotaEntry> ReadQuotaEntry(const vendor::Registry& registry, json::Value object);
 
 // What a pod takes of its node, given its request; nothing of devices yet.

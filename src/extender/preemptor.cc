@@ -19,18 +19,6 @@ constexpr size_t kMaxQueued = 256;
 constexpr int64_t kRequestTimeoutMs = 5'000;
 const kube::ResourceType kBudgets{"policy", "v1", "poddisruptionbudgets"};
 
-bool Holds(const Budget::Expression& expression, const std::map<std::string, std::string>& labels) {
-  const auto found = labels.find(expression.key);
-  const bool is_listed =
-      found != labels.end() &&
-      std::ranges::find(expression.values, found->second) != expression.values.end();
-  if (expression.operation == "In") return is_listed;
-  if (expression.operation == "NotIn") return !is_listed;
-  if (expression.operation == "Exists") return found != labels.end();
-  if (expression.operation == "DoesNotExist") return found == labels.end();
-  return true;  // of a version that we do not know
-}
-
 std::string EvictionBody(const placement::PodFacts& pod) {
   base::JsonWriter json;
   json.BeginObject().Member("apiVersion", "policy/v1").Member("kind", "Eviction");
@@ -51,10 +39,8 @@ bool Budget::Selects(const std::string& pod_namespace,
     const auto found = pod_labels.find(key);
     if (found == pod_labels.end() || found->second != value) return false;
   }
-  for (const Expression& expression : expressions) {
-    if (!Holds(expression, pod_labels)) return false;
-  }
-  return true;
+  return std::ranges::all_of(
+      expressions, [&](const domain::LabelExpression& each) { return each.Holds(pod_labels); });
 }
 
 Result<Budget> ReadBudget(json::Value object) {
@@ -69,15 +55,7 @@ Result<Budget> ReadBudget(json::Value object) {
   for (const auto& [key, value] : selector["matchLabels"].Members()) {
     budget.labels[std::string(key)] = std::string(value.Text());
   }
-  for (const json::Value item : selector["matchExpressions"].Elements()) {
-    Budget::Expression expression = {.key = std::string(item["key"].Text()),
-                                     .operation = std::string(item["operator"].Text()),
-                                     .values = {}};
-    for (const json::Value value : item["values"].Elements()) {
-      expression.values.emplace_back(value.Text());
-    }
-    budget.expressions.push_back(std::move(expression));
-  }
+  budget.expressions = domain::ReadLabelExpressions(selector["matchExpressions"]);
   budget.selects_all = budget.labels.empty() && budget.expressions.empty();
   budget.allowed = object["status"]["disruptionsAllowed"].Int();
   return budget;
@@ -113,6 +91,16 @@ void Preemptor::Consider(Ask ask) {
   signal_.notify_all();
 }
 
+void Preemptor::Withdraw(const std::string& uid) {
+  const std::lock_guard lock(mutex_);
+  if (queued_.contains(uid)) withdrawn_.insert(uid);
+}
+
+bool Preemptor::IsWithdrawn(const Ask& ask) {
+  const std::lock_guard lock(mutex_);
+  return withdrawn_.contains(ask.pod.facts.uid);
+}
+
 void Preemptor::Run() {
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -124,6 +112,7 @@ void Preemptor::Run() {
     if (leadership_.LeftMs() > 0) Handle(ask);
     lock.lock();
     queued_.erase(ask.pod.facts.uid);
+    withdrawn_.erase(ask.pod.facts.uid);
   }
 }
 
@@ -227,6 +216,7 @@ void Preemptor::Handle(const Ask& ask) {
     }
   }
   if (leadership_.LeftMs() <= 0) return;
+  if (IsWithdrawn(ask)) return metrics_.NotePreemption("withdrawn");
   Nominate(ask, *choice);
   const kube::EventSubject subject = SubjectOf(ask.pod.key, ask.pod.facts.uid);
   for (const Candidate& victim : choice->victims) {

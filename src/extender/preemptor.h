@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "domain/label_expression.h"
 #include "extender/cluster_state.h"
 #include "extender/extender_metrics.h"
 #include "extender/leadership.h"
@@ -35,12 +36,7 @@ struct Budget {
   std::string name;
   bool selects_all = false;                   // an empty selector: all pods of the namespace
   std::map<std::string, std::string> labels;  // matchLabels
-  struct Expression {
-    std::string key;
-    std::string operation;  // In, NotIn, Exists, DoesNotExist
-    std::vector<std::string> values;
-  };
-  std::vector<Expression> expressions;
+  std::vector<domain::LabelExpression> expressions;
   int64_t allowed = 0;  // status.disruptionsAllowed
 
   bool Selects(const std::string& pod_namespace,
@@ -72,10 +68,13 @@ class Preemptor {
     std::vector<std::string> nodes;
   };
   void Consider(Ask ask);
+  // kube-scheduler makes room for this pod by itself: no victims of ours until it is refused again.
+  void Withdraw(const std::string& uid);
 
  private:
   void Run();
   void Handle(const Ask& ask);
+  bool IsWithdrawn(const Ask& ask);
   std::optional<VictimChoice> Choose(const Ask& ask, const std::vector<Budget>& budgets) const;
   Result<std::vector<Budget>> ReadBudgets();
   Status Evict(const Candidate& victim, bool dry_run);
@@ -91,7 +90,8 @@ class Preemptor {
   std::mutex mutex_;
   std::condition_variable signal_;
   std::deque<Ask> asks_;
-  std::set<std::string> queued_;  // uids
+  std::set<std::string> queued_;     // uids
+  std::set<std::string> withdrawn_;  // of those that are queued
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -17,21 +17,23 @@ constexpr int64_t kAskTimeoutMs = 3'000;
 
 Result<size_t> Reconcile(kube::Client& client, const vendor::Registry& registry,
                          const std::function<void()>& patience, ClusterState* state) {
-  std::vector<std::shared_ptr<const PodEntry>> listed;
+  std::vector<PodPointer> differing;
   state->BeginList();
-  const Result<std::string> version = client.List(
+  const Result<std::string> version = client.ListEncoded(
       kube::kPods, {},
-      [&](json::Value item) -> Status {
-        Result<PodEntry> entry = ReadPodEntry(registry, item);
-        if (entry) listed.push_back(std::make_shared<const PodEntry>(std::move(*entry)));
+      [&](const kube::EncodedObject& item) -> Status {
+        Result<PodRecord> record = item.IsProtobuf() ? ReadPodRecord(registry, item.protobuf)
+                                                     : ReadPodRecord(registry, item.json);
+        if (record && state->Differs(*record)) {
+          differing.push_back(std::make_shared<const PodRecord>(std::move(*record)));
+        }
         return {};
       },
-      [&listed] { listed.clear(); });
+      [&differing] { differing.clear(); });
   if (!version) {
     state->ApplyList({});
     return Fail(Error(version.error()).Wrap("read all pods"));
   }
-  const std::vector<std::shared_ptr<const PodEntry>> differing = state->Differing(listed);
   if (!differing.empty()) patience();
   return state->ApplyList(differing);
 }
@@ -47,15 +49,15 @@ void AskAfter(kube::Client& client, const vendor::Registry& registry,
                      Field("pod", reservation.pod.Text()), Field("error", text.error()));
       return;
     }
-    std::shared_ptr<const PodEntry> entry;
+    PodPointer pod;
     json::Document document;
     if (text && document.Parse(*text)) {
-      Result<PodEntry> read = ReadPodEntry(registry, document.root());
-      if (read && read->facts.uid == reservation.uid) {
-        entry = std::make_shared<const PodEntry>(std::move(*read));
+      Result<PodRecord> read = ReadPodRecord(registry, document.root());
+      if (read && read->uid() == reservation.uid) {
+        pod = std::make_shared<const PodRecord>(std::move(*read));
       }
     }
-    state->Settle(reservation.uid, entry);
+    state->Settle(reservation.uid, pod);
   }
 }
 

@@ -156,6 +156,19 @@ std::map<std::pair<uint16_t, std::string>, std::pair<int64_t, int64_t>> HeldBy(
   return held;
 }
 
+// Labels: namespace, node, pod, container, device.
+auto HoldingSamples(bool is_memory) {
+  return [is_memory](const placement::Cluster&, const placement::PodFacts& facts,
+                     std::vector<Sample>* samples) {
+    for (const auto& [key, value] : HeldBy(facts)) {
+      samples->push_back(
+          {{facts.namespace_name, facts.node, facts.name, std::to_string(key.first), key.second},
+           is_memory ? static_cast<double>(value.first) * kMib
+                     : static_cast<double>(value.second)});
+    }
+  };
+}
+
 void AddDeviceMetrics(Maker* maker) {
   const Labels device = {"node", "device_uuid", "device_index", "device_type"};
   const auto with = [&device](std::initializer_list<std::string> more) {
@@ -204,21 +217,10 @@ void AddDeviceMetrics(Maker* maker) {
 
 void AddPodMetrics(Maker* maker) {
   const Labels pod = {"namespace", "node", "pod", "container_index", "device_uuid"};
-  const auto add = [&](const char* name, const char* help, bool is_memory) {
-    maker->AddPods(name, help, pod,
-                   [is_memory](const placement::Cluster&, const placement::PodFacts& facts,
-                               std::vector<Sample>* samples) {
-                     for (const auto& [key, value] : HeldBy(facts)) {
-                       samples->push_back({{facts.namespace_name, facts.node, facts.name,
-                                            std::to_string(key.first), key.second},
-                                           is_memory ? static_cast<double>(value.first) * kMib
-                                                     : static_cast<double>(value.second)});
-                     }
-                   });
-  };
-  add("hami_vgpu_memory_allocated_bytes", "Memory of a device that a container holds.", true);
-  add("hami_vgpu_core_allocated_ratio", "Cores of a device that a container holds, percent.",
-      false);
+  maker->AddPods("hami_vgpu_memory_allocated_bytes", "Memory of a device that a container holds.",
+                 pod, HoldingSamples(true));
+  maker->AddPods("hami_vgpu_core_allocated_ratio",
+                 "Cores of a device that a container holds, percent.", pod, HoldingSamples(false));
   maker->AddPods(
       "hami_node_gpu_mig_instance_info", "MIG instances that nodes have made for containers.",
       {"node", "device_uuid", "device_index", "mig_uuid", "profile", "gpu_instance_id",
@@ -310,20 +312,10 @@ void AddLegacyDeviceMetrics(Maker* maker) {
 
 void AddLegacyPodMetrics(Maker* maker) {
   const Labels pod = {"podnamespace", "nodename", "podname", "containeridx", "deviceuuid"};
-  const auto add_pod = [&](const char* name, const char* help, bool is_memory) {
-    maker->AddPods(name, help, pod,
-                   [is_memory](const placement::Cluster&, const placement::PodFacts& facts,
-                               std::vector<Sample>* samples) {
-                     for (const auto& [key, value] : HeldBy(facts)) {
-                       samples->push_back({{facts.namespace_name, facts.node, facts.name,
-                                            std::to_string(key.first), key.second},
-                                           is_memory ? static_cast<double>(value.first) * kMib
-                                                     : static_cast<double>(value.second)});
-                     }
-                   });
-  };
-  add_pod("vGPUMemoryAllocated", "Legacy: hami_vgpu_memory_allocated_bytes.", true);
-  add_pod("vGPUCoreAllocated", "Legacy: hami_vgpu_core_allocated_ratio.", false);
+  maker->AddPods("vGPUMemoryAllocated", "Legacy: hami_vgpu_memory_allocated_bytes.", pod,
+                 HoldingSamples(true));
+  maker->AddPods("vGPUCoreAllocated", "Legacy: hami_vgpu_core_allocated_ratio.", pod,
+                 HoldingSamples(false));
   maker->AddPods(
       "nodeGPUMigInstance", "Legacy: hami_node_gpu_mig_instance_info.",
       {"nodeid", "deviceuuid", "deviceidx", "migname"},

@@ -36,7 +36,7 @@ class StateMetricsTest : public ::testing::Test {
         {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,2500,30:;"}};
     EXPECT_TRUE(document.Parse(pod.dump()));
     state_.pods().OnUpsert(
-        std::make_shared<const PodEntry>(ReadPodEntry(registry_, document.root()).value()));
+        std::make_shared<const PodRecord>(ReadPodEntry(registry_, document.root()).value()));
     EXPECT_TRUE(
         document.Parse(R"({"metadata":{"namespace":"default","name":"q"},)"
                        R"("spec":{"hard":{"limits.nvidia.com/gpumem":"9000","pods":"3"}}})"));

@@ -6,11 +6,16 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/stable_sort.h"
+
 namespace hami::extender {
 namespace {
 
 // Pairs that are tried on one node; beyond it the greedy choice has to do.
 constexpr size_t kMaxPairCandidates = 100;
+
+// Of the search for three and more; each tries the pod on the node once.
+constexpr size_t kMaxSteps = 2'000;
 
 int64_t SumOf(const std::vector<Candidate>& victims) {
   int64_t sum = 0;
@@ -22,6 +27,18 @@ int32_t HighestOf(const std::vector<Candidate>& victims) {
   int32_t highest = INT32_MIN;
   for (const Candidate& victim : victims) highest = std::max(highest, victim.facts.priority);
   return highest;
+}
+
+// Lowest priority first.
+bool ComesFirst(const Candidate& a, const Candidate& b) {
+  if (a.facts.priority != b.facts.priority) return a.facts.priority < b.facts.priority;
+  return a.facts.uid < b.facts.uid;
+}
+
+int64_t HeldMemory(const Candidate* pod) {
+  int64_t sum = 0;
+  for (const domain::Slice& slice : pod->facts.slices) sum += slice.memory_mib;
+  return sum;
 }
 
 // The node alone, with pods that can be taken away and put back.
@@ -100,30 +117,25 @@ class Search {
     return found;
   }
 
-  // All go, then come back who can, highest priority first.
-  bool TryAll() {
-    std::vector<const Candidate*> gone;
-    for (const Candidate* pod : evictable_) {
-      if (!Spend(*pod)) continue;
-      scratch_.Remove(*pod);
-      gone.push_back(pod);
+  // Beyond two: all go, then come back who can, in several orders; the best outcome counts.
+  bool TryMany() {
+    std::vector<const Candidate*> by_priority(evictable_.rbegin(), evictable_.rend());
+    // Of pods that hold less come back more, so fewer leave.
+    std::vector<const Candidate*> by_size = by_priority;
+    base::StableSortBy(&by_size, &HeldMemory);
+    std::optional<VictimChoice> best = TryOrder(by_priority);
+    if (std::optional<VictimChoice> other = TryOrder(by_size)) {
+      if (!best || IsBetter(*other, *best)) best = std::move(other);
     }
-    const bool fits = Fits();
-    if (fits) {
-      for (size_t i = gone.size(); i-- > 0;) {
-        scratch_.Return(*gone[i]);
-        if (std::optional<domain::Allocation> allocation = scratch_.Place()) {
-          allocation_ = std::move(allocation);
-          Refund(*gone[i]);
-          gone.erase(gone.begin() + static_cast<std::ptrdiff_t>(i));
-        } else {
-          scratch_.Remove(*gone[i]);
-        }
-      }
-      victims_.clear();
-      for (const Candidate* pod : gone) victims_.push_back(*pod);
+    if (!best) {
+      // Who is short of leave chooses first.
+      base::StableSortBy(&by_priority, [](const Candidate* pod) { return pod->budgets.empty(); });
+      best = TryOrder(by_priority);
     }
-    return fits;
+    if (!best) return false;
+    victims_ = std::move(best->victims);
+    allocation_ = std::move(best->allocation);
+    return true;
   }
 
   VictimChoice Take(const std::string& node) {
@@ -136,11 +148,15 @@ class Search {
     return allocation_.has_value();
   }
 
-  bool Spend(const Candidate& pod) {
-    for (const std::string& budget : pod.budgets) {
+  bool MaySpend(const Candidate& pod) const {
+    return std::ranges::all_of(pod.budgets, [this](const std::string& budget) {
       const auto found = budgets_.find(budget);
-      if (found != budgets_.end() && found->second <= 0) return false;
-    }
+      return found == budgets_.end() || found->second > 0;
+    });
+  }
+
+  bool Spend(const Candidate& pod) {
+    if (!MaySpend(pod)) return false;
     Change(pod, -1);
     return true;
   }
@@ -152,6 +168,63 @@ class Search {
       const auto found = budgets_.find(budget);
       if (found != budgets_.end()) found->second += by;
     }
+  }
+
+  // All may go; then each of `order` comes back if there is room beside those who are to come, and
+  // else needs leave of its budgets. Where there is none, an earlier one has to stay away instead:
+  // a search that ends after kMaxSteps. Leaves everything as it was.
+  std::optional<VictimChoice> TryOrder(const std::vector<const Candidate*>& order) {
+    const Budgets before = budgets_;
+    std::vector<const Candidate*> gone;
+    for (const Candidate* pod : order) {
+      if (!MaySpend(*pod)) continue;
+      scratch_.Remove(*pod);
+      gone.push_back(pod);
+    }
+    std::vector<bool> stays(gone.size(), false);
+    size_t steps = 0;
+    std::optional<VictimChoice> choice;
+    if (Fits() && Decide(gone, 0, &stays, &steps)) {
+      // Who stayed away for others that then stayed away, too.
+      for (size_t i = 0; i < gone.size(); ++i) {
+        if (!stays[i] && Returns(*gone[i])) stays[i] = true;
+      }
+      choice.emplace();
+      choice->allocation = *scratch_.Place();
+      for (size_t i = 0; i < gone.size(); ++i) {
+        if (!stays[i]) choice->victims.push_back(*gone[i]);
+      }
+      std::ranges::sort(choice->victims, ComesFirst);
+    }
+    for (size_t i = 0; i < gone.size(); ++i) {
+      if (!stays[i]) scratch_.Return(*gone[i]);
+    }
+    budgets_ = before;
+    return choice;
+  }
+
+  bool Returns(const Candidate& pod) {
+    scratch_.Return(pod);
+    if (Fits()) return true;
+    scratch_.Remove(pod);
+    return false;
+  }
+
+  bool Decide(const std::vector<const Candidate*>& gone, size_t at, std::vector<bool>* stays,
+              size_t* steps) {
+    if (at == gone.size()) return true;
+    if (++*steps > kMaxSteps) return false;
+    const Candidate& pod = *gone[at];
+    if (Returns(pod)) {
+      (*stays)[at] = true;
+      if (Decide(gone, at + 1, stays, steps)) return true;
+      (*stays)[at] = false;
+      scratch_.Remove(pod);
+    }
+    if (!Spend(pod)) return false;
+    if (Decide(gone, at + 1, stays, steps)) return true;
+    Refund(pod);
+    return false;
   }
 
   Scratch& scratch_;
@@ -175,16 +248,25 @@ std::optional<VictimChoice> ChooseVictims(const vendor::Registry& registry,
       evictable.push_back(&pod);
     }
   }
-  std::ranges::sort(evictable, [](const Candidate* a, const Candidate* b) {
-    if (a->facts.priority != b->facts.priority) return a->facts.priority < b->facts.priority;
-    return a->facts.uid < b->facts.uid;
-  });
+  std::ranges::sort(evictable,
+                    [](const Candidate* a, const Candidate* b) { return ComesFirst(*a, *b); });
   Scratch scratch(registry, request, node, pods);
   Search search(scratch, std::move(evictable), budgets);
-  if (search.TryNone() || search.TryOne() || search.TryTwo() || search.TryAll()) {
+  if (search.TryNone() || search.TryOne() || search.TryTwo() || search.TryMany()) {
     return search.Take(node.name);
   }
   return std::nullopt;
+}
+
+bool FitsWithout(const vendor::Registry& registry, const placement::Request& request,
+                 const placement::NodeFacts& node, const std::vector<placement::PodFacts>& pods,
+                 std::span<const std::string_view> gone) {
+  std::vector<Candidate> candidates;
+  for (const placement::PodFacts& pod : pods) {
+    const bool leaves = std::ranges::find(gone, pod.uid) != gone.end();
+    candidates.push_back({.facts = pod, .terminating = leaves, .budgets = {}});
+  }
+  return Scratch(registry, request, node, candidates).Place().has_value();
 }
 
 bool IsBetter(const VictimChoice& a, const VictimChoice& b) {

@@ -3,15 +3,17 @@
 // Which pods have to leave a node so that another fits: as few as possible, of the lowest priority,
 // and none that a PodDisruptionBudget keeps. Pure.
 //
-// Exact for up to two victims; beyond that none of them could be spared, though another choice of
-// as many might be of lower priority. Held against a search of all sets in victims_test.
+// Exact for up to two victims; beyond that none of them could be spared, though there may be fewer
+// or lower ones. Held against a search of all sets in victims_test.
 
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "domain/allocation.h"
@@ -41,6 +43,11 @@ std::optional<VictimChoice> ChooseVictims(const vendor::Registry& registry,
                                           const placement::NodeFacts& node,
                                           const std::vector<Candidate>& pods,
                                           const Budgets& budgets);
+
+// Whether the request fits on the node once the pods of these uids are gone.
+bool FitsWithout(const vendor::Registry& registry, const placement::Request& request,
+                 const placement::NodeFacts& node, const std::vector<placement::PodFacts>& pods,
+                 std::span<const std::string_view> gone);
 
 // Fewer victims; the highest of their priorities is lower; the sum is; then the node's name.
 bool IsBetter(const VictimChoice& a, const VictimChoice& b);

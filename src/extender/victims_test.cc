@@ -150,6 +150,43 @@ TEST_F(VictimsTest, ABudgetCountsAllItsVictimsTogether) {
   EXPECT_THAT(Names(*both), SizeIs(2));
 }
 
+TEST_F(VictimsTest, ABudgetIsKeptForThoseWhoseLeavingHelps) {
+  // All three of the second card have to go; the lowest of all, on the first, would use up the
+  // leave that one of them needs.
+  std::vector<Candidate> pods = {Pod("a", 1, 0, 1'000), Pod("b", 2, 1, 3'000),
+                                 Pod("c", 3, 1, 3'000), Pod("d", 4, 1, 3'000),
+                                 Pod("keep", 900, 0, 9'000)};
+  pods[0].budgets = {"default/one"};
+  pods[2].budgets = {"default/one"};
+  const auto choice =
+      ChooseVictims(registry_, Ask(1, 9'000), 100, Node(2, 10'000), pods, {{"default/one", 1}});
+  ASSERT_TRUE(choice);
+  EXPECT_THAT(Names(*choice), ElementsAre("b", "c", "d"));
+}
+
+TEST_F(VictimsTest, SomebodyStaysAwayForOneWhoHasNoLeave) {
+  // Room on both cards is wanted, and of "one" a single pod may go: on the second card that is "f",
+  // so on the first the pods without a budget go, though they are of higher priority.
+  std::vector<Candidate> pods = {Pod("a", 1, 0, 4'000), Pod("b", 9, 0, 4'000),
+                                 Pod("e", 2, 1, 4'000), Pod("f", 3, 1, 5'000),
+                                 Pod("c", 8, 0, 1'000)};
+  pods[0].budgets = {"default/one"};
+  pods[3].budgets = {"default/one"};
+  const auto choice =
+      ChooseVictims(registry_, Ask(2, 6'000), 100, Node(2, 10'000), pods, {{"default/one", 1}});
+  ASSERT_TRUE(choice);
+  for (const Candidate& victim : choice->victims) EXPECT_NE(victim.facts.uid, "a");
+}
+
+TEST_F(VictimsTest, FewLargePodsRatherThanManySmallOnes) {
+  std::vector<Candidate> pods = {Pod("x", 4, 0, 3'000), Pod("y", 4, 0, 3'000),
+                                 Pod("z", 4, 0, 3'000)};
+  for (int i = 0; i < 9; ++i) pods.push_back(Pod("s" + std::to_string(i), 1, 1, 1'000));
+  const auto choice = ChooseVictims(registry_, Ask(1, 9'000), 100, Node(2, 10'000), pods, {});
+  ASSERT_TRUE(choice);
+  EXPECT_THAT(Names(*choice), ElementsAre("x", "y", "z"));
+}
+
 // --- Against all sets ---
 
 struct Cost {
@@ -239,8 +276,6 @@ TEST_F(VictimsOfAllTest, NoSetOfPodsIsBetter) {
       EXPECT_FALSE(choice) << "round " << round;
       continue;
     }
-    // A budget may stand in the way of the search from above, never of one or two victims.
-    if (!choice && best->count > 2) continue;
     ASSERT_TRUE(choice) << "round " << round;
     placement::Cluster cluster(registry_);
     cluster.PutNode(node);

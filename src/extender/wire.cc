@@ -31,6 +31,16 @@ json::Value Member(json::Value object, std::string_view key) {
   return found;
 }
 
+Result<json::Value> ReadArgs(std::string_view body, json::Document* document) {
+  if (const Status parsed = document->Parse(body); !parsed) {
+    return Fail(Error(parsed.error()).Wrap("extender args"));
+  }
+  if (document->root().kind() != json::Kind::kObject) {
+    return Fail(Code::kInvalidArgument, "extender args are no JSON object");
+  }
+  return document->root();
+}
+
 Status ReadNames(json::Value list, FilterArgs* args) {
   args->names.reserve(list.size());
   std::unordered_set<std::string_view> seen;
@@ -88,13 +98,7 @@ std::string ChosenItems(const FilterArgs& args, const FilterResult& result) {
 }  // namespace
 
 Result<FilterArgs> ReadFilterArgs(std::string_view body, json::Document* document) {
-  if (const Status parsed = document->Parse(body); !parsed) {
-    return Fail(Error(parsed.error()).Wrap("extender args"));
-  }
-  const json::Value root = document->root();
-  if (root.kind() != json::Kind::kObject) {
-    return Fail(Code::kInvalidArgument, "extender args are no JSON object");
-  }
+  ASSIGN_OR_RETURN(const json::Value root, ReadArgs(body, document));
   FilterArgs args;
   args.pod = Member(root, "pod");
   if (args.pod.kind() != json::Kind::kObject) {
@@ -112,6 +116,47 @@ Result<FilterArgs> ReadFilterArgs(std::string_view body, json::Document* documen
     return Fail(Code::kInvalidArgument, "extender args have neither NodeNames nor Nodes");
   }
   return args;
+}
+
+Result<PreemptArgs> ReadPreemptArgs(std::string_view body, json::Document* document) {
+  PreemptArgs args;
+  ASSIGN_OR_RETURN(const json::Value root, ReadArgs(body, document));
+  args.pod = Member(root, "pod");
+  if (args.pod.kind() != json::Kind::kObject) {
+    return Fail(Code::kInvalidArgument, "extender args missing pod");
+  }
+  const json::Value meta = Member(root, "nodenametometavictims");
+  const bool are_uids = meta.kind() == json::Kind::kObject;
+  const json::Value nodes = are_uids ? meta : Member(root, "nodenametovictims");
+  if (nodes.kind() != json::Kind::kObject) {
+    return Fail(Code::kInvalidArgument, "extender args have no victims");
+  }
+  for (const auto& [name, victims] : nodes.Members()) {
+    PreemptArgs::Node& node = args.nodes.emplace_back();
+    node.name = name;
+    node.budget_violations = Member(victims, "numpdbviolations").Int();
+    for (const json::Value pod : Member(victims, "pods").Elements()) {
+      node.victims.push_back(are_uids ? Member(pod, "uid").Text() : pod["metadata"]["uid"].Text());
+      if (node.victims.back().empty()) {
+        return Fail(Code::kInvalidArgument, "extender args have a victim without uid");
+      }
+    }
+  }
+  return args;
+}
+
+std::string WritePreemptResult(std::span<const PreemptArgs::Node> nodes) {
+  JsonWriter json;
+  json.BeginObject().Key("NodeNameToMetaVictims").BeginObject();
+  for (const PreemptArgs::Node& node : nodes) {
+    json.Key(node.name).BeginObject().Key("Pods").BeginArray();
+    for (const std::string_view uid : node.victims) {
+      json.BeginObject().Member("UID", uid).EndObject();
+    }
+    json.EndArray().Member("NumPDBViolations", node.budget_violations).EndObject();
+  }
+  json.EndObject().EndObject();
+  return std::move(json).Take();
 }
 
 Result<BindArgs> ReadBindArgs(std::string_view body) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What kube-scheduler and an extender say to each other: bodies of /filter, /prioritize and /bind.
+// What kube-scheduler and an extender say to each other: bodies of /filter, /prioritize, /preempt
+// and /bind.
 // Source: k8s.io/kube-scheduler/extender/v1, whose types have no JSON tags; so keys are Go names,
 // and readers take them in any case. What is read here is hostile until it has been read. Pure.
 
@@ -42,6 +43,25 @@ struct BindArgs {
 
 // kInvalidArgument if one of them is missing.
 Result<BindArgs> ReadBindArgs(std::string_view body);
+
+// ExtenderPreemptionArgs: what kube-scheduler's own preemption would do, node by node. Refers to
+// the document and ends with it.
+struct PreemptArgs {
+  json::Value pod;
+  struct Node {
+    std::string_view name;
+    std::vector<std::string_view> victims;  // uids
+    int64_t budget_violations = 0;
+  };
+  std::vector<Node> nodes;
+};
+
+// Of either form: NodeNameToMetaVictims (uids), NodeNameToVictims (whole pods). kInvalidArgument:
+// no JSON object, no pod, neither form, a victim without uid.
+Result<PreemptArgs> ReadPreemptArgs(std::string_view body, json::Document* document);
+
+// ExtenderPreemptionResult: the nodes that are left, with their victims.
+std::string WritePreemptResult(std::span<const PreemptArgs::Node> nodes);
 
 // ExtenderFilterResult, in the form in which the nodes came.
 struct FilterResult {

@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 TEST(WireTest, GoKeysAndLowerCamelCaseReadTheSame) {
@@ -111,6 +112,33 @@ TEST(WireTest, WholeNodesAreAnsweredWhole) {
   ASSERT_TRUE(args);
   EXPECT_THAT(WriteFilterResult(*args, {.chosen = {"b"}}),
               HasSubstr(R"("Nodes":{"metadata":{},"items":[{"metadata":{"name":"b"},"x":1}]}})"));
+}
+
+TEST(WireTest, PreemptionOfEitherForm) {
+  json::Document document;
+  const auto uids = ReadPreemptArgs(R"({"pod":{"a":1},"nodeNameToMetaVictims":{
+    "n1":{"pods":[{"uid":"u1"},{"UID":"u2"}],"numPDBViolations":2},"n2":{"Pods":null}}})",
+                                    &document);
+  ASSERT_TRUE(uids);
+  ASSERT_EQ(uids->nodes.size(), 2U);
+  EXPECT_EQ(uids->nodes[0].name, "n1");
+  EXPECT_THAT(uids->nodes[0].victims, ElementsAre("u1", "u2"));
+  EXPECT_EQ(uids->nodes[0].budget_violations, 2);
+  EXPECT_THAT(uids->nodes[1].victims, IsEmpty());
+  EXPECT_EQ(WritePreemptResult(uids->nodes),
+            R"({"NodeNameToMetaVictims":{"n1":{"Pods":[{"UID":"u1"},{"UID":"u2"}],)"
+            R"("NumPDBViolations":2},"n2":{"Pods":[],"NumPDBViolations":0}}})");
+  const auto pods = ReadPreemptArgs(
+      R"({"Pod":{},"NodeNameToVictims":{"n1":{"Pods":[{"metadata":{"uid":"u1"}}]}},
+          "NodeNameToMetaVictims":null})",
+      &document);
+  ASSERT_TRUE(pods);
+  EXPECT_THAT(pods->nodes[0].victims, ElementsAre("u1"));
+  for (const char* body :
+       {"[]", "{}", R"({"Pod":{}})", R"({"NodeNameToMetaVictims":{}})",
+        R"({"Pod":{},"NodeNameToMetaVictims":{"n1":{"Pods":[{"Name":"x"}]}}})"}) {
+    EXPECT_FALSE(ReadPreemptArgs(body, &document)) << body;
+  }
 }
 
 }  // namespace

@@ -9,12 +9,15 @@
 
 #include "base/check.h"
 #include "kube/client_impl.h"
+#include "kube/protobuf_object.h"
 
 namespace hami::kube {
 namespace {
 
 // A list that expires so often in the middle is asked for in one piece.
 constexpr int kPagedTries = 2;
+
+constexpr char kAcceptJson[] = "application/json";
 
 }  // namespace
 
@@ -50,13 +53,20 @@ Result<std::string> Client::Get(const ResourceType& type, const ObjectKey& key) 
   return Do(GetRequest(type, key));
 }
 
-Result<std::string> Client::List(const ResourceType& type, const ListOptions& options,
-                                 const Visit& visit, const std::function<void()>& restart) {
+Result<std::string> Client::ListPages(const ResourceType& type, const ListOptions& options,
+                                      std::string accept, const VisitEncoded& visit,
+                                      const std::function<void()>& restart) {
   ListOptions now = options;
   std::string token;
-  json::Document page;
+  json::Document document;
   for (int tries = 0;;) {
-    Result<std::string> text = Do(ListRequest(type, now, token));
+    ApiRequest request = ListRequest(type, now, token);
+    request.accept = accept;
+    Result<std::string> text = Do(std::move(request));
+    if (!text && RefusesForm(text.error()) && accept != kAcceptJson) {
+      accept = kAcceptJson;
+      continue;
+    }
     if (!text && IsExpired(text.error()) && !token.empty() && now.page_size > 0) {
       if (++tries >= kPagedTries) now.page_size = 0;
       token.clear();
@@ -64,13 +74,23 @@ Result<std::string> Client::List(const ResourceType& type, const ListOptions& op
       continue;
     }
     if (!text) return text;
-    text->reserve(text->size() + json::Document::kPadding);
-    RETURN_IF_ERROR(page.ParsePadded(*text));
-    for (const json::Value item : page.root()["items"].Elements()) RETURN_IF_ERROR(visit(item));
-    const json::Value metadata = page.root()["metadata"];
-    token = metadata["continue"].Text();
-    if (token.empty()) return std::string(metadata["resourceVersion"].Text());
+    ASSIGN_OR_RETURN(PageFacts page, ReadListPage(&*text, &document, visit));
+    token = std::move(page.continue_token);
+    if (token.empty()) return std::move(page.resource_version);
   }
+}
+
+Result<std::string> Client::List(const ResourceType& type, const ListOptions& options,
+                                 const Visit& visit, const std::function<void()>& restart) {
+  return ListPages(
+      type, options, kAcceptJson,
+      [&visit](const EncodedObject& object) { return visit(object.json); }, restart);
+}
+
+Result<std::string> Client::ListEncoded(const ResourceType& type, const ListOptions& options,
+                                        const VisitEncoded& visit,
+                                        const std::function<void()>& restart) {
+  return ListPages(type, options, kAcceptProtobuf, visit, restart);
 }
 
 Result<ObjectList> Client::List(const ResourceType& type, const ListOptions& options) {

@@ -28,6 +28,7 @@
 #include "base/result.h"
 #include "json/value.h"
 #include "kube/config.h"
+#include "kube/list_page.h"
 #include "kube/request.h"
 #include "kube/status.h"
 
@@ -87,6 +88,9 @@ class Client {
   // list's resourceVersion.
   Result<std::string> List(const ResourceType& type, const ListOptions& options, const Visit& visit,
                            const std::function<void()>& restart);
+  // The same in protobuf, where the server has that for the resource, else in JSON.
+  Result<std::string> ListEncoded(const ResourceType& type, const ListOptions& options,
+                                  const VisitEncoded& visit, const std::function<void()>& restart);
   // The answers are the objects as they are now.
   Result<std::string> Create(const ResourceType& type, const std::string& name_space,
                              std::string body);
@@ -117,6 +121,10 @@ class Client {
 
  private:
   class Impl;
+  Result<std::string> ListPages(const ResourceType& type, const ListOptions& options,
+                                std::string accept, const VisitEncoded& visit,
+                                const std::function<void()>& restart);
+
   const std::shared_ptr<Impl> impl_;  // with calls under way
 };
 

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/temporary_folder.h"
+#include "kube/fake_protobuf.h"
 #include "net/fake_http_server.h"
 #include "net/io_thread.h"
 
@@ -173,6 +174,36 @@ TEST_F(ClientTest, AListThatExpiresBeginsAgainAndThenComesInOnePiece) {
   EXPECT_EQ(list->resource_version, "9");
   EXPECT_THAT(list->items, ElementsAre(R"({"a":4})"));
   EXPECT_EQ(Asked().back(), "GET /api/v1/pods");
+}
+
+TEST_F(ClientTest, AnEncodedListIsProtobufOrWhatElseTheServerHas) {
+  const auto names = [this] {
+    std::vector<std::string> seen;
+    const auto version = client_.ListEncoded(
+        kPods, {.page_size = 1},
+        [&seen](const EncodedObject& object) -> Status {
+          ASSIGN_OR_RETURN(const ObjectFacts facts, ReadObjectFacts(object));
+          seen.push_back((object.IsProtobuf() ? "protobuf " : "json ") + facts.key.name);
+          return {};
+        },
+        [&seen] { seen.clear(); });
+    EXPECT_TRUE(version);
+    seen.push_back(version.value_or("failed"));
+    return seen;
+  };
+  const auto page = [](const char* token, const char* name) {
+    return Say(200, FakeEnvelope("PodList", FakeList("5", token, {FakeMessage("ns", name, "1")})));
+  };
+  Expect({page("t", "a"), page("", "b")});
+  EXPECT_THAT(names(), ElementsAre("protobuf a", "protobuf b", "5"));
+  const std::string json =
+      R"({"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"a"}}]})";
+  Expect({Say(200, json)});
+  EXPECT_THAT(names(), ElementsAre("json a", "7"));
+  // Refused altogether: asked for once more, as JSON alone.
+  Expect({Say(406, "only JSON"), Say(200, json)});
+  EXPECT_THAT(names(), ElementsAre("json a", "7"));
+  EXPECT_THAT(Asked(), SizeIs(2));
 }
 
 TEST_F(ClientTest, WhatDoesNoHarmIsTriedAgain) {

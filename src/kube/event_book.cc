@@ -30,10 +30,12 @@ std::string BudgetKeyOf(const EventSubject& subject) {
 
 // What is under way stays, whatever its age: End comes for it.
 void EventBook::Forget(int64_t now_ms) {
+  int skipped = 0;
   for (auto line = lines_.begin(); line != lines_.end();) {
     const bool is_old = now_ms - line->last_said_ms > kForgetMs;
     if (!is_old && lines_.size() < kMaxLines) break;
     if (line->in_flight || line->waits) {
+      if (++skipped > kMaxSkipped) break;
       ++line;
       continue;
     }

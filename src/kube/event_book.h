@@ -35,6 +35,7 @@ class EventBook {
   static constexpr int64_t kUpdateEveryMs = 10'000;
   static constexpr int64_t kForgetMs = 600'000;  // words that come later are a new Event
   static constexpr size_t kMaxLines = 4096;      // the oldest is forgotten for a new one
+  static constexpr int kMaxSkipped = 16;         // of those that cannot be forgotten yet
   // For each object: so many Events at once, and one more every kBurstRefillMs.
   static constexpr int kBurst = 25;
   static constexpr int64_t kBurstRefillMs = 300'000;
@@ -80,6 +81,10 @@ class EventBook {
   // What became of it. `event_name` is what it is called now; empty: it is not there, and the next
   // words create it anew. `sent` of its count are known to the server.
   Decision End(LineId line, const std::string& event_name, int64_t sent, int64_t now_ms);
+
+  const Line& At(LineId line) const { return *by_id_.at(line); }
+  // A line of kSend that will be sent later: somebody will ask Due.
+  void Hold(LineId line) { by_id_.at(line)->waits = true; }
 
   // Lines that wait, to be sent before their time.
   std::vector<LineId> Waiting() const;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "kube/event_pace.h"
 #include "net/io_thread.h"
 
 namespace hami::kube {
@@ -60,6 +62,7 @@ class EventRecorder::Impl : public std::enable_shared_from_this<Impl> {
     words.message = Shorten(std::move(words.message), kMaxMessageBytes);
     client_.io_thread().Post([self = shared_from_this(), subject, words = std::move(words),
                               wall_ns = base::SystemClock().WallNs()] {
+      if (!words.is_warning) self->pace_.NoteSaid(NowMs());
       const auto decision = self->book_.Note(subject, words, NowMs(), wall_ns);
       if (decision.verdict == EventBook::Verdict::kDropped) {
         self->Drop(1, "too much is said about " + subject.key.Text());
@@ -72,7 +75,10 @@ class EventRecorder::Impl : public std::enable_shared_from_this<Impl> {
   bool Flush(int64_t timeout_ms) {
     CHECK(!client_.io_thread().IsCurrent());
     client_.io_thread().Post([self = shared_from_this()] {
-      for (const EventBook::LineId line : self->book_.Waiting()) self->Act(self->book_.Due(line));
+      self->held_.clear();  // among those that wait
+      for (const EventBook::LineId line : self->book_.Waiting()) {
+        if (self->book_.Due(line).verdict == EventBook::Verdict::kSend) self->Send(line);
+      }
     });
     // A second round: behind the first on the thread, so what it began is pending.
     std::unique_lock lock(mutex_);
@@ -92,6 +98,7 @@ class EventRecorder::Impl : public std::enable_shared_from_this<Impl> {
       self->stopped_ = true;
       for (const auto& [line, timer] : self->timers_) self->client_.io_thread().Cancel(timer);
       self->timers_.clear();
+      if (self->pace_timer_ != 0) self->client_.io_thread().Cancel(self->pace_timer_);
     });
   }
 
@@ -103,13 +110,45 @@ class EventRecorder::Impl : public std::enable_shared_from_this<Impl> {
   // Everything below is of the I/O thread.
   void Act(const EventBook::Decision& decision) {
     if (stopped_) return;
-    if (decision.verdict == EventBook::Verdict::kSend) return Send(decision.line);
+    if (decision.verdict == EventBook::Verdict::kSend) return SendInTime(decision.line);
     if (decision.verdict != EventBook::Verdict::kLater) return;
     timers_[decision.line] = client_.io_thread().After(
         decision.in_ms, [self = shared_from_this(), line = decision.line] {
           self->timers_.erase(line);
           self->Act(self->book_.Due(line));
         });
+  }
+
+  void SendInTime(EventBook::LineId id) {
+    if (book_.At(id).words.is_warning) return Send(id);
+    if (held_.empty() && pace_.WaitMs(NowMs()) == 0) {
+      pace_.NoteSent(NowMs());
+      return Send(id);
+    }
+    if (held_.size() >= kMaxHeld) return Drop(1, "too many events wait for their time");
+    book_.Hold(id);
+    held_.push_back(id);
+    if (held_.size() == 1) SendHeld();
+  }
+
+  // As many as may go now; comes again for the rest.
+  void SendHeld() {
+    while (!held_.empty() && !stopped_) {
+      const int64_t wait_ms = pace_.WaitMs(NowMs());
+      if (wait_ms > 0) {
+        if (pace_timer_ != 0) client_.io_thread().Cancel(pace_timer_);
+        pace_timer_ = client_.io_thread().After(wait_ms, [self = shared_from_this()] {
+          self->pace_timer_ = 0;
+          self->SendHeld();
+        });
+        return;
+      }
+      const EventBook::LineId id = held_.front();
+      held_.pop_front();
+      if (book_.Due(id).verdict != EventBook::Verdict::kSend) continue;
+      pace_.NoteSent(NowMs());
+      Send(id);
+    }
   }
 
   void Send(EventBook::LineId id) {
@@ -203,6 +242,9 @@ class EventRecorder::Impl : public std::enable_shared_from_this<Impl> {
 
   // Of the I/O thread.
   EventBook book_;
+  EventPace pace_;
+  std::deque<EventBook::LineId> held_;  // by book_, too
+  net::IoThread::TimerId pace_timer_ = 0;
   std::unordered_map<EventBook::LineId, net::IoThread::TimerId> timers_;
   int64_t last_number_ = 0;
   bool stopped_ = false;

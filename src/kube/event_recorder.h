@@ -2,7 +2,8 @@
 //
 // Writes v1 Events, which `kubectl describe` shows below an object. Record never waits and never
 // fails: what cannot be written is dropped and counted. The same words about the same object are
-// one Event with a count (event_book.h).
+// one Event with a count (event_book.h). Warnings are written at once; where much is said, the rest
+// is written slowly, and faster when no more is said (event_pace.h).
 //
 // Any thread. Events about objects of the cluster stand in the namespace "default".
 
@@ -27,6 +28,8 @@ class EventRecorder {
  public:
   // Words that have not reached the I/O thread or the server yet; more are dropped.
   static constexpr int kMaxPending = 1000;
+  // Events that are no warnings and wait for their time.
+  static constexpr size_t kMaxHeld = 10'000;
   static constexpr size_t kMaxMessageBytes = 1024;
 
   // `component` is the program, `host` its node. The client outlives the recorder.

@@ -5,12 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "json/value.h"
+#include "kube/event_pace.h"
 #include "net/fake_http_server.h"
 
 namespace hami::kube {
@@ -131,6 +134,32 @@ TEST_F(EventRecorderTest, AnEarlierTryOfOurOwnIsNoRefusal) {
   recorder_.Record(kPod, {true, "A", "one"});
   EXPECT_TRUE(recorder_.Flush(10'000));
   EXPECT_EQ(recorder_.stats().dropped, 1U) << "Conflict is not AlreadyExists";
+}
+
+TEST_F(EventRecorderTest, OfMuchThatWentWellAFewAreWrittenAtOnceAndWarningsAll) {
+  for (int i = 0; i < 10 * EventPace::kBurst; ++i) {
+    recorder_.Record({"v1", "Pod", {"ns", "p" + std::to_string(i)}, std::to_string(i)},
+                     {false, "Placed", "it is"});
+  }
+  recorder_.Record(kPod, {true, "Failed", "last"});
+  const auto is_warning = [](const FakeRequest& request) {
+    return request.body.find("Failed") != std::string::npos;
+  };
+  std::vector<FakeRequest> asked;
+  while (std::ranges::none_of(asked = Asked(), is_warning)) std::this_thread::yield();
+  EXPECT_LT(asked.size(), 10U * EventPace::kBurst);
+  // What waits is not lost.
+  EXPECT_TRUE(recorder_.Flush(10'000));
+  EXPECT_THAT(Asked(), SizeIs(10 * EventPace::kBurst + 1));
+  EXPECT_EQ(recorder_.stats().dropped, 0U);
+}
+
+TEST_F(EventRecorderTest, WhatWasHeldIsWrittenInTheEnd) {
+  for (int i = 0; i < EventPace::kBurst + 5; ++i) {
+    recorder_.Record({"v1", "Pod", {"ns", "p" + std::to_string(i)}, std::to_string(i)},
+                     {false, "Placed", "it is"});
+  }
+  while (Asked().size() < EventPace::kBurst + 5U) std::this_thread::yield();
 }
 
 TEST(EventRecorderAwayTest, NeverWaitsForAServerThatIsAway) {

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kube/list_page.h"
 #include "kube/protobuf_object.h"
 #include "kube/watch_stream.h"
 #include "net/backoff.h"
@@ -21,11 +22,6 @@ namespace {
 constexpr int kLogEveryMs = 30'000;
 
 int64_t NowNs() { return base::SystemClock().MonotonicNs(); }
-
-struct PageFacts {
-  std::string resource_version;
-  std::string continue_token;
-};
 
 ApiFailure NotUnderstood(Error error) { return {std::move(error), 0, std::nullopt}; }
 
@@ -122,26 +118,6 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
         [self = shared_from_this()](Result<std::string> page) { self->OnPage(std::move(page)); });
   }
 
-  // Hands the items to the sink. An error that is NotUnderstood leaves the list unfinished.
-  Result<PageFacts> ReadPage(std::string* text) {
-    if (!IsProtobufText(*text)) {
-      text->reserve(text->size() + json::Document::kPadding);
-      RETURN_IF_ERROR(document_.ParsePadded(*text));
-      const json::Value root = document_.root();
-      for (const json::Value item : root["items"].Elements()) {
-        RETURN_IF_ERROR(OnListItem({.json = item}));
-      }
-      return PageFacts{std::string(root["metadata"]["resourceVersion"].Text()),
-                       std::string(root["metadata"]["continue"].Text())};
-    }
-    ASSIGN_OR_RETURN(const ProtobufObject list, OpenEnvelope(*text));
-    ASSIGN_OR_RETURN(const ProtobufListFacts facts,
-                     ReadProtobufList(list.message, [this](std::string_view item) {
-                       return OnListItem({.protobuf = item});
-                     }));
-    return PageFacts{std::string(facts.resource_version), std::string(facts.continue_token)};
-  }
-
   Status OnListItem(const EncodedObject& object) {
     ASSIGN_OR_RETURN(const ObjectFacts facts, ReadObjectFacts(object));
     sink_->OnListItem(facts.key, object);
@@ -152,10 +128,12 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     if (stopped_) return;
     Result<PageFacts> facts = PageFacts();
     if (page) {
-      facts = ReadPage(&*page);
+      facts = ReadListPage(&*page, &document_,
+                           [this](const EncodedObject& item) { return OnListItem(item); });
       if (!facts) LeaveProtobuf(facts.error());
     } else {
       facts = Fail(std::move(page).error());
+      if (RefusesForm(facts.error())) LeaveProtobuf(facts.error());
     }
     if (!facts) {
       const ApiFailure failure = NotUnderstood(std::move(facts).error());
@@ -178,12 +156,14 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     synced_changed_.notify_all();
   }
 
-  // What came as protobuf could not be understood: it is not asked for again.
-  void LeaveProtobuf(const Error& error) {
-    if (!std::exchange(protobuf_, false)) return;
+  // The server refused protobuf, or what came could not be understood: it is not asked for again.
+  // False: it was not asked for.
+  bool LeaveProtobuf(const Error& error) {
+    if (!std::exchange(protobuf_, false)) return false;
     without_protobuf_ = true;
-    LOG_WARN("the API server's protobuf is not understood; going on with JSON",
+    LOG_WARN("the API server has no protobuf that is understood; going on with JSON",
              Field("resource", type_.plural), Field("error", error));
+    return true;
   }
 
   void Watch(const Step& step) {
@@ -251,7 +231,12 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     if (stopped_) return;
     if (failure) Note(*failure);
     const int64_t now_ns = NowNs();
-    Act(machine_.OnWatchEnded(failure, (now_ns - watch_began_ns_) / 1'000'000, now_ns));
+    const int64_t lasted_ms = (now_ns - watch_began_ns_) / 1'000'000;
+    // That was the answer to the form alone: it says nothing about streaming lists.
+    if (failure && RefusesForm(failure->error) && LeaveProtobuf(failure->error)) {
+      return Act(machine_.OnWatchEnded(NotUnderstood(failure->error), lasted_ms, now_ns));
+    }
+    Act(machine_.OnWatchEnded(failure, lasted_ms, now_ns));
   }
 
   void Note(const ApiFailure& failure) {

@@ -209,6 +209,38 @@ TEST_F(StreamTest, ProtobufThatIsNotUnderstoodIsLeftForJson) {
   EXPECT_TRUE(reflector.stats().without_protobuf);
 }
 
+// 406 and 415: the server, or a proxy before it, knows no protobuf.
+TEST_F(StreamTest, ARefusedFormIsLeftForJson) {
+  Serve({Say(406, "only JSON", "", "text/plain"), Say(200, List("5", Object("a", "1", "x"))),
+         Watch(Event("MODIFIED", "a", "6", "y"))});
+  Reflector<Thing> reflector(*client_, Options(false), Both(), &listener_);
+  EXPECT_THAT(listener_.WaitFor(2), ElementsAre("all a=x", "a=y"));
+  EXPECT_THAT(Request(0).headers.at("accept"), HasSubstr(kProtobuf));
+  EXPECT_EQ(Request(1).headers.at("accept"), "application/json");
+  EXPECT_EQ(Request(2).headers.at("accept"), "application/json");
+  EXPECT_TRUE(reflector.stats().without_protobuf);
+}
+
+TEST_F(StreamTest, AWatchInARefusedFormIsLeftForJson) {
+  Serve({Say(200, List("5", "")), Say(415, R"({"kind":"Status","reason":"UnsupportedMediaType"})"),
+         Say(200, List("6", Object("a", "1", "x"))), Watch(Event("MODIFIED", "a", "7", "y"))});
+  Reflector<Thing> reflector(*client_, Options(false), Both(), &listener_);
+  EXPECT_THAT(listener_.WaitFor(3), ElementsAre("all", "all a=x", "a=y"));
+  EXPECT_EQ(Request(2).headers.at("accept"), "application/json");
+  EXPECT_EQ(Request(3).headers.at("accept"), "application/json");
+}
+
+TEST_F(StreamTest, ARefusedFormSaysNothingAboutStreamingLists) {
+  Serve({Say(406, "only JSON", "", "text/plain"),
+         Watch(Event("ADDED", "a", "1", "x") + Bookmark("5", true))});
+  Reflector<Thing> reflector(*client_, Options(true), Both(), &listener_);
+  EXPECT_THAT(listener_.WaitFor(1), ElementsAre("all a=x"));
+  EXPECT_THAT(Request(1).target, HasSubstr("sendInitialEvents=true"));
+  EXPECT_EQ(Request(1).headers.at("accept"), "application/json");
+  EXPECT_TRUE(reflector.stats().without_protobuf);
+  EXPECT_FALSE(reflector.stats().without_streaming);
+}
+
 TEST_F(StreamTest, AFrameThatIsNotUnderstoodIsLeftForJson) {
   Serve({Say(200, FakeEnvelope("ConfigMapList", FakeList("5", "", {})), "", kProtobuf),
          Watch(std::string("\0\0\0\2\xff\xff", 6)), Say(200, List("6", Object("a", "1", "x")))});

@@ -174,6 +174,10 @@ ApiFailure FailureOfAnswer(int http_status, std::string_view content_type, std::
           http_status, ParseRetryAfter(retry_after)};
 }
 
+bool RefusesForm(const Error& error) {
+  return error.reason == "NotAcceptable" || error.reason == "UnsupportedMediaType";
+}
+
 bool IsExpired(const Error& error) { return error.code == Code::kOutOfRange; }
 
 }  // namespace hami::kube

@@ -48,4 +48,7 @@ ApiFailure FailureOfProtobufStatus(std::string_view message);
 // The list or watch has to begin again, because the server no longer knows where it stood.
 bool IsExpired(const Error& error);
 
+// The server has none of the forms that were asked for (406, 415).
+bool RefusesForm(const Error& error);
+
 }  // namespace hami::kube

@@ -141,29 +141,32 @@ Status Scheduler::Start() {
       leader_, metrics_, [this] { return NotSynced().empty(); });
   waker_ = std::make_unique<extender::Waker>(extender::WakerOptions{}, client_, state_, leader_,
                                              metrics_, base::SystemClock());
+  warden_ = std::make_unique<extender::LeaseWarden>(leader_.options(), client_, leader_, metrics_,
+                                                    base::SystemClock());
   return {};
 }
 
 void Scheduler::StartReflectors() {
-  const auto read_pod = [this](json::Value object) {
-    return extender::ReadPodEntry(registry_, object);
-  };
-  const auto read_node = [this](json::Value object) {
-    return extender::ReadNodeEntry(registry_, object);
-  };
+  const kube::Decoders<extender::PodRecord> read_pod = {
+      [this](json::Value object) { return extender::ReadPodRecord(registry_, object); },
+      [this](std::string_view message) { return extender::ReadPodRecord(registry_, message); }};
+  const kube::Decoders<extender::NodeEntry> read_node = {
+      [this](json::Value object) { return extender::ReadNodeEntry(registry_, object); },
+      [this](std::string_view message) { return extender::ReadNodeEntry(registry_, message); }};
   const auto read_quota = [this](json::Value object) {
     return extender::ReadQuotaEntry(registry_, object);
   };
   leader_.Start(client_);
-  kube::ReflectorOptions nodes = {.type = kube::kNodes};
+  kube::ReflectorOptions nodes = {.type = kube::kNodes, .timing = {.streaming = true}};
   nodes.list.label_selector = LabelSelector(options_.node_selector);
   nodes_ = std::make_unique<kube::Reflector<extender::NodeEntry>>(client_, nodes, read_node,
                                                                   &state_.nodes());
   quotas_ = std::make_unique<kube::Reflector<extender::QuotaEntry>>(
       client_, kube::ReflectorOptions{.type = {"", "v1", "resourcequotas"}}, read_quota,
       &state_.quotas());
-  pods_ = std::make_unique<kube::Reflector<extender::PodEntry>>(
-      client_, kube::ReflectorOptions{.type = kube::kPods}, read_pod, &state_.pods());
+  pods_ = std::make_unique<kube::Reflector<extender::PodRecord>>(
+      client_, kube::ReflectorOptions{.type = kube::kPods, .timing = {.streaming = true}}, read_pod,
+      &state_.pods());
 }
 
 Status Scheduler::Serve() {
@@ -256,6 +259,7 @@ void Scheduler::Stop() {
   webhook_.reset();
   extender_.SetPreemptor(nullptr);
   preemptor_.reset();
+  warden_.reset();
   waker_.reset();
   keeper_.reset();
   leader_.Stop();

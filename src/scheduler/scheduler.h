@@ -6,6 +6,7 @@
 //   http server   /filter /prioritize /bind       -> extender
 //   keeper        expiry, reconciliation, catching up with a new Lease
 //   waker         pods that wait, when room comes free
+//   warden        the Lease of a dead leader
 //   preemptor     pods that leave for others
 //   webhook       admission, on a TLS port of its own
 //
@@ -24,6 +25,7 @@
 #include "extender/hami_protocol.h"
 #include "extender/keeper.h"
 #include "extender/leader.h"
+#include "extender/lease_warden.h"
 #include "extender/preemptor.h"
 #include "extender/waker.h"
 #include "kube/client.h"
@@ -80,12 +82,13 @@ class Scheduler {
   extender::Binder binder_;
   extender::HamiProtocol hami_;
   extender::Extender extender_;
-  std::unique_ptr<kube::Reflector<extender::PodEntry>> pods_;
+  std::unique_ptr<kube::Reflector<extender::PodRecord>> pods_;
   std::unique_ptr<kube::Reflector<extender::NodeEntry>> nodes_;
   std::unique_ptr<kube::Reflector<extender::QuotaEntry>> quotas_;
   std::unique_ptr<extender::Keeper> keeper_;
   std::unique_ptr<extender::Preemptor> preemptor_;
   std::unique_ptr<extender::Waker> waker_;
+  std::unique_ptr<extender::LeaseWarden> warden_;
   std::unique_ptr<webhook::Webhook> webhook_;
   std::unique_ptr<net::HttpServer> extender_page_;
   std::unique_ptr<net::HttpServer> metrics_page_;

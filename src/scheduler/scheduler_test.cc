@@ -79,6 +79,20 @@ class SchedulerTest : public ::testing::Test {
     }
     return false;
   }
+  // For a hook: pods are listed in pages, and their watch stays silent.
+  static bool SaysNothingOfPods(const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (request.target.find("/pods?") == std::string::npos ||
+        request.target.find("watch=1") == std::string::npos) {
+      return false;
+    }
+    if (request.target.find("sendInitialEvents=true") != std::string::npos) {
+      connection.Respond(422, R"({"kind":"Status","reason":"Invalid","code":422})");
+      return true;
+    }
+    connection.BeginChunks();
+    connection.WaitForEnd();
+    return true;
+  }
   bool IsReady() { return Ask("GET", "/readyz").status == 200; }
   bool Leads() { return Ask("GET", "/leaderz").status == 200; }
   bool MetricsHave(const std::string& line) {
@@ -149,7 +163,7 @@ TEST_F(SchedulerTest, DecidesOnlyWhileTheLeaseIsHere) {
   }));
   const Json pod = PutPod(PodJson("a", "ua", 1, 6'000, 10));
   EXPECT_THAT(Filter(pod, {"n1"})["Error"].get<std::string>(), HasSubstr("no Lease"));
-  api_.Put(kLease, Lease("hami-10_x", 1));
+  api_.Put(kLease, Lease("hami-10_x", 3));
   EXPECT_TRUE(Eventually([this] {
     return Ask("GET", "/leaderz").body.find("held by hami-10_x") != std::string::npos;
   }));
@@ -160,6 +174,36 @@ TEST_F(SchedulerTest, DecidesOnlyWhileTheLeaseIsHere) {
   EXPECT_TRUE(Eventually([this] { return !Leads(); }));
   EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("may not bind"));
   EXPECT_THAT(api_.Writes(), IsEmpty());
+}
+
+TEST_F(SchedulerTest, TheLeaseOfADeadLeaderIsReleased) {
+  Options options;
+  options.leader_elect = true;
+  options.lease_name = "hami";
+  options.lease_namespace = "kube-system";
+  api_.Put(kLease, Lease("hami-2_x", 3));
+  StartScheduler(options);
+  EXPECT_TRUE(Eventually([this] { return api_.Get(kLease)["spec"]["holderIdentity"] == ""; }));
+  EXPECT_THAT(api_.Writes(), ::testing::ElementsAre(std::string("PATCH ") + kLease));
+  EXPECT_TRUE(Eventually([this] {
+    return MetricsHave("hami_scheduler_lease_releases_total{result=\"released\"} 1");
+  }));
+}
+
+// A kube-scheduler asks as soon as it has its Lease; a pod that is refused then rests for a second.
+TEST_F(SchedulerTest, AFilterWaitsUntilTheHoldingBeforeIsOver) {
+  PutNode("n1");
+  Options options;
+  options.leader_elect = true;
+  options.lease_name = "hami";
+  options.lease_namespace = "kube-system";
+  api_.Put(kLease, Lease("hami-2_x", 3));
+  StartScheduler(options);
+  ASSERT_TRUE(Eventually([this] {
+    return IsReady() && Ask("GET", "/leaderz").body.find("held by hami-2_x") != std::string::npos;
+  }));
+  api_.Put(kLease, Lease("hami-1_x", 600));
+  EXPECT_EQ(Filter(PutPod(PodJson("a", "ua", 1, 6'000, 10)), {"n1"})["NodeNames"], Json({"n1"}));
 }
 
 TEST_F(SchedulerTest, AFollowerIsUnreadyWhereThatIsAsked) {
@@ -179,13 +223,7 @@ TEST_F(SchedulerTest, ANewLeaderReadsWhatItsWatchHasNotSaidYet) {
   PutNode("n1");
   std::atomic<bool> hold_watches = true;
   api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
-    if (!hold_watches || request.target.find("/pods?") == std::string::npos ||
-        request.target.find("watch=1") == std::string::npos) {
-      return false;
-    }
-    connection.BeginChunks();
-    connection.WaitForEnd();
-    return true;
+    return hold_watches && SaysNothingOfPods(request, connection);
   });
   Options options;
   options.leader_elect = true;
@@ -293,13 +331,7 @@ TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCountedAsDrift) {
   PutNode("n1");
   std::atomic<bool> deaf = true;
   api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
-    if (!deaf || request.target.find("/pods?") == std::string::npos ||
-        request.target.find("watch=1") == std::string::npos) {
-      return false;
-    }
-    connection.BeginChunks();
-    connection.WaitForEnd();
-    return true;
+    return deaf && SaysNothingOfPods(request, connection);
   });
   Options options;
   options.reconcile_ms = 1'000;

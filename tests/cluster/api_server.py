@@ -80,6 +80,7 @@ class ApiServer:
     self._version = version
     make_certificates(self.pki)
     etcd, peer, port = free_port(), free_port(), free_port()
+    self.etcd = f"127.0.0.1:{etcd}"
     self.url = f"https://127.0.0.1:{port}"
     self._start("etcd", [
         go_modules.ETCD.binaries / "etcd", "--name=node", f"--data-dir={folder / 'etcd'}",

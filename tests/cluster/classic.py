@@ -308,6 +308,24 @@ class Classic:
   def counts(self, replica):
     return json.loads(self.get(replica.proxy_control, "/counts")[1])
 
+  # Logs of the replicas.
+
+  def log_ends(self):
+    """component -> where its log ends now."""
+    paths = {replica.components[0]: self.cluster.folder.log(replica.components[0])
+             for replica in self.replicas}
+    return {name: path.stat().st_size for name, path in paths.items()}
+
+  def logged(self, words, since):
+    """Lines with these words that hami-scheduler of any replica wrote since then."""
+    found = []
+    for component, begin in since.items():
+      with open(self.cluster.folder.log(component), "rb") as log:
+        log.seek(begin)
+        lines = log.read().decode(errors="replace").splitlines()
+      found += [f"{component}: {line}" for line in lines if words in line]
+    return found
+
   # The log of writes.
 
   def audit(self, since=0):

@@ -5,8 +5,9 @@ says of the pods on them what a kubelet would say.
 
 A pod that is being deleted goes at once. With --run-pods a bound pod becomes Running, and after the
 seconds in its annotation cluster.hami.io/run-seconds Succeeded. On the last --hami-nodes nodes it
-plays HAMi's device plugin: a pod in bind-phase `allocating` gets its devices, and the node's lock
-is released. It outlives the API server. Standard library only; one thread renews, one watches,
+plays HAMi's device plugin: a pod in bind-phase `allocating` gets its devices, the node's lock is
+released, and only then the pod runs, as no kubelet starts a container whose Allocate has not
+returned. It outlives the API server. Standard library only; one thread renews, one watches,
 some write.
 """
 
@@ -99,6 +100,7 @@ class Keeper:
     self.hami = set(self.names[len(self.names) - args.hami_nodes:])
     self.work: queue.SimpleQueue = queue.SimpleQueue()
     self.done: dict[str, str] = {}  # what was done last to a pod, by uid
+    self.allocating: set[str] = set()  # uids of pods in Allocate
     self.ends: list[tuple[float, str, str]] = []  # when a pod succeeds, its path, its uid
     self.ends_changed = threading.Condition()
 
@@ -144,6 +146,8 @@ class Keeper:
     step = ""
     if meta.get("deletionTimestamp"):
       step = "delete"
+    elif uid in self.allocating:
+      return  # whose end sees to the rest
     elif node in self.hami and annotations.get(PHASE) == "allocating":
       step = "allocate"
     elif self.args.run_pods and phase == "Pending" and \
@@ -151,6 +155,8 @@ class Keeper:
       step = "run"
     if step and self.done.get(uid) != step:
       self.done[uid] = step
+      if step == "allocate":
+        self.allocating.add(uid)
       self.work.put((step, path, pod))
 
   def watch(self) -> None:
@@ -234,14 +240,25 @@ class Keeper:
   def do_allocate(self, api: Api, path: str, pod: dict) -> None:
     """HAMi's plugin: takes the devices, then says so, then frees the lock if it is this pod's."""
     meta, node = pod["metadata"], pod["spec"]["nodeName"]
-    api.call("PATCH", path, {"metadata": {"uid": meta["uid"], "annotations": {
+    code, now = api.call("PATCH", path, {"metadata": {"uid": meta["uid"], "annotations": {
         TO_ALLOCATE: ";", PHASE: "success"}}}, MERGE_PATCH, PLUGIN)
-    _, found = api.call("GET", f"/api/v1/nodes/{node}")
-    lock = (found.get("metadata", {}).get("annotations") or {}).get(LOCK, "")
-    if lock.endswith(f",{meta['namespace']},{meta['name']}"):
-      api.call("PATCH", f"/api/v1/nodes/{node}", {"metadata": {
+    self.free_lock(api, node, f",{meta['namespace']},{meta['name']}")
+    self.allocating.discard(meta["uid"])
+    if code == 200:
+      self.see(now, False)
+
+  def free_lock(self, api: Api, node: str, owner: str) -> None:
+    """Again whenever somebody else wrote the node meanwhile."""
+    while True:
+      _, found = api.call("GET", f"/api/v1/nodes/{node}")
+      lock = (found.get("metadata", {}).get("annotations") or {}).get(LOCK, "")
+      if not lock.endswith(owner):
+        return
+      code, _ = api.call("PATCH", f"/api/v1/nodes/{node}", {"metadata": {
           "resourceVersion": found["metadata"]["resourceVersion"],
           "annotations": {LOCK: None}}}, MERGE_PATCH)
+      if code != 409:
+        return
 
   def end_pods(self) -> None:
     """Those whose time is over succeed."""

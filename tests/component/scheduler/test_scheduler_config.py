@@ -56,9 +56,8 @@ def test_all_nodes_are_seen_and_we_are_asked(config):
   assert "percentageOfNodesToScore" not in config["profiles"][0]
   (extender,) = config["extenders"]
   assert extender["urlPrefix"].startswith("http://127.0.0.1:")
-  assert [extender[verb + "Verb"] for verb in ("filter", "prioritize", "bind")] == \
-      ["filter", "prioritize", "bind"]
-  assert "preemptVerb" not in extender
+  assert [extender[verb + "Verb"] for verb in ("filter", "prioritize", "preempt", "bind")] == \
+      ["filter", "prioritize", "preempt", "bind"]
   assert extender["nodeCacheCapable"] and not extender["ignorable"]
 
 

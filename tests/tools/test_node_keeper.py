@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keeper of API-object nodes as HAMi's device plugin: what it has said by which moment."""
+
+import argparse
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tools" / "cluster"))
+
+import node_keeper  # noqa: E402
+
+NODE = "node-00000"
+LOCK = node_keeper.LOCK
+
+
+class Server:
+  """One pod, one node; what was done to them, in order. The first writes of the node meet
+  others'."""
+
+  def __init__(self, conflicts):
+    self.conflicts = conflicts
+    self.watch = lambda: None  # after a write of the pod
+    self.locked_at = []  # whether the lock was there, at each write of the pod
+    self.pod = {"metadata": {"name": "p", "namespace": "ns", "uid": "u", "annotations": {
+        node_keeper.PHASE: "allocating"}}, "spec": {"nodeName": NODE, "containers": []},
+                "status": {"phase": "Pending"}}
+    self.node = {"metadata": {"resourceVersion": "1", "annotations": {LOCK: "t,ns,p"}}}
+
+  def call(self, method, path, body=None, kind="", headers=None):
+    if method == "GET":
+      return 200, self.node
+    if path.startswith("/api/v1/nodes/"):
+      if self.conflicts:
+        self.conflicts -= 1
+        return 409, {}
+      del self.node["metadata"]["annotations"][LOCK]
+      return 200, self.node
+    self.locked_at.append((path.rpartition("/")[2], LOCK in self.node["metadata"]["annotations"]))
+    self.pod["metadata"]["annotations"].update(body["metadata"].get("annotations", {}))
+    self.watch()
+    return 200, self.pod
+
+
+def keeper():
+  return node_keeper.Keeper(argparse.Namespace(nodes=1, hami_nodes=1, run_pods=True, gpus="8",
+                                               kubeconfig=None))
+
+
+def work(kept, server):
+  while not kept.work.empty():
+    step, path, pod = kept.work.get()
+    getattr(kept, "do_" + step)(server, path, pod)
+
+
+def test_a_pod_runs_once_its_nodes_lock_is_free():
+  kept, server = keeper(), Server(conflicts=0)
+
+  def other_threads():
+    kept.see(server.pod, False)
+    work(kept, server)
+
+  server.watch = other_threads
+  kept.see(server.pod, False)
+  work(kept, server)
+  assert server.locked_at == [("p", True), ("status", False)]
+
+
+def test_a_lock_is_freed_though_others_write_the_node():
+  kept, server = keeper(), Server(conflicts=3)
+  kept.see(server.pod, False)
+  work(kept, server)
+  assert LOCK not in server.node["metadata"]["annotations"]
+  assert server.locked_at[-1] == ("status", False)
+
+
+def test_the_lock_of_another_pod_stays():
+  kept, server = keeper(), Server(conflicts=0)
+  server.node["metadata"]["annotations"][LOCK] = "t,ns,other"
+  kept.see(server.pod, False)
+  work(kept, server)
+  assert server.node["metadata"]["annotations"][LOCK] == "t,ns,other"
