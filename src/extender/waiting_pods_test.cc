@@ -34,7 +34,7 @@ class WaitingPodsTest : public ::testing::Test {
   }
   std::vector<std::string> Wakeable(int64_t now_ns = 2, size_t limit = 10) {
     std::vector<std::string> uids;
-    for (const WaitingPod& pod : waiting_.TakeWakeable(limit, now_ns, reservations_, &cluster_)) {
+    for (const WaitingPod& pod : waiting_.TakeWakeable(limit, now_ns, reservations_, {}, &cluster_)) {
       uids.push_back(pod.uid);
     }
     EXPECT_EQ(cluster_.pod_count(), 0U) << "the cluster is as before";
