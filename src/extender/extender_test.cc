@@ -52,6 +52,22 @@ TEST_F(ExtenderTest, WhatFitsNowhereSaysWhyForEachNode) {
   EXPECT_EQ(state_.Figures().waiting, 1);
 }
 
+// One container more than GPUs, each of which takes one, and no two of which count as alike.
+TEST_F(ExtenderTest, ASearchThatGivesUpIsSeen) {
+  PutNode("n1", 10, 1'000);
+  Json pod = PodJson("a", "ua", 1, 900, 0);
+  pod["metadata"]["annotations"]["nvidia.com/nouse-gpuuuid"] = "GPU-other";
+  const Json container = pod["spec"]["containers"][0];
+  for (int i = 1; i <= 10; ++i) {
+    pod["spec"]["containers"].push_back(container);
+    pod["spec"]["containers"].back()["name"] = "c" + std::to_string(i);
+  }
+  const Json answer = Filter(pod, {"n1"});
+  EXPECT_THAT(answer["FailedNodes"]["n1"].get<std::string>(),
+              HasSubstr("gave up after 40000 steps"));
+  EXPECT_THAT(metrics_registry_.Text(), HasSubstr("hami_scheduler_searches_given_up_total 1\n"));
+}
+
 TEST_F(ExtenderTest, NeitherNodesNorNamesIsAClearError) {
   const Json answer =
       Json::parse(extender_.Filter(Json({{"Pod", PodJson("a", "ua", 1, 1, 1)}}).dump()));
