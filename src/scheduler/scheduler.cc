@@ -141,6 +141,12 @@ Status Scheduler::Start() {
       leader_, metrics_, [this] { return NotSynced().empty(); });
   waker_ = std::make_unique<extender::Waker>(extender::WakerOptions{}, client_, state_, leader_,
                                              metrics_, base::SystemClock());
+  if (!options_.pod_name.empty() && !options_.pod_namespace.empty()) {
+    role_labels_ = std::make_unique<extender::RoleLabels>(
+        extender::RoleOptions{.pod_namespace = options_.pod_namespace,
+                              .pod_name = options_.pod_name},
+        client_, leader_);
+  }
   return {};
 }
 
@@ -175,6 +181,8 @@ Status Scheduler::Serve() {
        [this](const net::ServerRequest& request) {
          return Json(extender_.Prioritize(request.body));
        }},
+      {"POST", "/preempt",
+       [this](const net::ServerRequest& request) { return Json(extender_.Preempt(request.body)); }},
       {"POST", "/dry-run/filter",
        [this](const net::ServerRequest& request) { return Json(extender_.DryRun(request.body)); }},
       {"POST", "/bind",
@@ -215,6 +223,7 @@ Status Scheduler::ServeWebhook() {
                                       options_.key_file));
   options.admission.scheduler_name = options_.scheduler_name;
   options.admission.force_overwrite_default_scheduler = options_.force_overwrite_default_scheduler;
+  options.admission.tracer = tracer_.get();
   options.admission.check = [this](const domain::Pod& pod) -> Status {
     if (const auto request = placement::MakeRequest(registry_, pod, policy_); !request) {
       return Fail(request.error());
@@ -256,6 +265,7 @@ void Scheduler::Stop() {
   webhook_.reset();
   extender_.SetPreemptor(nullptr);
   preemptor_.reset();
+  role_labels_.reset();
   waker_.reset();
   keeper_.reset();
   leader_.Stop();
