@@ -115,8 +115,8 @@ struct Scene {
 
   placement::Cluster cluster;
   Workload workload;
-  std::vector<std::string> names;
-  std::vector<std::string_view> views;
+  std::string body;                     // all names, one after the other as a request has them
+  std::vector<std::string_view> views;  // into it
   std::vector<std::string> uids;  // of placed pods
   double bytes_per_pod = 0;
 };
@@ -125,10 +125,14 @@ struct Scene {
 bool Fill(int nodes, int pods, Scene* scene) {
   for (int i = 0; i < nodes; ++i) {
     const placement::NodeFacts node = MakeNode(i);
-    scene->names.push_back(node.name);
+    scene->body += '"' + node.name + "\",";
     scene->cluster.PutNode(node);
   }
-  for (const std::string& name : scene->names) scene->views.push_back(name);
+  for (size_t at = 1; at < scene->body.size();) {
+    const size_t end = scene->body.find('"', at);
+    scene->views.push_back(std::string_view(scene->body).substr(at, end - at));
+    at = end + 3;
+  }
   const int64_t before = AllocatedBytes();
   for (int i = 0; i < pods; ++i) {
     const placement::Request request = scene->workload.Next();

@@ -175,6 +175,11 @@ std::string Extender::Choose(const FilterArgs& args, const domain::Pod& pod,
                              const placement::Request& request, const std::string& traceparent,
                              std::string* chosen) {
   const ClusterState::Placed placed = state_.Reserve(request, EntryOf(pod, request), args.names);
+  if (placed.decision.gave_up) {
+    metrics_.NoteSearchGivenUp();
+    LOG_WARN_EVERY(60'000, "gave up trying the pod's containers in every way",
+                   Field("pod", pod.Text()), Field("placed", placed.decision.allocation.has_value()));
+  }
   if (!placed.decision.allocation) {
     if (!placed.is_nominated) AskForRoom(pod, request, placed.decision);
     return Nothing(args, pod, placed.decision);

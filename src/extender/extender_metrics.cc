@@ -42,6 +42,9 @@ ExtenderMetrics::ExtenderMetrics(metrics::Registry& registry)
                                        {"result"})),
       victims_(registry.AddCounter("hami_scheduler_preemption_victims_total",
                                    "Pods that were told to leave for others.")),
+      given_up_(registry.AddCounter("hami_scheduler_searches_given_up_total",
+                                    "Decisions for pods of several containers that ran out of "
+                                    "steps: a node that fits may have been missed.")),
       releases_(registry.AddCounter("hami_scheduler_lease_releases_total",
                                     "Tries to release the Lease of a leader that was silent while "
                                     "the API server answered.",
@@ -51,6 +54,7 @@ ExtenderMetrics::ExtenderMetrics(metrics::Registry& registry)
   for (const char* result : {"released", "conflict", "failed"}) releases_.With({result});
   drift_.With({});
   victims_.With({});
+  given_up_.With({});
 }
 
 void ExtenderMetrics::NoteCall(std::string_view verb, std::string_view result, double seconds) {

@@ -25,6 +25,7 @@ class ExtenderMetrics {
   // `result`: released, conflict, failed.
   void NoteLeaseRelease(std::string_view result) { releases_.With({std::string(result)}).Add(); }
   void NoteVictims(double count) { victims_.With({}).Add(count); }
+  void NoteSearchGivenUp() { given_up_.With({}).Add(); }
 
  private:
   metrics::Family<metrics::Histogram>& seconds_;
@@ -35,6 +36,7 @@ class ExtenderMetrics {
   metrics::Family<metrics::Counter>& wakes_;
   metrics::Family<metrics::Counter>& preemptions_;
   metrics::Family<metrics::Counter>& victims_;
+  metrics::Family<metrics::Counter>& given_up_;
   metrics::Family<metrics::Counter>& releases_;
 };
 

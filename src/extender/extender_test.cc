@@ -52,6 +52,22 @@ TEST_F(ExtenderTest, WhatFitsNowhereSaysWhyForEachNode) {
   EXPECT_EQ(state_.Figures().waiting, 1);
 }
 
+// One container more than GPUs, each of which takes one, and no two of which count as alike.
+TEST_F(ExtenderTest, ASearchThatGivesUpIsSeen) {
+  PutNode("n1", 10, 1'000);
+  Json pod = PodJson("a", "ua", 1, 900, 0);
+  pod["metadata"]["annotations"]["nvidia.com/nouse-gpuuuid"] = "GPU-other";
+  const Json container = pod["spec"]["containers"][0];
+  for (int i = 1; i <= 10; ++i) {
+    pod["spec"]["containers"].push_back(container);
+    pod["spec"]["containers"].back()["name"] = "c" + std::to_string(i);
+  }
+  const Json answer = Filter(pod, {"n1"});
+  EXPECT_THAT(answer["FailedNodes"]["n1"].get<std::string>(),
+              HasSubstr("gave up after 40000 steps"));
+  EXPECT_THAT(metrics_registry_.Text(), HasSubstr("hami_scheduler_searches_given_up_total 1\n"));
+}
+
 TEST_F(ExtenderTest, NeitherNodesNorNamesIsAClearError) {
   const Json answer =
       Json::parse(extender_.Filter(Json({{"Pod", PodJson("a", "ua", 1, 1, 1)}}).dump()));
@@ -373,6 +389,58 @@ TEST_F(ExtenderTest, ABindThatFailsByHamisProtocolIsTakenBack) {
       api_.Get("/api/v1/nodes/n1")["metadata"]["annotations"].contains("hami.io/mutex.lock"));
   EXPECT_THAT(Pod("a")["metadata"].value("annotations", Json::object()), IsEmpty());
   EXPECT_THAT(Pod("a")["metadata"].value("labels", Json::object()), IsEmpty());
+}
+
+TEST_F(ExtenderTest, ADecisionIsTakenBackOnlyFromAPodThatNobodyBound) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  // Another leader was faster, and wrote its decision on the pod.
+  api_.SetHook([this](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!request.target.ends_with("/binding")) return false;
+    Json bound = Pod("a");
+    bound["spec"]["nodeName"] = "n2";
+    bound["metadata"]["annotations"] = {{domain::kVgpuNode, "n2"},
+                                        {domain::kAllocation, "v1,0000000000000000"}};
+    PutPod(bound);
+    connection.Respond(409, R"({"kind":"Status","reason":"Conflict","code":409})");
+    return true;
+  });
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("already"));
+  EXPECT_EQ(MemoryUsed(), 0);
+  EXPECT_EQ(Pod("a")["metadata"]["annotations"]["hami.io/vgpu-node"], "n2");
+  EXPECT_EQ(Pod("a")["metadata"]["annotations"]["hami.io/allocation"], "v1,0000000000000000");
+  EXPECT_FALSE(
+      api_.Get("/api/v1/nodes/n1")["metadata"]["annotations"].contains("hami.io/mutex.lock"));
+}
+
+TEST_F(ExtenderTest, APodThatIsOnANodeIsNotPatchedAnyMore) {
+  PutNode("n1", 1, 10'000, false);
+  Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  pod["spec"]["nodeName"] = "n2";
+  PutPod(pod);
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("already"));
+  EXPECT_THAT(api_.Writes(),
+              ElementsAre("PATCH /api/v1/nodes/n1", "PATCH /api/v1/nodes/n1"));  // lock, unlock
+  EXPECT_FALSE(Pod("a")["metadata"].contains("annotations"));
+}
+
+TEST_F(ExtenderTest, AnotherWriterOfThePodIsNoObstacle) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  std::atomic<int> conflicts = 2;
+  api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (request.method != "PATCH" || !request.target.ends_with("/pods/a")) return false;
+    if (conflicts-- <= 0) return false;
+    connection.Respond(409, R"({"kind":"Status","reason":"Conflict","code":409})");
+    return true;
+  });
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
 }
 
 TEST_F(ExtenderTest, ALongNodeNameIsNoLabel) {

@@ -102,6 +102,47 @@ TEST(FragmentationTest, TheOrderOfDevicesChangesNothing) {
   EXPECT_DOUBLE_EQ(measure.Loss(room), measure.Loss(turned));
 }
 
+// Half a device is taken from four idle ones.
+double CostOfBreakingFour(const Fragmentation& of) {
+  Fragmentation measure = of;
+  const NodeRoom before{.cpu_milli = 8000, .devices = {Free(100), Free(100), Free(100), Free(100)}};
+  const NodeRoom after{.cpu_milli = 8000, .devices = {Free(100), Free(100), Free(100), Free(50)}};
+  return measure.Loss(after) - measure.Loss(before);
+}
+
+TEST(FragmentationTest, WherePodsLeaveRoomForManyCountsMore) {
+  Fragmentation measure;
+  const auto come = [&measure] {
+    for (int i = 0; i < 100; ++i) {
+      measure.Observe(i % 10 == 0 ? Share(1000, 100, 4) : Share(1000, 50));
+    }
+  };
+  come();
+  EXPECT_FALSE(measure.IsCheap());
+  const double if_nobody_leaves = CostOfBreakingFour(measure);
+  for (int i = 0; i < 60; ++i) measure.ObserveDeparture();
+  come();
+  ASSERT_TRUE(measure.IsCheap());
+  EXPECT_GT(CostOfBreakingFour(measure), 1.5 * if_nobody_leaves);
+}
+
+TEST(PodMixTest, NoticesThatPodsLeave) {
+  PodMix mix;
+  for (int i = 0; i < 1000; ++i) mix.Observe(Share(1000, 40));
+  const uint32_t version = mix.version();
+  for (int i = 0; i < 200; ++i) mix.ObserveDeparture();
+  for (int i = 0; i < 600; ++i) mix.Observe(Share(1000, 40));
+  EXPECT_FALSE(mix.turns_over());
+  EXPECT_EQ(mix.version(), version);
+  for (int i = 0; i < 600; ++i) mix.ObserveDeparture();
+  for (int i = 0; i < 600; ++i) mix.Observe(Share(1000, 40));
+  EXPECT_TRUE(mix.turns_over());
+  EXPECT_NE(mix.version(), version);  // scores are others now
+  // When they stay for good, that is noticed too.
+  for (int i = 0; i < 20'000; ++i) mix.Observe(Share(1000, 40));
+  EXPECT_FALSE(mix.turns_over());
+}
+
 TEST(PodMixTest, FollowsWhatTheClusterRuns) {
   PodMix mix;
   for (int i = 0; i < 1000; ++i) mix.Observe(Share(1000, i % 50 == 0 ? 30 : 40));

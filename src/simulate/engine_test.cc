@@ -68,6 +68,17 @@ TEST(EngineTest, PlacesUntilThereIsNoRoomAndSaysWhatTheNearestLacks) {
   EXPECT_THAT(outcome.overcommitted, IsEmpty());
 }
 
+TEST(EngineTest, QuotasAreLimitsToo) {
+  Scenario scenario = Of("n,8000,1000,2,A\n", "a,1000,1,1,600\nb,1000,1,1,400\nc,1000,1,1,100\n");
+  scenario.quotas.push_back({.namespace_name = "trace", .name = "q"});
+  scenario.quotas[0].limits["limits.nvidia.com/gpumem"] = 7000;
+  const Outcome outcome = simulate::Run(Vendors(), scenario, Listed(3), Options());
+  EXPECT_EQ(outcome.pods[0].fate, Fate::kPlaced);
+  EXPECT_EQ(outcome.pods[1].fate, Fate::kWaiting);
+  EXPECT_THAT(outcome.pods[1].reason, HasSubstr("ResourceQuotaNotFit"));
+  EXPECT_EQ(outcome.pods[2].fate, Fate::kPlaced);
+}
+
 TEST(EngineTest, CpuAndMemoryOfNodesAreLimitsToo) {
   const Scenario scenario =
       Of("n,2000,100,2,A\n", "a,1500,10,1,500\nb,1000,10,1,500\nc,100,95,0,0\n");
