@@ -24,7 +24,7 @@ class ApiContent:
     self._caller = caller
     self._store = Store(server.etcd)
     self._placed = None
-    for path, name in (("/api/v1/namespaces", NAMESPACE), ("/api/v1/namespaces", "hami-system"),
+    for path, name in (("/api/v1/namespaces", NAMESPACE),
                        # No controller makes it here, and without it pods are refused.
                        (f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", "default")):
       self.create(path, [{"metadata": {"name": name}}], callers=1)
@@ -45,10 +45,10 @@ class ApiContent:
     return http.client.HTTPSConnection(urllib.parse.urlsplit(self.server.url).netloc,
                                        context=context, timeout=120)
 
-  def call(self, method, path, body=None):
+  def call(self, method, path, body=None, kind="application/json"):
     connection = self.connection()
     connection.request(method, path, json.dumps(body) if body is not None else None,
-                       {"Content-Type": "application/json"})
+                       {"Content-Type": kind})
     answer = connection.getresponse()
     text = answer.read()
     if answer.status >= 300:
@@ -72,6 +72,9 @@ class ApiContent:
   def make_nodes(self, count):
     names = api_nodes.names(count)
     first = self.call("POST", "/api/v1/nodes", api_nodes.node_body(names[0], cluster_load.GPUS))
+    # Admission says that it is not ready; nobody here would take that back.
+    self.call("PATCH", f"/api/v1/nodes/{names[0]}", {"spec": {"taints": None}},
+              "application/merge-patch+json")
     copies = Copies(self._store, f"/registry/minions/{names[0]}", first["metadata"]["uid"])
     # The cards' ids have the node's number in them.
     prefix = api_nodes.uuid(names[0], 0)[:13]

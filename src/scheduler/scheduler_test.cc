@@ -10,9 +10,11 @@
 #include <chrono>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/timestamp.h"
@@ -174,6 +176,46 @@ TEST_F(SchedulerTest, DecidesOnlyWhileTheLeaseIsHere) {
   EXPECT_TRUE(Eventually([this] { return !Leads(); }));
   EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("may not bind"));
   EXPECT_THAT(api_.Writes(), IsEmpty());
+}
+
+// Eight callers over HTTP, each binds what it got while the others choose: twice as many pods as
+// there is room for. What the API objects hold is added up.
+TEST_F(SchedulerTest, EightCallersNeverGetMoreThanThereIs) {
+  constexpr int kNodes = 4;
+  constexpr int kMemoryMib = 10'000;
+  constexpr int kPodsEach = 10;  // of 4 000 MiB: two on each of the 4 x 2 cards
+  Json names = Json::array();
+  for (int i = 0; i < kNodes; ++i) {
+    names.push_back("n" + std::to_string(i));
+    api_.Put("/api/v1/nodes/" + names.back().get<std::string>(),
+             NodeJson(names.back(), true, 2, kMemoryMib));
+  }
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 8; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int i = 0; i < kPodsEach; ++i) {
+        const std::string name = std::to_string(caller) + "-" + std::to_string(i);
+        const Json answer = Filter(PutPod(PodJson(name, "u" + name, 1, 4'000, 10)), names);
+        if (answer["NodeNames"].size() == 1) Bind(name, "u" + name, answer["NodeNames"][0]);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  std::map<std::string, int> held_mib;
+  int bound = 0;
+  for (int caller = 0; caller < 8; ++caller) {
+    for (int i = 0; i < kPodsEach; ++i) {
+      const Json pod = api_.Get(kPods + std::to_string(caller) + "-" + std::to_string(i));
+      if (!pod["spec"].contains("nodeName")) continue;
+      const std::string text = pod["metadata"]["annotations"]["hami.io/vgpu-devices-allocated"];
+      held_mib[text.substr(0, text.find(','))] += 4'000;
+      ++bound;
+    }
+  }
+  EXPECT_EQ(bound, kNodes * 2 * 2);
+  for (const auto& [card, mib] : held_mib) EXPECT_LE(mib, kMemoryMib) << card;
 }
 
 TEST_F(SchedulerTest, TheLeaseOfADeadLeaderIsReleased) {
