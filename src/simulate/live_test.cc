@@ -46,6 +46,9 @@ constexpr char kQuotaList[] = R"({"kind": "ResourceQuotaList",
 constexpr char kRefusal[] =
     R"({"kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden"})";
 
+constexpr char kFault[] =
+    R"({"kind": "Status", "status": "Failure", "message": "no", "reason": "BadRequest"})";
+
 class LiveTest : public ::testing::Test {
  protected:
   kube::ClusterConfig Config() const {
@@ -59,7 +62,9 @@ class LiveTest : public ::testing::Test {
       [this](const net::FakeRequest& request, net::FakeConnection& connection) {
         if (request.target.starts_with("/api/v1/nodes")) return connection.Respond(200, kNodeList);
         if (request.target.starts_with("/api/v1/pods")) return connection.Respond(200, kPodList);
-        connection.Respond(quota_status_, quota_status_ == 200 ? kQuotaList : kRefusal);
+        connection.Respond(quota_status_, quota_status_ == 200   ? kQuotaList
+                                          : quota_status_ == 403 ? kRefusal
+                                                                 : kFault);
       }};
   const vendor::Registry registry_ = vendor::Registry::Default();
   kube::Client client_{Config(), {.user_agent = "tester"}};
