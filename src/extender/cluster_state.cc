@@ -22,6 +22,7 @@ ClusterState::ClusterState(const vendor::Registry& registry, const base::Clock& 
 void ClusterState::Replace(const std::vector<PodPointer>& all) {
   const std::lock_guard lock(mutex_);
   for (const std::string& uid : pods_.Others(all)) RemovePod(uid);
+  pods_.Reserve(all.size());
   for (const PodPointer& pod : all) PutPod(pod);
 }
 
@@ -94,6 +95,8 @@ void ClusterState::PutPod(const PodPointer& pod) {
   if (known != nullptr && known->uid() != uid) RemovePod(std::string(known->uid()));
   const std::string* reserved = reservations_.FindUid(key);
   if (reserved != nullptr && *reserved != uid) RemovePod(std::string(*reserved));
+  bool is_news = true;
+  if (const PodPointer before = pods_.Find(uid)) is_news = !(*before == *pod);
   if (pod->bound() || pod->over()) {
     waiting_.Erase(uid);
     if (const Reservation* reservation = reservations_.Find(uid)) {
@@ -101,9 +104,11 @@ void ClusterState::PutPod(const PodPointer& pod) {
                                reservation->facts.slices == pod->Facts().slices;
       if (pod->bound() && !as_reserved) ++overridden_;
       reservations_.Erase(uid);
+      is_news = true;
     }
     DropLate(uid);
   }
+  if (!is_news) return;  // a list that is read again has nothing else
   pods_.Put(pod);
   Refresh(uid);
 }
@@ -355,13 +360,11 @@ void ClusterState::Settle(const std::string& uid, const PodPointer& pod) {
   if (pod == nullptr) return RemovePod(uid);
   if (!pod->bound()) {
     const Reservation* reservation = reservations_.Find(uid);
-    if (reservation != nullptr && reservation->hold == Hold::kBound) {
-      reservations_.Erase(uid);
-      RemoveHeld(uid);
-    }
+    if (reservation != nullptr && reservation->hold == Hold::kBound) reservations_.Erase(uid);
     DropLate(uid);
   }
   PutPod(pod);
+  Refresh(uid);
 }
 
 // --- Waiting pods ---

@@ -391,6 +391,58 @@ TEST_F(ExtenderTest, ABindThatFailsByHamisProtocolIsTakenBack) {
   EXPECT_THAT(Pod("a")["metadata"].value("labels", Json::object()), IsEmpty());
 }
 
+TEST_F(ExtenderTest, ADecisionIsTakenBackOnlyFromAPodThatNobodyBound) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  // Another leader was faster, and wrote its decision on the pod.
+  api_.SetHook([this](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!request.target.ends_with("/binding")) return false;
+    Json bound = Pod("a");
+    bound["spec"]["nodeName"] = "n2";
+    bound["metadata"]["annotations"] = {{domain::kVgpuNode, "n2"},
+                                        {domain::kAllocation, "v1,0000000000000000"}};
+    PutPod(bound);
+    connection.Respond(409, R"({"kind":"Status","reason":"Conflict","code":409})");
+    return true;
+  });
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("already"));
+  EXPECT_EQ(MemoryUsed(), 0);
+  EXPECT_EQ(Pod("a")["metadata"]["annotations"]["hami.io/vgpu-node"], "n2");
+  EXPECT_EQ(Pod("a")["metadata"]["annotations"]["hami.io/allocation"], "v1,0000000000000000");
+  EXPECT_FALSE(
+      api_.Get("/api/v1/nodes/n1")["metadata"]["annotations"].contains("hami.io/mutex.lock"));
+}
+
+TEST_F(ExtenderTest, APodThatIsOnANodeIsNotPatchedAnyMore) {
+  PutNode("n1", 1, 10'000, false);
+  Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  pod["spec"]["nodeName"] = "n2";
+  PutPod(pod);
+  EXPECT_THAT(Bind("a", "ua", "n1")["Error"].get<std::string>(), HasSubstr("already"));
+  EXPECT_THAT(api_.Writes(),
+              ElementsAre("PATCH /api/v1/nodes/n1", "PATCH /api/v1/nodes/n1"));  // lock, unlock
+  EXPECT_FALSE(Pod("a")["metadata"].contains("annotations"));
+}
+
+TEST_F(ExtenderTest, AnotherWriterOfThePodIsNoObstacle) {
+  PutNode("n1", 1, 10'000, false);
+  const Json pod = PodJson("a", "ua", 1, 3'000, 10);
+  PutPod(pod);
+  Filter(pod, {"n1"});
+  std::atomic<int> conflicts = 2;
+  api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (request.method != "PATCH" || !request.target.ends_with("/pods/a")) return false;
+    if (conflicts-- <= 0) return false;
+    connection.Respond(409, R"({"kind":"Status","reason":"Conflict","code":409})");
+    return true;
+  });
+  EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "");
+}
+
 TEST_F(ExtenderTest, ALongNodeNameIsNoLabel) {
   const std::string name = "n" + std::string(69, 'x');
   PutNode(name, 1, 10'000, false);

@@ -72,9 +72,9 @@ class ExtenderTest : public ::testing::Test {
          "GPU-" + node + "-0,NVIDIA," + std::to_string(memory_mib) + ",10:;"}};
     json::Document document;
     EXPECT_TRUE(document.Parse(pod.dump()));
-    auto entry = ReadPodEntry(registry_, document.root());
-    ASSERT_TRUE(entry);
-    state_.pods().OnUpsert(std::make_shared<const PodEntry>(std::move(*entry)));
+    auto record = ReadPodRecord(registry_, document.root());
+    ASSERT_TRUE(record);
+    state_.pods().OnUpsert(std::make_shared<const PodRecord>(std::move(*record)));
   }
   int MemoryUsed(const std::string& node = "n1") const {
     int sum = 0;

@@ -61,7 +61,7 @@ FakeReplica::FakeReplica(FakeApi& api, const vendor::Registry& registry, const b
                .lease_name = kHistoryLease,
                .host = host},
               clock),
-      hami_({}, registry, client_, binder_, clock),
+      hami_({.sleep = [](int64_t) {}}, registry, client_, binder_, clock),
       extender_({}, registry, clock, state_, fence_, binder_, hami_, client_, events_, metrics_) {
   for (const Feed feed : kFeeds) Relist(feed);
   leader_.NoteSynced();

@@ -30,8 +30,6 @@ constexpr int64_t kRequestTimeoutMs = 5'000;
 constexpr size_t kMaxLabelBytes = 63;
 constexpr char kContention[] = "node lock contention";
 
-void Sleep(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
 bool IsContention(const Error& error) { return error.reason == kContention; }
 
 tl::unexpected<Error> Contention(std::string message) {
@@ -126,6 +124,8 @@ Status WritePod(kube::Client& client, const Reservation& reservation, std::strin
 
 }  // namespace
 
+void SleepMs(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
 std::set<std::string> HamiProtocol::LockKeys(const Reservation& reservation) const {
   std::set<std::string> keys;
   for (const domain::Slice& slice : reservation.facts.slices) {
@@ -184,7 +184,7 @@ Status HamiProtocol::TakeLocks(const Reservation& reservation, const std::set<st
                                         reservation.facts.node, kContention));
         break;
       }
-      Sleep(kGroupPauseMs);
+      options_.sleep(kGroupPauseMs);
       locked = TakeLock(reservation, key);
     }
     if (!locked) {
@@ -199,7 +199,7 @@ Status HamiProtocol::TakeLocks(const Reservation& reservation, const std::set<st
 Status HamiProtocol::TakeLock(const Reservation& reservation, const std::string& key) {
   Status locked;
   for (int tries = 0; tries < kLockTries; ++tries) {
-    if (tries > 0) Sleep(kLockPauseMs << (tries - 1));
+    if (tries > 0) options_.sleep(kLockPauseMs << (tries - 1));
     locked = TryLock(reservation, key);
     // Somebody else wrote the node meanwhile, maybe its status alone.
     if (locked || locked.error().code != Code::kAborted) break;
@@ -259,7 +259,7 @@ void HamiProtocol::ReleaseLocks(const Reservation& reservation, const std::set<s
 void HamiProtocol::ReleaseLock(const Reservation& reservation, const std::string& key) {
   Status released;
   for (int tries = 0; tries < kLockTries; ++tries) {
-    if (tries > 0) Sleep(kLockPauseMs << (tries - 1));
+    if (tries > 0) options_.sleep(kLockPauseMs << (tries - 1));
     const Result<NodeNow> now = ReadNode(client_, reservation.facts.node, key);
     if (!now) {
       released = Fail(Error(now.error()));
@@ -327,7 +327,7 @@ Status HamiProtocol::PatchPod(const Reservation& reservation,
 Status HamiProtocol::TakeBack(const Reservation& reservation) {
   Status undone;
   for (int tries = 0; tries < kLockTries; ++tries) {
-    if (tries > 0) Sleep(kLockPauseMs << (tries - 1));
+    if (tries > 0) options_.sleep(kLockPauseMs << (tries - 1));
     const Result<PodNow> now = ReadPod(client_, reservation);
     if (!now && now.error().code == Code::kNotFound) return {};
     if (!now) {

@@ -27,9 +27,12 @@
 
 namespace hami::extender {
 
+void SleepMs(int64_t ms);
+
 struct HamiProtocolOptions {
   int64_t lock_timeout_ms = 300'000;  // after which a lock is nobody's
   int64_t group_retry_ms = 28'000;    // how long pods of a PodGroup wait for one; 0: not at all
+  std::function<void(int64_t ms)> sleep = SleepMs;  // between tries
 };
 
 class HamiProtocol {

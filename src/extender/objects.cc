@@ -10,6 +10,7 @@
 #include "domain/node_needs.h"
 #include "domain/protobuf_objects.h"
 #include "domain/quantity.h"
+#include "placement/native.h"
 #include "placement/quota.h"
 #include "placement/request.h"
 
@@ -70,9 +71,14 @@ Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, domain::Pod pod)
   }
   PodEntry entry;
   entry.key = {pod.namespace_name, pod.name};
-  // What it asks for may be wrong; what it takes of its node counts all the same.
-  const Result<placement::Request> request = placement::MakeRequest(registry, pod, {});
-  entry.facts = FactsOf(pod, request ? *request : placement::Request());
+  // Of what it asks only what it takes of its node is wanted here, and that counts also where
+  // something else of it is wrong.
+  placement::Request native;
+  if (const Result<placement::NativeAsk> ask = placement::ReadNativeAsk(pod)) {
+    native.cpu_milli = ask->cpu_milli;
+    native.memory_bytes = ask->memory_bytes;
+  }
+  entry.facts = FactsOf(pod, native);
   entry.bound = !pod.node_name.empty();
   entry.over = pod.IsOver();
   entry.terminating = pod.terminating;

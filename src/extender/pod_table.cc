@@ -34,6 +34,11 @@ void PodTable::Erase(std::string_view uid) {
   by_uid_.erase(found);
 }
 
+void PodTable::Reserve(size_t pods) {
+  by_uid_.reserve(pods);
+  by_key_.reserve(pods);
+}
+
 std::vector<std::string> PodTable::Others(const std::vector<PodPointer>& present) const {
   std::unordered_set<std::string_view> uids;
   uids.reserve(present.size());

@@ -30,18 +30,19 @@ class PodTable {
   void Put(PodPointer pod);
   void Erase(std::string_view uid);
 
+  void Reserve(size_t pods);
   size_t size() const { return by_uid_.size(); }
   size_t unreadable() const { return unreadable_; }  // of those, with a problem
   // Uids of all that are not among `present`.
   std::vector<std::string> Others(const std::vector<PodPointer>& present) const;
 
  private:
+  // Not noexcept, so that libstdc++ keeps the hashes: else it would look into every record that it
+  // passes.
   struct ByUid {
     using is_transparent = void;
-    size_t operator()(std::string_view uid) const noexcept {
-      return std::hash<std::string_view>()(uid);
-    }
-    size_t operator()(const PodPointer& pod) const noexcept { return (*this)(pod->uid()); }
+    size_t operator()(std::string_view uid) const { return std::hash<std::string_view>()(uid); }
+    size_t operator()(const PodPointer& pod) const { return (*this)(pod->uid()); }
   };
   struct SameUid {
     using is_transparent = void;
@@ -55,12 +56,8 @@ class PodTable {
       const std::hash<std::string_view> hash;
       return hash(name) * 31 + hash(name_space);
     }
-    size_t operator()(const kube::ObjectKey& key) const noexcept {
-      return Mix(key.name_space, key.name);
-    }
-    size_t operator()(const PodRecord* pod) const noexcept {
-      return Mix(pod->name_space(), pod->name());
-    }
+    size_t operator()(const kube::ObjectKey& key) const { return Mix(key.name_space, key.name); }
+    size_t operator()(const PodRecord* pod) const { return Mix(pod->name_space(), pod->name()); }
   };
   struct SameKey {
     using is_transparent = void;

@@ -10,6 +10,8 @@
 #include <ctime>
 #include <utility>
 
+#include "base/freed.h"
+
 namespace hami::net {
 namespace {
 
@@ -17,16 +19,9 @@ constexpr unsigned char kHttp1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 constexpr unsigned char kSessionContext[] = "hami";
 constexpr int kMaxCertificates = 16;
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
+using Bio = std::unique_ptr<BIO, base::Freed<BIO_free>>;
+using Certificate = std::unique_ptr<X509, base::Freed<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, base::Freed<EVP_PKEY_free>>;
 
 Error TlsError(std::string what) {
   const unsigned long code = ERR_peek_last_error();

@@ -10,8 +10,7 @@
 
 #include "domain/go_bool.h"
 #include "domain/names.h"
-#include "domain/quantity.h"
-#include "placement/usage.h"
+#include "placement/native.h"
 
 namespace hami::placement {
 namespace {
@@ -19,38 +18,6 @@ namespace {
 const std::string* FindAnnotation(const domain::Pod& pod, std::string_view key) {
   const auto found = pod.annotations.find(std::string(key));
   return found == pod.annotations.end() ? nullptr : &found->second;
-}
-
-// Kubernetes' scheduler counts requests; a limit without one stands for it.
-const std::string* NativeText(const domain::PodContainer& container, const std::string& name) {
-  const auto request = container.requests.find(name);
-  if (request != container.requests.end()) return &request->second;
-  const auto limit = container.limits.find(name);
-  return limit == container.limits.end() ? nullptr : &limit->second;
-}
-
-using Parse = Result<int64_t> (*)(std::string_view);
-
-// What the pod takes of a native resource at any one time (KEP-753), with its overhead.
-Result<int64_t> NativeOf(const domain::Pod& pod, const std::string& name, Parse parse) {
-  PhasePeak peak;
-  for (const domain::PodContainer& container : pod.containers) {
-    const std::string* text = NativeText(container, name);
-    if (text == nullptr) continue;
-    Result<int64_t> amount = parse(*text);
-    if (!amount) {
-      return Fail(
-          std::move(amount).error().Wrap(fmt::format("container {}: {}", container.name, name)));
-    }
-    peak.Add(container.kind, *amount);
-  }
-  int64_t total = peak.Held(false);
-  const auto overhead = pod.overhead.find(name);
-  if (overhead != pod.overhead.end()) {
-    ASSIGN_OR_RETURN(const int64_t amount, parse(overhead->second));
-    total += amount;
-  }
-  return total;
 }
 
 Status ReadPolicy(const domain::Pod& pod, Policy* policy) {
@@ -102,8 +69,9 @@ Result<Request> MakeRequest(const vendor::Registry& registry, const domain::Pod&
     if (i < asked.size()) ask.requests = std::move(asked[i]);
   }
   RETURN_IF_ERROR(ReadPolicy(pod, &request.policy));
-  ASSIGN_OR_RETURN(request.cpu_milli, NativeOf(pod, "cpu", domain::ParseMilliQuantity));
-  ASSIGN_OR_RETURN(request.memory_bytes, NativeOf(pod, "memory", domain::ParseQuantity));
+  ASSIGN_OR_RETURN(const NativeAsk native, ReadNativeAsk(pod));
+  request.cpu_milli = native.cpu_milli;
+  request.memory_bytes = native.memory_bytes;
   if (!request.WantsDevices()) return request;
   for (size_t id = 0; id < registry.size(); ++id) {
     request.selectors.push_back(registry.SelectorsOf(pod, static_cast<vendor::VendorId>(id)));

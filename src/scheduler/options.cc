@@ -13,6 +13,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/arguments.h"
 #include "base/version.h"
 
 namespace hami::scheduler {
@@ -272,21 +273,13 @@ Status Check(const RawOptions& raw, Options* options) {
   return CheckLease(options);
 }
 
-// As CLI11 wants them: the last one first. After "--name=" it would take the next argument for the
-// value; klog's names stand behind one dash, too.
-std::vector<std::string> ReverseArguments(int argc, char** argv) {
-  std::vector<std::string> arguments;
-  for (int i = argc - 1; i > 0; --i) {
-    std::string argument = argv[i];
+// klog's names stand behind one dash, too.
+std::vector<std::string> WithTwoDashes(std::vector<std::string> arguments) {
+  for (std::string& argument : arguments) {
     if (argument.size() > 2 && argument[0] == '-' && argument[1] != '-' && argument[1] != 'v') {
       argument.insert(0, 1, '-');
     }
     if (argument.starts_with("-v=")) argument.insert(0, 1, '-');
-    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
-      argument.pop_back();
-      arguments.emplace_back();
-    }
-    arguments.push_back(std::move(argument));
   }
   return arguments;
 }
@@ -367,7 +360,7 @@ Result<Options> ParseOptions(int argc, char** argv, int* exit_code) {
     print_version = true;
   });
   try {
-    app.parse(ReverseArguments(argc, argv));
+    app.parse(base::ReverseArguments(WithTwoDashes(base::Arguments(argc, argv))));
   } catch (const CLI::ParseError& error) {
     *exit_code = app.exit(error) == 0 ? 0 : kWrongUsage;
     return Fail(Code::kCancelled, "");

@@ -143,6 +143,12 @@ Status Scheduler::Start() {
                                              metrics_, base::SystemClock());
   warden_ = std::make_unique<extender::LeaseWarden>(leader_.options(), client_, leader_, metrics_,
                                                     base::SystemClock());
+  if (!options_.pod_name.empty() && !options_.pod_namespace.empty()) {
+    role_labels_ = std::make_unique<extender::RoleLabels>(
+        extender::RoleOptions{.pod_namespace = options_.pod_namespace,
+                              .pod_name = options_.pod_name},
+        client_, leader_);
+  }
   return {};
 }
 
@@ -178,6 +184,8 @@ Status Scheduler::Serve() {
        [this](const net::ServerRequest& request) {
          return Json(extender_.Prioritize(request.body));
        }},
+      {"POST", "/preempt",
+       [this](const net::ServerRequest& request) { return Json(extender_.Preempt(request.body)); }},
       {"POST", "/dry-run/filter",
        [this](const net::ServerRequest& request) { return Json(extender_.DryRun(request.body)); }},
       {"POST", "/bind",
@@ -218,6 +226,7 @@ Status Scheduler::ServeWebhook() {
                                       options_.key_file));
   options.admission.scheduler_name = options_.scheduler_name;
   options.admission.force_overwrite_default_scheduler = options_.force_overwrite_default_scheduler;
+  options.admission.tracer = tracer_.get();
   options.admission.check = [this](const domain::Pod& pod) -> Status {
     if (const auto request = placement::MakeRequest(registry_, pod, policy_); !request) {
       return Fail(request.error());
@@ -260,6 +269,7 @@ void Scheduler::Stop() {
   extender_.SetPreemptor(nullptr);
   preemptor_.reset();
   warden_.reset();
+  role_labels_.reset();
   waker_.reset();
   keeper_.reset();
   leader_.Stop();

@@ -3,11 +3,12 @@
 // The parts of hami-scheduler, wired together:
 //
 //   reflectors    pods, nodes, quotas, the Lease  -> state, leader
-//   http server   /filter /prioritize /bind       -> extender
+//   http server   /filter /prioritize /preempt /bind -> extender
 //   keeper        expiry, reconciliation, catching up with a new Lease
 //   waker         pods that wait, when room comes free
 //   warden        the Lease of a dead leader
 //   preemptor     pods that leave for others
+//   role labels   which of the scheduler's pods leads
 //   webhook       admission, on a TLS port of its own
 //
 // Start, and Stop, are for one thread.
@@ -27,6 +28,7 @@
 #include "extender/leader.h"
 #include "extender/lease_warden.h"
 #include "extender/preemptor.h"
+#include "extender/role_labels.h"
 #include "extender/waker.h"
 #include "kube/client.h"
 #include "kube/config.h"
@@ -89,6 +91,7 @@ class Scheduler {
   std::unique_ptr<extender::Preemptor> preemptor_;
   std::unique_ptr<extender::Waker> waker_;
   std::unique_ptr<extender::LeaseWarden> warden_;
+  std::unique_ptr<extender::RoleLabels> role_labels_;
   std::unique_ptr<webhook::Webhook> webhook_;
   std::unique_ptr<net::HttpServer> extender_page_;
   std::unique_ptr<net::HttpServer> metrics_page_;

@@ -3,14 +3,13 @@
 #include "scheduler/scheduler_main.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "base/end_signals.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -22,21 +21,8 @@
 namespace hami::scheduler {
 namespace {
 
-Result<base::Fd> TakeSignals() {
-  sigset_t taken;
-  sigemptyset(&taken);
-  sigaddset(&taken, SIGTERM);
-  sigaddset(&taken, SIGINT);
-  if (sigprocmask(SIG_BLOCK, &taken, nullptr) != 0) return FailErrno("block signals");
-  signal(SIGPIPE, SIG_IGN);
-  base::Fd signals(signalfd(-1, &taken, SFD_CLOEXEC));
-  if (!signals) return FailErrno("signalfd");
-  return signals;
-}
-
 Status Run(const Options& options) {
-  // Before any thread is there, so that all inherit the mask.
-  ASSIGN_OR_RETURN(const base::Fd signals, TakeSignals());
+  ASSIGN_OR_RETURN(const base::Fd signals, base::TakeEndSignals());
   ASSIGN_OR_RETURN(kube::ClusterConfig config,
                    kube::LoadConfig(options.kubeconfig, options.context));
   LOG_INFO("the API server", Field("url", config.server), Field("from", config.origin));

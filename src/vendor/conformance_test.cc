@@ -310,6 +310,32 @@ TEST_P(VendorTest, CordonsDevices) {
   for (size_t i = 0; i < after.size(); ++i) EXPECT_EQ(after[i].cordoned, i == 1);
 }
 
+TEST_P(VendorTest, DevicesWhosePluginIsGoneAreNotHealthy) {
+  const auto healthy = [&](const domain::Node& node, int64_t now_s) {
+    int count = 0;
+    for (const Device& device : registry_.DevicesOf(node, nullptr, now_s)) count += device.healthy;
+    return count;
+  };
+  domain::Node node = Node();
+  const int before = healthy(node, 0);
+  ASSERT_GT(before, 0);
+  node.allocatable[spec_->resources.count] = "0";
+  EXPECT_EQ(healthy(node, 0), 0);
+  node.allocatable[spec_->resources.count] = "1";
+  EXPECT_EQ(healthy(node, 0), before);
+  if (spec_->handshake_key.empty()) return;
+  // What HAMi's scheduler asked and nobody answered; 2026-08-21 10:00:00 is 1787306400.
+  node.annotations[spec_->handshake_key] = "Requesting_2026-08-21 10:00:00";
+  EXPECT_EQ(healthy(node, 1'787'306'460), before);  // the node has some to allocate
+  node.allocatable.erase(spec_->resources.count);
+  EXPECT_EQ(healthy(node, 1'787'306'459), before);
+  EXPECT_EQ(healthy(node, 1'787'306'460), 0);
+  for (const char* answered : {"Reported_2026-08-21 10:00:00", "Deleted_2026.08.21 10:00:00", ""}) {
+    node.annotations[spec_->handshake_key] = answered;
+    EXPECT_EQ(healthy(node, 1'787'306'460), before) << answered;
+  }
+}
+
 // Whatever stands in the annotations and numbers that devices come from: no crash, and something is
 // said where devices are lost.
 TEST_P(VendorTest, SurvivesBrokenNodes) {

@@ -12,11 +12,13 @@
 #include <utility>
 
 #include "base/stable_sort.h"
+#include "domain/handshake.h"
 #include "domain/name_list.h"
 #include "domain/names.h"
 #include "vendor/allocation_text.h"
 #include "vendor/selectors.h"
 #include "vendor/table/table.h"
+#include "vendor/whole_number.h"
 
 namespace hami::vendor {
 namespace {
@@ -26,6 +28,18 @@ void Cordon(const domain::Node& node, std::vector<Device>* devices) {
   if (found == node.annotations.end()) return;
   const std::vector<std::string> ids = domain::ParseNameList(found->second);
   for (Device& device : *devices) device.cordoned = domain::NamesId(ids, device.id);
+}
+
+// The kubelet says 0 when a plugin has gone, and when it has just started itself: a pod that comes
+// then is refused for good. It says nothing where no plugin ever counted these devices.
+bool IsServed(const Spec& spec, const domain::Node& node, int64_t now_s) {
+  const auto offered = node.allocatable.find(spec.resources.count);
+  const bool is_said = offered != node.allocatable.end();
+  const int64_t allocatable = is_said ? WholeNumber(offered->second).value_or(1) : 0;
+  if (is_said && allocatable == 0) return false;
+  const auto asked = node.annotations.find(spec.handshake_key);
+  if (spec.handshake_key.empty() || asked == node.annotations.end()) return true;
+  return domain::JudgeHandshake(asked->second, now_s, allocatable).is_healthy;
 }
 
 // What could not be written on a pod, or would be one device twice.
@@ -181,7 +195,7 @@ Result<Admission> Registry::Admit(const domain::Pod& pod, size_t container) cons
 }
 
 std::vector<Device> Registry::DevicesOf(const domain::Node& node,
-                                        std::vector<std::string>* problems) const {
+                                        std::vector<std::string>* problems, int64_t now_s) const {
   std::vector<Device> all;
   std::vector<std::string> ignored;
   if (problems == nullptr) problems = &ignored;
@@ -192,8 +206,10 @@ std::vector<Device> Registry::DevicesOf(const domain::Node& node,
     DropUnusable(spec, &devices, problems);
     Cordon(node, &devices);
     Group(spec.group_word, &devices);
+    const bool is_served = IsServed(spec, node, now_s);
     for (Device& device : devices) {
       device.vendor = static_cast<VendorId>(id);
+      device.healthy = device.healthy && is_served;
       if (spec.announced_cores > 0) device.cores = spec.announced_cores;
     }
     base::StableSortBy(&devices, [](const Device& device) { return device.index; });

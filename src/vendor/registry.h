@@ -68,8 +68,11 @@ class Registry {
   Result<Admission> Admit(const domain::Pod& pod, size_t container) const;
 
   // The devices of all vendors that the node announces, ordered by vendor and index. What cannot
-  // be read is left out and told in `problems` (one line each, for the log and a metric).
-  std::vector<Device> DevicesOf(const domain::Node& node, std::vector<std::string>* problems) const;
+  // be read is left out and told in `problems` (one line each, for the log and a metric). Not
+  // healthy are also those whose plugin is gone: the node has none of them to allocate, or HAMi's
+  // scheduler asked (contract 1.4) and got no answer until `now_s`, wall time.
+  std::vector<Device> DevicesOf(const domain::Node& node, std::vector<std::string>* problems,
+                                int64_t now_s = 0) const;
 
   // What the pod's annotations say that it holds (contract 1.5): also what an older HAMi wrote.
   // kInvalidArgument: malformed or forged. An allocation without node: it holds nothing.

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "domain/names.h"
 #include "webhook/pod_changes.h"
 
 namespace hami::webhook {
@@ -170,9 +171,25 @@ Answer PodAdmission::Mutate(const Review& review) const {
     }
     return std::move(draft).Finish();
   }
-  if (names_devices) return MutateOurs(std::move(draft));
+  if (names_devices) return MutateTraced(std::move(draft));
   HideDevices(&draft, /*unless_extended=*/false);
   return std::move(draft).Finish();
+}
+
+// The annotation takes the trace to the scheduler, and on to the node.
+Answer PodAdmission::MutateTraced(Draft draft) const {
+  if (options_.tracer == nullptr) return MutateOurs(std::move(draft));
+  const std::string key(domain::kTraceparent);
+  const json::Value metadata = draft.object["metadata"];
+  trace::Span span = options_.tracer->Begin(
+      "admission", trace::ParseTraceparent(metadata["annotations"][key].Text()));
+  span.attributes["k8s.namespace.name"] = draft.name_space;
+  const std::string_view name = metadata["name"].Text();
+  span.attributes["k8s.pod.name"] = name.empty() ? metadata["generateName"].Text() : name;
+  draft.changes.SetAnnotation(key, trace::FormatTraceparent(span.context));
+  Answer answer = MutateOurs(std::move(draft));
+  options_.tracer->End(std::move(span), answer.allowed ? "" : answer.message);
+  return answer;
 }
 
 Answer PodAdmission::MutateOurs(Draft draft) const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What happens to a pod before it is stored (contract hami-control-plane.md section 3, with its
-// faults mended; the table of decisions is docs/reference/webhook.md). Pure: no clock, no request,
-// nothing is kept, so a dry run is the real thing. Any thread.
+// faults mended; the table of decisions is docs/reference/webhook.md). Pure but for spans: no
+// request, nothing is kept, so a dry run is the real thing. Any thread.
 
 #pragma once
 
@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "domain/pod.h"
+#include "trace/tracer.h"
 #include "vendor/registry.h"
 #include "webhook/forged.h"
 #include "webhook/review.h"
@@ -34,6 +35,8 @@ struct AdmissionOptions {
   // "system:serviceaccount:hami-system:hami-scheduler".
   std::set<std::string, std::less<>> trusted_users;
   PodCheck check;  // none: passed
+  // Where the trace of a pod begins that goes on to its bind; null: no traces.
+  trace::Tracer* tracer = nullptr;
 };
 
 class PodAdmission {
@@ -55,6 +58,7 @@ class PodAdmission {
   bool IsOurs(std::string_view scheduler_name) const;
   void Strip(Draft* draft) const;
   void HideDevices(Draft* draft, bool unless_extended) const;
+  Answer MutateTraced(Draft draft) const;
   Answer MutateOurs(Draft draft) const;
   void TakeRequestsAsLimits(domain::PodContainer* container) const;
   void EqualRequests(domain::PodContainer* container) const;

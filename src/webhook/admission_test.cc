@@ -8,9 +8,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "net/fake_http_server.h"
 #include "webhook/fake_reviews.h"
 
 namespace hami::webhook {
@@ -70,6 +73,62 @@ class AdmissionTest : public ::testing::Test {
   json made_;
   json::array_t operations_;  // paths
 };
+
+// --- Traces ---
+
+class TraceTest : public AdmissionTest {
+ protected:
+  // Ends the tracer, which then sends what it has.
+  std::string Sent() {
+    tracer_.reset();
+    const std::lock_guard lock(mutex_);
+    return bodies_;
+  }
+
+  std::mutex mutex_;
+  std::string bodies_;
+  net::FakeHttpServer collector_{
+      [this](const net::FakeRequest& request, net::FakeConnection& client) {
+        const std::lock_guard lock(mutex_);
+        bodies_ += request.body;
+        client.Respond(200, "{}");
+      }};
+  std::unique_ptr<trace::Tracer> tracer_ = std::make_unique<trace::Tracer>(
+      trace::TracerOptions{.endpoint = collector_.url() + "/v1/traces",
+                           .service = "hami-scheduler"},
+      base::SystemClock());
+};
+
+TEST_F(TraceTest, ATraceBeginsWithThePodAndTravelsOnIt) {
+  options_.tracer = tracer_.get();
+  json pod = FakePod({{"nvidia.com/gpu", "1"}});
+  EXPECT_TRUE(Mutate(pod).allowed);
+  const std::string traceparent = made_["metadata"]["annotations"]["hami.io/traceparent"];
+  ASSERT_EQ(traceparent.size(), 55U);
+  // What the pod carries already goes on.
+  pod["metadata"]["annotations"]["hami.io/traceparent"] =
+      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  Mutate(pod);
+  EXPECT_THAT(made_["metadata"]["annotations"]["hami.io/traceparent"].get<std::string>(),
+              HasSubstr("4bf92f3577b34da6a3ce929d0e0e4736"));
+  const std::string sent = Sent();
+  EXPECT_THAT(sent, HasSubstr("\"name\":\"admission\""));
+  EXPECT_THAT(sent, HasSubstr("\"traceId\":\"" + traceparent.substr(3, 32) + "\""));
+  EXPECT_THAT(sent, HasSubstr("\"spanId\":\"" + traceparent.substr(36, 16) + "\""));
+  EXPECT_THAT(sent, HasSubstr("\"parentSpanId\":\"00f067aa0ba902b7\""));
+}
+
+TEST_F(TraceTest, OfPodsThatAreNotOursNothingIsTraced) {
+  options_.tracer = tracer_.get();
+  EXPECT_EQ(Mutate(FakePod({})).patch, "");
+  EXPECT_EQ(Sent(), "");
+}
+
+TEST_F(TraceTest, OffUnlessThereIsACollector) {
+  Mutate(FakePod({{"nvidia.com/gpu", "1"}}));
+  EXPECT_FALSE(made_["metadata"].contains("annotations"));
+  EXPECT_EQ(Sent(), "");
+}
 
 // --- What concerns nobody here ---
 

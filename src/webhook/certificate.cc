@@ -14,6 +14,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/freed.h"
+
 namespace hami::webhook {
 namespace {
 
@@ -21,18 +23,11 @@ constexpr int64_t kClocksDifferS = 3600;
 constexpr int kSerialBits = 127;
 constexpr size_t kMaxBundle = 64;
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
-using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Freed<X509_EXTENSION_free>>;
+using Bio = std::unique_ptr<BIO, base::Freed<BIO_free>>;
+using Certificate = std::unique_ptr<X509, base::Freed<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, base::Freed<EVP_PKEY_free>>;
+using Number = std::unique_ptr<BIGNUM, base::Freed<BN_free>>;
+using Extension = std::unique_ptr<X509_EXTENSION, base::Freed<X509_EXTENSION_free>>;
 
 tl::unexpected<Error> TlsFail(std::string what) {
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());
