@@ -117,7 +117,7 @@ struct Scene {
   Workload workload;
   std::string body;                     // all names, one after the other as a request has them
   std::vector<std::string_view> views;  // into it
-  std::vector<std::string> uids;  // of placed pods
+  std::vector<std::string> uids;        // of placed pods
   double bytes_per_pod = 0;
 };
 

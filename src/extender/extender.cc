@@ -178,7 +178,8 @@ std::string Extender::Choose(const FilterArgs& args, const domain::Pod& pod,
   if (placed.decision.gave_up) {
     metrics_.NoteSearchGivenUp();
     LOG_WARN_EVERY(60'000, "gave up trying the pod's containers in every way",
-                   Field("pod", pod.Text()), Field("placed", placed.decision.allocation.has_value()));
+                   Field("pod", pod.Text()),
+                   Field("placed", placed.decision.allocation.has_value()));
   }
   if (!placed.decision.allocation) {
     if (!placed.is_nominated) AskForRoom(pod, request, placed.decision);

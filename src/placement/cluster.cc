@@ -48,8 +48,7 @@ Decision Cluster::Place(const Request& request, std::span<const std::string_view
 }
 
 Decision Cluster::PlaceOn(const Request& request, std::string_view node) const {
-  return ChooseNode(impl_->index, request, std::span(&node, 1), &impl_->fragments,
-                    &impl_->misfits);
+  return ChooseNode(impl_->index, request, std::span(&node, 1), &impl_->fragments, &impl_->misfits);
 }
 
 std::vector<NodeScore> Cluster::Fitting(const Request& request,

@@ -113,8 +113,8 @@ inline bool HasRooms(const CompiledRequest& compiled, uint32_t node) {
 // Whether the node has the CPU and memory, where that is ours to check. `reason` if not.
 bool NativeFits(const CompiledRequest& compiled, uint32_t node, Reason* reason);
 
-// What a node's answer depends on besides the node and native resources, appended to the key. False:
-// on more than that, and nothing may be kept.
+// What a node's answer depends on besides the node and native resources, appended to the key.
+// False: on more than that, and nothing may be kept.
 bool AppendKind(const CompiledRequest& compiled, std::string* key);
 
 }  // namespace hami::placement

@@ -100,7 +100,8 @@ void CountByDevices(std::vector<TypicalPod>* pods) {
   for (TypicalPod& pod : *pods) {
     double devices = 0;
     for (const DeviceAsk& ask : pod.shape.asks) {
-      const double share = ask.memory_mib > 0 ? ask.cores_pct : std::max(ask.memory_pct, ask.cores_pct);
+      const double share =
+          ask.memory_mib > 0 ? ask.cores_pct : std::max(ask.memory_pct, ask.cores_pct);
       devices += ask.count * share / 100;
     }
     pod.weight *= std::max(devices, 1.0);

@@ -10,9 +10,9 @@
 //            of "Beware of Fragmentation", USENIX ATC 2023)
 //   rollout  the free share that is left after a series of pods of the mix has been offered to the
 //            node, over several fixed series: it sees CPU that many pods will need together
-// While nobody leaves, nine parts of the first and one of the second. Where pods leave, what is free
-// now is not filled up for good: the first alone, in which a pod counts as often as it asks for
-// devices, since room for many is rare and comes back late.
+// While nobody leaves, nine parts of the first and one of the second. Where pods leave, what is
+// free now is not filled up for good: the first alone, in which a pod counts as often as it asks
+// for devices, since room for many is rare and comes back late.
 //
 // No clock, no I/O. One thread at a time: Loss keeps what it computed.
 
@@ -164,7 +164,7 @@ class Fragmentation {
   PodMix mix_;
   uint32_t followed_ = 0;            // version of the mix
   std::vector<TypicalPod> typical_;  // as they count
-  bool is_flat_ = true;    // no pod of the mix asks for several kinds of device
+  bool is_flat_ = true;              // no pod of the mix asks for several kinds of device
   std::vector<FlatMix> flat_mixes_;
   std::vector<std::vector<uint16_t>> series_;  // of typical_
   std::vector<Entry> memo_;

@@ -62,7 +62,7 @@ struct HeldSlice {
 };
 
 struct NodeState {
-  NodeFacts facts;       // devices by vendor and index
+  NodeFacts facts;  // devices by vendor and index
   std::vector<DeviceState> devices;
   std::vector<VendorRange> ranges;
   std::vector<std::string> strangers;  // ids of devices that pods hold and the node has not

@@ -35,9 +35,9 @@ class NearestSearch {
   // Another node that does not fit.
   void Consider(uint32_t node, const NodeDistance& distance);
 
-  // Of the nodes considered: the one with the fewest cards missing; among those the one whose missing
-  // cards lack the smallest part of what was asked; among those the first. None if no node has a
-  // device of the vendors asked.
+  // Of the nodes considered: the one with the fewest cards missing; among those the one whose
+  // missing cards lack the smallest part of what was asked; among those the first. None if no node
+  // has a device of the vendors asked.
   std::optional<NearestMiss> Take();
 
  private:

@@ -35,8 +35,7 @@ Status AddCluster(const vendor::Registry& registry, kube::Client* client, bool w
   const auto pods = client->List(kube::kPods, {}, visit("Pod"), [&] { read = with_nodes; });
   if (!pods) return Fail(Error(pods.error()).Wrap("list pods"));
   const Scenario with_pods = read;
-  const auto quotas =
-      client->List(kQuotas, {}, visit("ResourceQuota"), [&] { read = with_pods; });
+  const auto quotas = client->List(kQuotas, {}, visit("ResourceQuota"), [&] { read = with_pods; });
   if (!quotas) {
     if (quotas.error().code != Code::kPermissionDenied) {
       return Fail(Error(quotas.error()).Wrap("list resourcequotas"));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From Kubernetes' objects to what is simulated: Nodes, Pods, what makes pods (Deployment,
-// ReplicaSet, StatefulSet, ReplicationController, Job), and ResourceQuotas. A Pod that is bound holds what its
-// annotations say. Pure.
+// ReplicaSet, StatefulSet, ReplicationController, Job), and ResourceQuotas. A Pod that is bound
+// holds what its annotations say. Pure.
 
 #pragma once
 

@@ -136,6 +136,9 @@ items:
   spec: {nodeName: n1, containers: [{name: c, resources: {requests: {cpu: 1}}}]}
 - kind: Service
   metadata: {name: s}
+- kind: ResourceQuota
+  metadata: {name: q, namespace: team}
+  spec: {hard: {limits.nvidia.com/gpumem: 7k, limits.cpu: 4}}
 )";
 
 TEST(ReadFilesTest, ManifestsAreNodesPodsAndWhatMakesThem) {
@@ -149,6 +152,10 @@ TEST(ReadFilesTest, ManifestsAreNodesPodsAndWhatMakesThem) {
   ASSERT_THAT(scenario->running, SizeIs(1));
   EXPECT_EQ(scenario->running[0].node, "n1");
   EXPECT_EQ(scenario->running[0].cpu_milli, 1000);
+  ASSERT_THAT(scenario->quotas, SizeIs(1));
+  EXPECT_EQ(scenario->quotas[0].namespace_name, "team");
+  EXPECT_THAT(scenario->quotas[0].limits,
+              ElementsAre(std::pair<const std::string, int64_t>("limits.nvidia.com/gpumem", 7000)));
   EXPECT_THAT(scenario->notes,
               ::testing::Contains("all.yaml:25: a Service makes no pods that are simulated"));
 }
