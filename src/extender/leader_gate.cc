@@ -3,8 +3,10 @@
 #include "extender/leader_gate.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/timestamp.h"
+#include "extender/leadership.h"
 
 namespace hami::extender {
 namespace {
@@ -41,6 +43,7 @@ bool IsHeldBy(const std::string& holder, std::string_view host) {
 
 void LeaderGate::Observe(const std::optional<LeaseEntry>& lease, After after, int64_t now_ns,
                          int64_t wall_ns) {
+  const bool is_first_look = !std::exchange(has_looked_, true);
   const bool was_ours = IsNamed();
   const std::optional<LeaseEntry> before = lease_;
   const bool had_run_out = was_ours && LeftOfMs(before->duration_ms, now_ns, wall_ns) == 0;
@@ -55,6 +58,9 @@ void LeaderGate::Observe(const std::optional<LeaseEntry>& lease, After after, in
       other_until_ns_ = std::max(other_until_ns_, seen_ns_ + HoldingMs(lease_->duration_ms) * kMs);
     }
     return;
+  }
+  if (is_first_look) {
+    other_until_ns_ = std::max(other_until_ns_, now_ns + kLongestWriteMs * kMs);
   }
   // Another kube-scheduler process of this host, or a lease that we had lost, is a new holding.
   if (!was_ours || before->holder != lease_->holder || had_run_out ||
