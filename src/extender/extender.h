@@ -41,7 +41,7 @@ struct ExtenderOptions {
   NodeChoice node_choice = NodeChoice::kExtender;
   placement::Policy policy;         // where the pod says nothing
   bool nodes_mean_dry_run = false;  // Nodes in a filter are a simulation, as HAMi has it
-  int64_t bind_timeout_ms = 5'000;
+  int64_t bind_timeout_ms = kLongestWriteMs;
 };
 
 class Extender {

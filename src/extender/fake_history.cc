@@ -30,7 +30,7 @@ constexpr int kCardMib = 10'000;
 constexpr int kMostPods = 9;
 constexpr int kSizes[] = {1'000, 2'000, 3'000, 4'000};
 constexpr int kMostDepth = 2;
-constexpr int kSlowRounds = 30;  // of a second each; then five
+constexpr int kSlowRounds = 30;        // of a second each; then five
 constexpr int64_t kRequestMs = 5'000;  // the longest that a write may take
 constexpr char kNetwork[] = "network";
 
@@ -189,6 +189,7 @@ void FakeHistory::CreatePod() {
   WantedPod wanted = {.uid = fmt::format("u{}", next_uid_++),
                       .gpus = Chance(15) ? 2 : 1,
                       .memory_mib = kSizes[Draw(4)]};
+  if (wanted.gpus > 1) wanted.memory_mib = kSizes[0];
   api_.Delete(kPods + name);  // one of that name which has ended
   api_.Put(kPods + name, PodJson(name, wanted.uid, wanted.gpus, wanted.memory_mib, 5));
   Tell("create", name + " " + wanted.uid);

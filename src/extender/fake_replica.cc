@@ -28,6 +28,13 @@ std::shared_ptr<const T> ReadAs(const Json& object, Read read) {
   return entry ? std::make_shared<const T>(std::move(*entry)) : nullptr;
 }
 
+// The fullest card first: what is given twice then shows.
+ExtenderOptions Crowding() {
+  ExtenderOptions options;
+  options.policy.device.keys = {placement::DeviceKey::kBinpack};
+  return options;
+}
+
 template <typename T, typename Read>
 void Replace(const Json& items, Read read, kube::Watcher<T>& watcher) {
   std::vector<std::shared_ptr<const T>> all;
@@ -62,7 +69,8 @@ FakeReplica::FakeReplica(FakeApi& api, const vendor::Registry& registry, const b
                .host = host},
               clock),
       hami_({.sleep = [](int64_t) {}}, registry, client_, binder_, clock),
-      extender_({}, registry, clock, state_, fence_, binder_, hami_, client_, events_, metrics_) {
+      extender_(Crowding(), registry, clock, state_, fence_, binder_, hami_, client_, events_,
+                metrics_) {
   for (const Feed feed : kFeeds) Relist(feed);
   leader_.NoteSynced();
 }

@@ -15,6 +15,7 @@
 #include "base/timestamp.h"
 #include "domain/names.h"
 #include "domain/node_lock.h"
+#include "extender/leadership.h"
 #include "json/value.h"
 #include "kube/request.h"
 
@@ -26,7 +27,7 @@ constexpr std::string_view kMluLock = "cambricon.com/dsmlu.lock";
 constexpr int kLockTries = 5;
 constexpr int64_t kLockPauseMs = 100;  // doubles with each try
 constexpr int64_t kGroupPauseMs = 100;
-constexpr int64_t kRequestTimeoutMs = 5'000;
+constexpr int64_t kRequestTimeoutMs = kLongestWriteMs;
 constexpr size_t kMaxLabelBytes = 63;
 constexpr char kContention[] = "node lock contention";
 

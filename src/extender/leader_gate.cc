@@ -3,6 +3,9 @@
 #include "extender/leader_gate.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "extender/leadership.h"
 
 namespace hami::extender {
 namespace {
@@ -22,6 +25,7 @@ bool IsHeldBy(const std::string& holder, std::string_view host) {
 
 void LeaderGate::Observe(const std::optional<kube::Lease>& lease, After after, int64_t now_ns,
                          int64_t wall_ns) {
+  const bool is_first_look = !std::exchange(has_looked_, true);
   const bool was_ours = IsNamed();
   const std::optional<kube::Lease> before = lease_;
   const bool had_run_out = was_ours && LeftOfMs(before->duration_s * 1000, now_ns, wall_ns) == 0;
@@ -37,6 +41,9 @@ void LeaderGate::Observe(const std::optional<kube::Lease>& lease, After after, i
       other_until_ns_ = std::max(other_until_ns_, seen_ns_ + HoldingMs(DurationMs()) * kMs);
     }
     return;
+  }
+  if (is_first_look) {
+    other_until_ns_ = std::max(other_until_ns_, now_ns + kLongestWriteMs * kMs);
   }
   // Another kube-scheduler process of this host, or a lease that we had lost, is a new holding.
   if (!was_ours || before->holder != lease_->holder || had_run_out ||

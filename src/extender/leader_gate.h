@@ -8,6 +8,9 @@
 //   a new holder waits until the holding of the one before has run out, then reads all pods
 //   consistently, and only then decides.
 //
+// A process of this host that was killed left writes under way, of which the next one knows
+// nothing: whoever finds the Lease here at its first look waits until they have landed.
+//
 // A holding lasts two thirds of `leaseDurationSeconds` from a renewal: less than the Lease, so that
 // a Lease may be released for a dead leader before it runs out (silent_leader.h, docs/adr/0021). It
 // ends by the clock of the holder, which is this machine's, and, in case clocks jump, by the time
@@ -68,6 +71,7 @@ class LeaderGate {
 
   const std::string host_;
   std::optional<kube::Lease> lease_;
+  bool has_looked_ = false;
   int64_t seen_ns_ = 0;         // when its renewal was seen first
   int64_t other_until_ns_ = 0;  // monotonic
   uint64_t term_ = 0;

@@ -17,6 +17,9 @@ class LeaderGateTest : public ::testing::Test {
  protected:
   static constexpr int64_t kWall = 1'700'000'000'000'000'000;
 
+  // The first look, at no Lease.
+  LeaderGateTest() { Observe(0, std::nullopt, LeaderGate::After::kGap); }
+
   static kube::Lease Lease(const std::string& holder, int64_t renewed_ms, int64_t duration_s = 15) {
     kube::Lease lease;
     lease.holder = holder;
@@ -62,6 +65,16 @@ TEST_F(LeaderGateTest, DecidesOnlyAfterAllPodsWereRead) {
   EXPECT_EQ(Left(9'000), 1'000);
   EXPECT_EQ(Left(10'000), 0);
   EXPECT_EQ(Left(99'000), 0);
+}
+
+TEST_F(LeaderGateTest, WhatAProcessBeforeThisOneWroteMayStillLand) {
+  LeaderGate restarted("hami-1");
+  restarted.Observe(Lease("hami-1_a", 0), LeaderGate::After::kGap, 0, kWall);
+  EXPECT_EQ(restarted.OtherLeftMs(0), 5'000);
+  EXPECT_EQ(restarted.OtherLeftMs(5'000 * kMs), 0);
+  // Whoever saw that nobody had it, or another, knows that there was none.
+  Observe(1'000, Lease("hami-1_a", 1'000));
+  EXPECT_EQ(gate_.OtherLeftMs(1'000 * kMs), 0);
 }
 
 TEST_F(LeaderGateTest, ARenewalGoesOn) {

@@ -9,6 +9,9 @@
 
 namespace hami::extender {
 
+// The longest that a write of a leader may be under way, whatever its Lease has left.
+inline constexpr int64_t kLongestWriteMs = 5'000;
+
 class Leadership {
  public:
   virtual ~Leadership() = default;
