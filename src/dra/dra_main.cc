@@ -3,11 +3,10 @@
 #include "dra/dra_main.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 
 #include <utility>
 
+#include "base/end_signals.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -19,21 +18,8 @@
 namespace hami::dra {
 namespace {
 
-Result<base::Fd> TakeSignals() {
-  sigset_t taken;
-  sigemptyset(&taken);
-  sigaddset(&taken, SIGTERM);
-  sigaddset(&taken, SIGINT);
-  if (sigprocmask(SIG_BLOCK, &taken, nullptr) != 0) return FailErrno("block signals");
-  signal(SIGPIPE, SIG_IGN);
-  base::Fd signals(signalfd(-1, &taken, SFD_CLOEXEC));
-  if (!signals) return FailErrno("signalfd");
-  return signals;
-}
-
 Status Run(const Options& options) {
-  // Before any thread is there, so that all inherit the mask.
-  ASSIGN_OR_RETURN(const base::Fd signals, TakeSignals());
+  ASSIGN_OR_RETURN(const base::Fd signals, base::TakeEndSignals());
   ASSIGN_OR_RETURN(kube::ClusterConfig config, kube::LoadConfig(options.kubeconfig));
   Driver driver(options, std::move(config));
   RETURN_IF_ERROR(driver.Start());

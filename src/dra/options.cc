@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/arguments.h"
 #include "base/version.h"
 
 namespace hami::dra {
@@ -89,21 +90,6 @@ Status Check(const RawOptions& raw, Options* options) {
   return {};
 }
 
-// As CLI11 wants them: the last one first. After "--name=" it would take the next argument for the
-// value.
-std::vector<std::string> ReverseArguments(int argc, char** argv) {
-  std::vector<std::string> arguments;
-  for (int i = argc - 1; i > 0; --i) {
-    std::string argument = argv[i];
-    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
-      argument.pop_back();
-      arguments.emplace_back();
-    }
-    arguments.push_back(std::move(argument));
-  }
-  return arguments;
-}
-
 }  // namespace
 
 Result<Options> ParseOptions(int argc, char** argv, int* exit_code) {
@@ -116,7 +102,7 @@ Result<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   Declare(&app, &raw, &options);
   DeclareContextCost(&app, &options);
   try {
-    app.parse(ReverseArguments(argc, argv));
+    app.parse(base::ReverseArguments(base::Arguments(argc, argv)));
   } catch (const CLI::ParseError& error) {
     *exit_code = app.exit(error) == 0 ? 0 : kWrongUsage;
     return Fail(Code::kCancelled, "");

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/arguments.h"
+
 namespace hami::explain {
 namespace {
 
@@ -77,9 +79,7 @@ Result<Options> ParseOptions(const std::vector<std::string>& arguments) {
     app.add_option("--kubeconfig", options.kubeconfig);
     app.add_option("--context", options.context);
     app.add_option("words", words);
-    // CLI11 takes them last one first.
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(std::move(reversed));
+    app.parse(base::ReverseArguments(arguments));
   } catch (const CLI::Error& error) {
     return Fail(Code::kInvalidArgument, error.what());
   }

@@ -26,6 +26,38 @@ TEST(EventsTest, SuccessNamesTheNodeAndItsScore) {
   EXPECT_TRUE(BindingFailed("why").is_warning);
 }
 
+TEST(EventsTest, ASubjectIsAPodOfAUid) {
+  const kube::EventSubject subject = SubjectOf({"ns", "p"}, "u1");
+  EXPECT_EQ(subject.api_version, "v1");
+  EXPECT_EQ(subject.kind, "Pod");
+  EXPECT_EQ(subject.key, (kube::ObjectKey{"ns", "p"}));
+  EXPECT_EQ(subject.uid, "u1");
+}
+
+// What is known in short of nodes may be less than the node that was chosen, or more than was
+// asked.
+TEST(EventsTest, CountsOfNodesAreNeverLessThanNothing) {
+  placement::Decision decision;
+  decision.allocation = domain::Allocation{.node = "n1", .slices = {}};
+  EXPECT_EQ(FilteringSucceed(decision, 1).message,
+            "find fit node(n1), 0 nodes not fit, 1 nodes fit(n1:0.00)");
+  decision.candidates = 7;
+  EXPECT_EQ(FilteringSucceed(decision, 5).message,
+            "find fit node(n1), 0 nodes not fit, 7 nodes fit(n1:0.00)");
+}
+
+TEST(EventsTest, TwentyNodesAreNamed) {
+  const auto message = [](int nodes) {
+    std::vector<placement::Misfit> misfits;
+    for (int i = 0; i < nodes; ++i) misfits.push_back({std::to_string(i), "1/1 CardNotHealth"});
+    return NothingFits(misfits, nullptr)[0].message;
+  };
+  EXPECT_EQ(message(20),
+            "20 nodes CardNotHealth(0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19)");
+  EXPECT_EQ(message(21),
+            "21 nodes CardNotHealth(0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,...)");
+}
+
 TEST(EventsTest, EachReasonWordIsOneEventThenTheSum) {
   const std::vector<placement::Misfit> misfits = {
       {"n1", "2/8 CardInsufficientMemory, 6/8 CardTypeMismatch"},

@@ -231,7 +231,7 @@ bool FakeApi::AnswerSubresource(const std::string& path, const net::FakeRequest&
   }
   const Json body = Json::parse(request.body);
   if (name == "eviction") {
-    Erase(owner);
+    if (Query(request.target, "dryRun").empty()) Erase(owner);
     connection.Respond(201, R"({"kind":"Status","status":"Success"})");
     return true;
   }

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "extender/extender_metrics.h"
 #include "extender/fake_api.h"
 
 namespace hami::extender {
@@ -109,6 +110,73 @@ TEST_F(StateMetricsTest, WhatIsHeldAndWhoLeads) {
         "hami_scheduler_overcommitted_devices 0\n", "hami_scheduler_leader 0\n",
         "hami_scheduler_pods 1\n", "hami_scheduler_nodes 1\n", "hami_build_info{version="}) {
     EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+TEST_F(StateMetricsTest, SlicesOfOneDeviceAddUpAndEndedInitContainersHoldNothing) {
+  FakeApi::Json pod = PodJson("two", "u2", 2, 1'000, 10);
+  FakeApi::Json init = pod["spec"]["containers"][0];
+  init["name"] = "init";
+  init["resources"]["limits"]["nvidia.com/gpu"] = "1";
+  pod["spec"]["initContainers"] = {init};
+  pod["spec"]["nodeName"] = "n1";
+  pod["metadata"]["annotations"] = {
+      {"hami.io/vgpu-node", "n1"},
+      {"hami.io/vgpu-devices-allocated",
+       "GPU-n1-0,NVIDIA,700,5:;GPU-n1-0,NVIDIA,1000,10:GPU-n1-0,NVIDIA,1000,10:;"}};
+  const auto put = [&] {
+    json::Document document;
+    EXPECT_TRUE(document.Parse(pod.dump()));
+    const auto entry = ReadPodEntry(registry_, document.root());
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->problem, "");
+    state_.pods().OnUpsert(std::make_shared<const PodEntry>(*entry));
+  };
+  AddStateMetrics(registry_, state_, false, &metrics_);
+  const auto held = [](const char* container) {
+    return R"({zone="vGPU",namespace="default",node="n1",pod="two",container_index=")" +
+           std::string(container) + R"(",device_uuid="GPU-n1-0"} )";
+  };
+  put();
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("hami_vgpu_memory_allocated_bytes" + held("0") + "734003200\n"));
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("hami_vgpu_memory_allocated_bytes" + held("1") + "2097152000\n"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("hami_vgpu_core_allocated_ratio" + held("1") + "20\n"));
+  pod["status"]["initContainerStatuses"] = {
+      {{"name", "init"}, {"state", {{"terminated", {{"exitCode", 0}}}}}}};
+  put();
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr(held("0"))));
+  EXPECT_THAT(metrics_.Text(), HasSubstr(held("1")));
+}
+
+TEST(ExtenderMetricsTest, WhatIsNotedIsCountedUnderItsNames) {
+  metrics::Registry registry;
+  ExtenderMetrics metrics(registry);
+  metrics.NoteCall("filter", "answered", 0.25);
+  for (const char* protocol : {"binding", "hami", "none"}) metrics.NoteBind(protocol);
+  metrics.NoteDrift(3);
+  metrics.NoteReconcile(true);
+  metrics.NoteReconcile(false);
+  metrics.NoteWake("woken");
+  metrics.NotePreemption("made_room");
+  metrics.NoteVictims(2);
+  const std::string text = registry.Text();
+  for (const char* line :
+       {R"(hami_scheduler_extender_calls_total{verb="filter",result="answered"} 1)",
+        R"(hami_scheduler_extender_seconds_sum{verb="filter"} 0.25)",
+        R"(hami_scheduler_extender_seconds_bucket{verb="filter",le="0.1"} 0)",
+        R"(hami_scheduler_extender_seconds_bucket{verb="filter",le="0.25"} 1)",
+        R"(hami_scheduler_extender_seconds_count{verb="preempt"} 0)",
+        R"(hami_scheduler_binds_total{protocol="binding"} 1)",
+        R"(hami_scheduler_binds_total{protocol="hami"} 1)",
+        R"(hami_scheduler_binds_total{protocol="none"} 1)", "hami_scheduler_drift_pods 3",
+        R"(hami_scheduler_reconciliations_total{result="ok"} 1)",
+        R"(hami_scheduler_reconciliations_total{result="failed"} 1)",
+        R"(hami_scheduler_wakes_total{result="woken"} 1)",
+        R"(hami_scheduler_preemptions_total{result="made_room"} 1)",
+        "hami_scheduler_preemption_victims_total 2"}) {
+    EXPECT_THAT(text, HasSubstr(std::string(line) + "\n"));
   }
 }
 

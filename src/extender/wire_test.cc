@@ -141,5 +141,64 @@ TEST(WireTest, PreemptionOfEitherForm) {
   }
 }
 
+TEST(WireTest, EveryLetterOfAKeyMayBeOfEitherCase) {
+  json::Document document;
+  for (const char* body :
+       {R"({"pOD":{},"nODENAMES":["n1"]})", R"({"PoD":{},"NodenameS":["n1"]})"}) {
+    const auto args = ReadFilterArgs(body, &document);
+    ASSERT_TRUE(args) << body;
+    EXPECT_THAT(args->names, ElementsAre("n1"));
+  }
+  // All letters that the keys have: those of "podname", "podnamespace", "poduid", "node".
+  const auto bind = ReadBindArgs(R"({"PODNAME":"p","PODNAMESPACE":"s","PODUID":"u","NODE":"n"})");
+  ASSERT_TRUE(bind);
+  EXPECT_EQ(bind->pod_uid, "u");
+}
+
+// As Go's decoder does.
+TEST(WireTest, OfAKeyThatStandsTwiceTheLastCounts) {
+  json::Document document;
+  const auto args =
+      ReadFilterArgs(R"({"Pod":{},"NodeNames":["old"],"nodenames":["new"]})", &document);
+  ASSERT_TRUE(args);
+  EXPECT_THAT(args->names, ElementsAre("new"));
+}
+
+TEST(WireTest, ANodeThatStandsTwiceIsOne) {
+  json::Document document;
+  const auto args = ReadFilterArgs(
+      R"({"Pod":{},"Nodes":{"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"a"}}]}})",
+      &document);
+  ASSERT_TRUE(args);
+  EXPECT_THAT(args->names, ElementsAre("a"));
+  EXPECT_THAT(args->nodes, SizeIs(1));
+}
+
+TEST(WireTest, NamesGoBeforeWholeNodes) {
+  json::Document document;
+  const auto args = ReadFilterArgs(
+      R"({"Pod":{},"NodeNames":["b"],"Nodes":{"items":[{"metadata":{"name":"a"}}]}})", &document);
+  ASSERT_TRUE(args);
+  EXPECT_THAT(args->names, ElementsAre("b"));
+  EXPECT_THAT(args->nodes, IsEmpty());
+  // And are answered as names; an error has no nodes in any form.
+  EXPECT_THAT(WriteFilterResult(*args, {.chosen = {"b"}}), HasSubstr(R"("Nodes":null)"));
+  const auto whole =
+      ReadFilterArgs(R"({"Pod":{},"Nodes":{"items":[{"metadata":{"name":"a"}}]}})", &document);
+  EXPECT_THAT(WriteFilterResult(*whole, {.error = "why"}),
+              HasSubstr(R"("Error":"why","Nodes":null)"));
+}
+
+TEST(WireTest, EachFieldOfABindingIsNeeded) {
+  for (const char* missing : {"PodName", "PodNamespace", "PodUID", "Node"}) {
+    std::string body;
+    for (const char* key : {"PodName", "PodNamespace", "PodUID", "Node"}) {
+      if (key == std::string_view(missing)) continue;
+      body += (body.empty() ? "{\"" : ",\"") + std::string(key) + "\":\"x\"";
+    }
+    EXPECT_FALSE(ReadBindArgs(body + "}")) << missing;
+  }
+}
+
 }  // namespace
 }  // namespace hami::extender

@@ -138,16 +138,17 @@ void DeclareHami(CLI::App* app, RawOptions* raw, Options* options) {
       ->default_val(true);
   app->add_flag("--leader-elect", options->leader_elect,
                 "decide only while the kube-scheduler beside this holds its Lease");
-  app->add_option("--leader-elect-resource-name", options->lease_name, "that Lease's name");
+  app->add_option("--leader-elect-resource-name", options->lease_name,
+                  "that Lease's name; default: --scheduler-name");
   app->add_option("--leader-elect-resource-namespace", options->lease_namespace,
-                  "and namespace; default: this pod's");
+                  "that Lease's namespace; default: this pod's");
   app->add_flag("--legacy-metrics", options->legacy_metrics,
                 "export the names of metrics that HAMi had before 2.9, too");
   app->add_option("--device-config-file", options->device_config_file,
                   "HAMi's device-config.yaml; empty: as HAMi's chart has it");
   app->add_flag("--enable-ascend", options->enable_ascend,
                 "place Ascend chips that the device configuration file has");
-  app->add_flag("--enable-iluvatar", options->enable_iluvatar, "and those of Iluvatar");
+  app->add_flag("--enable-iluvatar", options->enable_iluvatar, "place Iluvatar chips that it has");
   app->add_flag("--debug", raw->debug, "like --log-level debug");
   app->add_option("-v,--v", raw->verbosity, "klog's number: from 4 on it is --log-level debug");
   for (const IdleFlag& flag : kIdleValues) {
@@ -196,8 +197,10 @@ void DeclareOurs(CLI::App* app, RawOptions* raw, Options* options) {
                   "where traces go by OTLP over HTTP: http://HOST:4318/v1/traces; empty: nowhere")
       ->envname("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
   webhook::AddWebhookFlags(app, &options->webhook);
-  app->add_option("--pod-name", options->pod_name, "this pod")->envname("POD_NAME");
-  app->add_option("--pod-namespace", options->pod_namespace, "its namespace")
+  app->add_option("--pod-name", options->pod_name,
+                  "this pod's name, for its label hami.io/scheduler-role; empty: no label")
+      ->envname("POD_NAME");
+  app->add_option("--pod-namespace", options->pod_namespace, "this pod's namespace")
       ->envname("POD_NAMESPACE");
   app->add_option("--log-level", raw->log_level, "debug, info, warn, error or off; default: info")
       ->envname("LOG_LEVEL");

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -115,6 +116,29 @@ class SchedulerTest : public ::testing::Test {
     return pod;
   }
 
+  // As who leads, or led, bound it: 6 000 MiB of n1's card.
+  void PutBoundPod() {
+    Json pod = PodJson("a", "ua", 1, 6'000, 10);
+    pod["spec"]["nodeName"] = "n1";
+    pod["metadata"]["annotations"] = {
+        {"hami.io/vgpu-node", "n1"},
+        {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,6000,10:;"}};
+    PutPod(pod);
+  }
+  static Options Electing() {
+    Options options;
+    options.leader_elect = true;
+    options.lease_name = "hami";
+    options.lease_namespace = "kube-system";
+    return options;
+  }
+  // While `deaf`, watches of pods say nothing.
+  void SilenceWatches(const std::atomic<bool>& deaf) {
+    api_.SetHook([&deaf](const net::FakeRequest& request, net::FakeConnection& connection) {
+      return deaf && SaysNothingOfPods(request, connection);
+    });
+  }
+
   FakeApi api_;
   net::IoThread io_{"tester"};
   net::HttpClient http_{io_, "tester"};
@@ -142,11 +166,7 @@ TEST_F(SchedulerTest, PlacesAndBindsAPod) {
 
 TEST_F(SchedulerTest, WhatWasBoundBeforeItStartedCounts) {
   PutNode("n1");
-  Json pod = PodJson("a", "ua", 1, 6'000, 10);
-  pod["spec"]["nodeName"] = "n1";
-  pod["metadata"]["annotations"] = {
-      {"hami.io/vgpu-node", "n1"}, {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,6000,10:;"}};
-  PutPod(pod);
+  PutBoundPod();
   StartScheduler();
   ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
   const Json answer = Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"});
@@ -155,11 +175,7 @@ TEST_F(SchedulerTest, WhatWasBoundBeforeItStartedCounts) {
 
 TEST_F(SchedulerTest, DecidesOnlyWhileTheLeaseIsHere) {
   PutNode("n1");
-  Options options;
-  options.leader_elect = true;
-  options.lease_name = "hami";
-  options.lease_namespace = "kube-system";
-  StartScheduler(options);
+  StartScheduler(Electing());
   ASSERT_TRUE(Eventually([this] {
     return IsReady() && Ask("GET", "/leaderz").body.find("no Lease") != std::string::npos;
   }));
@@ -219,12 +235,8 @@ TEST_F(SchedulerTest, EightCallersNeverGetMoreThanThereIs) {
 }
 
 TEST_F(SchedulerTest, TheLeaseOfADeadLeaderIsReleased) {
-  Options options;
-  options.leader_elect = true;
-  options.lease_name = "hami";
-  options.lease_namespace = "kube-system";
   api_.Put(kLease, Lease("hami-2_x", 3));
-  StartScheduler(options);
+  StartScheduler(Electing());
   EXPECT_TRUE(Eventually([this] { return api_.Get(kLease)["spec"]["holderIdentity"] == ""; }));
   EXPECT_THAT(api_.Writes(), ::testing::ElementsAre(std::string("PATCH ") + kLease));
   EXPECT_TRUE(Eventually([this] {
@@ -235,12 +247,8 @@ TEST_F(SchedulerTest, TheLeaseOfADeadLeaderIsReleased) {
 // A kube-scheduler asks as soon as it has its Lease; a pod that is refused then rests for a second.
 TEST_F(SchedulerTest, AFilterWaitsUntilTheHoldingBeforeIsOver) {
   PutNode("n1");
-  Options options;
-  options.leader_elect = true;
-  options.lease_name = "hami";
-  options.lease_namespace = "kube-system";
   api_.Put(kLease, Lease("hami-2_x", 3));
-  StartScheduler(options);
+  StartScheduler(Electing());
   ASSERT_TRUE(Eventually([this] {
     return IsReady() && Ask("GET", "/leaderz").body.find("held by hami-2_x") != std::string::npos;
   }));
@@ -249,10 +257,7 @@ TEST_F(SchedulerTest, AFilterWaitsUntilTheHoldingBeforeIsOver) {
 }
 
 TEST_F(SchedulerTest, AFollowerIsUnreadyWhereThatIsAsked) {
-  Options options;
-  options.leader_elect = true;
-  options.lease_name = "hami";
-  options.lease_namespace = "kube-system";
+  Options options = Electing();
   options.readyz = "leader";
   api_.Put(kLease, Lease("hami-2_x", 600));
   StartScheduler(options);
@@ -264,21 +269,11 @@ TEST_F(SchedulerTest, AFollowerIsUnreadyWhereThatIsAsked) {
 TEST_F(SchedulerTest, ANewLeaderReadsWhatItsWatchHasNotSaidYet) {
   PutNode("n1");
   std::atomic<bool> hold_watches = true;
-  api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
-    return hold_watches && SaysNothingOfPods(request, connection);
-  });
-  Options options;
-  options.leader_elect = true;
-  options.lease_name = "hami";
-  options.lease_namespace = "kube-system";
-  StartScheduler(options);
+  SilenceWatches(hold_watches);
+  StartScheduler(Electing());
   ASSERT_TRUE(Eventually([this] { return IsReady(); }));
   // The leader before bound this; our watch is deaf.
-  Json pod = PodJson("a", "ua", 1, 6'000, 10);
-  pod["spec"]["nodeName"] = "n1";
-  pod["metadata"]["annotations"] = {
-      {"hami.io/vgpu-node", "n1"}, {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,6000,10:;"}};
-  PutPod(pod);
+  PutBoundPod();
   api_.Put(kLease, Lease("hami-1_x", 600));
   ASSERT_TRUE(Eventually([this] { return Leads(); }));
   EXPECT_THAT(Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
@@ -372,9 +367,7 @@ TEST_F(SchedulerTest, ABudgetKeepsPodsFromLeaving) {
 TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCountedAsDrift) {
   PutNode("n1");
   std::atomic<bool> deaf = true;
-  api_.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
-    return deaf && SaysNothingOfPods(request, connection);
-  });
+  SilenceWatches(deaf);
   Options options;
   options.reconcile_ms = 1'000;
   StartScheduler(options);
@@ -382,11 +375,7 @@ TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCountedAsDrift) {
   ASSERT_TRUE(Eventually(
       [this] { return MetricsHave("hami_scheduler_reconciliations_total{result=\"ok\"} 1"); }));
   EXPECT_TRUE(MetricsHave("hami_scheduler_drift_pods 0"));
-  Json pod = PodJson("a", "ua", 1, 6'000, 10);
-  pod["spec"]["nodeName"] = "n1";
-  pod["metadata"]["annotations"] = {
-      {"hami.io/vgpu-node", "n1"}, {"hami.io/vgpu-devices-allocated", "GPU-n1-0,NVIDIA,6000,10:;"}};
-  PutPod(pod);
+  PutBoundPod();
   ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_drift_pods 1"); }));
   EXPECT_THAT(Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
   // And then it is right again.
@@ -403,6 +392,40 @@ TEST_F(SchedulerTest, ABodyOfNineMebibytesIsRead) {
     names.push_back(std::string(90, 'x') + std::to_string(names.size()));
   }
   EXPECT_EQ(Filter(PodJson("a", "ua", 1, 6'000, 10), names)["NodeNames"], Json({"n1"}));
+}
+
+TEST_F(SchedulerTest, KubeSchedulersPreemptionIsAskedAbout) {
+  PutNode("n1");
+  PutBoundPod();
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  const auto left = [this](const char* victim) {
+    const Json body = {{"Pod", PodJson("b", "ub", 1, 6'000, 10)},
+                       {"NodeNameToMetaVictims", {{"n1", {{"Pods", {{{"UID", victim}}}}}}}}};
+    const net::HttpResponse answer = Ask("POST", "/preempt", body.dump());
+    EXPECT_EQ(answer.status, 200);
+    return Json::parse(answer.body)["NodeNameToMetaVictims"];
+  };
+  EXPECT_TRUE(left("another").empty());
+  EXPECT_TRUE(left("ua").contains("n1"));
+}
+
+TEST_F(SchedulerTest, ThePodOfWhoLeadsIsLabelled) {
+  const std::string path = "/api/v1/namespaces/hami-system/pods/s-0";
+  api_.Put(path, {{"metadata",
+                   {{"name", "s-0"},
+                    {"namespace", "hami-system"},
+                    {"labels", {{"app.kubernetes.io/component", "hami-scheduler"}}}}}});
+  Options options = Electing();
+  options.pod_name = "s-0";
+  options.pod_namespace = "hami-system";
+  StartScheduler(options);
+  const auto role = [&] {
+    return api_.Get(path)["metadata"]["labels"].value("hami.io/scheduler-role", "");
+  };
+  EXPECT_TRUE(Eventually([&] { return role() == "follower"; }));
+  api_.Put(kLease, Lease("hami-1_x", 600));
+  EXPECT_TRUE(Eventually([&] { return role() == "leader"; }));
 }
 
 TEST_F(SchedulerTest, AFilterAndItsBindAreOneTrace) {

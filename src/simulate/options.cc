@@ -9,6 +9,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/arguments.h"
+
 namespace hami::simulate {
 namespace {
 
@@ -33,7 +35,8 @@ what:
 how:
   --policy P           fragmentation (default), binpack or spread
   --device-policy W    which device of a node: binpack, spread, numa, mutex,
-                       topology-aware, or several with commas; default: binpack
+                       topology-aware, or several with commas; default: binpack.
+                       hami-scheduler's own defaults are binpack and spread
   --cpu-pods WHO       pods without devices go where the policy puts them
                        (policy, default) or where kube-scheduler's defaults do
                        (kube-scheduler)
@@ -136,9 +139,7 @@ Result<Options> ParseOptions(const std::vector<std::string>& arguments) {
     app.add_flag("--json", options.json);
     app.add_flag("--list", options.list);
     app.add_flag("--quiet", options.quiet);
-    // CLI11 takes them last one first.
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(std::move(reversed));
+    app.parse(base::ReverseArguments(arguments));
   } catch (const CLI::Error& error) {
     return Fail(Code::kInvalidArgument, error.what());
   }

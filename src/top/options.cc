@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/arguments.h"
 #include "top/filter.h"
 
 namespace hami::top {
@@ -92,9 +93,7 @@ Result<Options> ParseOptions(const std::vector<std::string>& arguments) {
     app.add_flag("-r,--reverse", options.order.reversed);
     app.add_option("-f,--filter", terms)->expected(1)->take_all();
     app.add_option("PATH", options.paths);
-    // CLI11 takes them last one first.
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(std::move(reversed));
+    app.parse(base::ReverseArguments(arguments));
   } catch (const CLI::Error& error) {
     return Fail(Code::kInvalidArgument, error.what());
   }
