@@ -108,9 +108,9 @@ Measured MeasureView(const ServedObjects& objects) {
 }
 
 void MeasureStart(const ServedObjects& objects, const Measured& without_pods, Report* report) {
-  const std::string name = fmt::format("{} nodes, {} pods {} devices, {}", objects.nodes,
-                                       objects.pods, objects.with_devices ? "with" : "without",
-                                       objects.only_json_pages ? "JSON pages" : "protobuf stream");
+  const std::string name =
+      fmt::format("{} pods {} devices, {}", objects.pods, objects.with_devices ? "with" : "no",
+                  objects.only_json_pages ? "JSON" : "protobuf");
   const ObjectServer server(objects);
   const Measured plain = MeasureInChild([&](const Done& done) {
     kube::Client client(ConfigOf(server), {});
@@ -118,7 +118,7 @@ void MeasureStart(const ServedObjects& objects, const Measured& without_pods, Re
     done();
   });
   const Measured view = MeasureView(objects);
-  report->Add({.name = "start to first decision, " + name,
+  report->Add({.name = "first decision, " + name,
                .value = view.seconds * 1000,
                .unit = "ms",
                .baseline = plain.seconds * 1000,
@@ -135,7 +135,7 @@ void MeasureStart(const ServedObjects& objects, const Measured& without_pods, Re
        .target = 400,
        .note = fmt::format("peak {:.0f} MiB", static_cast<double>(view.peak_bytes) / kMib)});
   // What is resident grows by less: nodes and pages leave room behind in which pods go.
-  report->Add({.name = "memory a pod by the allocator's count, " + name,
+  report->Add({.name = "heap a pod, " + name,
                .value = each(view.heap_bytes, without_pods.heap_bytes),
                .unit = "KB",
                .target = 3,
@@ -155,10 +155,9 @@ void MeasureParts(size_t nodes, size_t count, bool with_devices, Report* report)
     }
   };
   const auto add = [&](const std::string& part, const Measured& measured) {
-    report->Add(
-        {.name = fmt::format("of a pod {} devices: {}", with_devices ? "with" : "without", part),
-         .value = static_cast<double>(measured.heap_bytes) / static_cast<double>(count),
-         .unit = "B"});
+    report->Add({.name = fmt::format("of a pod {} devices: {}", with_devices ? "with" : "no", part),
+                 .value = static_cast<double>(measured.heap_bytes) / static_cast<double>(count),
+                 .unit = "B"});
   };
   add("as domain::Pod, for comparison", MeasureInChild([&](const Done& done) {
         std::vector<domain::Pod> read(count);
@@ -226,11 +225,14 @@ int Run(int argc, char** argv) {
       return 2;
     }
   }
-  Report report("What hami-scheduler keeps of a cluster; the server is another process",
-                MachineConditions());
+  Report report(
+      fmt::format("hami-scheduler's view of {} nodes of {} GPUs and their pods, beyond an "
+                  "empty process; the server is another",
+                  size.nodes, ObjectServer::kGpus),
+      MachineConditions());
   const ServedObjects empty{.nodes = size.nodes, .pods = 0};
   const Measured without_pods = MeasureView(empty);
-  report.Add({.name = fmt::format("memory beyond an empty process, {} nodes, no pods", size.nodes),
+  report.Add({.name = "memory, no pods",
               .value = static_cast<double>(without_pods.resident_bytes) / kMib,
               .unit = "MiB"});
   for (const size_t pods : size.pods) {

@@ -240,6 +240,13 @@ ClusterState::Placed ClusterState::Take(const placement::Request& request, const
   if (const placement::NodeFacts* node = holdings_.cluster().FindNode(decision.allocation->node)) {
     placed.devices = node->devices;
   }
+  // A decision that is written, or is being written, stands until the API shows the pod: its room
+  // is held beside what the pod gets now.
+  const Reservation* before = reservations_.Find(uid);
+  if (before != nullptr && (before->hold == Hold::kBinding || before->hold == Hold::kBound)) {
+    const int64_t until_ns = clock_.MonotonicNs() + options_.uncertain_ms * kMs;
+    PutHeld(LateUid(uid), reservations_.MakeLate(uid, until_ns)->facts);
+  }
   Keep(pod, *decision.allocation, Hold::kReserved, options_.reserved_ms);
   waiting_.Erase(uid);
   placed.decision = std::move(decision);

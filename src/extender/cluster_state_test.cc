@@ -237,6 +237,21 @@ TEST_F(ClusterStateTest, ABindWithoutAnswerKeepsItsRoomBesideTheNextChoice) {
   EXPECT_THAT(state_.Overdue(), IsEmpty());
 }
 
+TEST_F(ClusterStateTest, APodThatIsFilteredAgainAfterItsBindKeepsBothRooms) {
+  PutNode("n1", 1, 10'000);
+  PutNode("n2", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  Upsert(pod);
+  EXPECT_TRUE(Fits(pod, {"n1"}));
+  ASSERT_TRUE(state_.BeginBind("ua", "n1"));
+  // The watch says nothing yet, and a kube-scheduler that does not know better asks again.
+  EXPECT_TRUE(Fits(pod, {"n2"}));
+  EXPECT_EQ(MemoryUsed("n1"), 6'000);
+  EXPECT_EQ(MemoryUsed("n2"), 6'000);
+  state_.EndBind("ua", true);
+  EXPECT_EQ(MemoryUsed("n1"), 6'000);
+}
+
 TEST_F(ClusterStateTest, ALateBindThatLandedIsWhereTheApiSays) {
   PutNode("n1", 1, 10'000);
   PutNode("n2", 1, 10'000);
