@@ -331,7 +331,10 @@ TEST_F(SchedulerTest, PodsOfLowerPriorityMakeRoom) {
   high["spec"]["priority"] = 100;
   EXPECT_THAT(Filter(PutPod(high), {"n1"})["NodeNames"], SizeIs(0));
   ASSERT_TRUE(Eventually([this] { return api_.Get(std::string(kPods) + "low").is_null(); }));
-  EXPECT_EQ(api_.Get(std::string(kPods) + "high")["status"]["nominatedNodeName"], "n1");
+  EXPECT_TRUE(Eventually([this] {  // told after the victims were
+    const Json status = api_.Get(std::string(kPods) + "high")["status"];
+    return status.value("nominatedNodeName", "") == "n1";
+  }));
   EXPECT_FALSE(api_.Get(std::string(kPods) + "never")["status"].contains("nominatedNodeName"));
   // The room is its own.
   ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_pods 2"); }));
