@@ -178,6 +178,7 @@ std::string PairedText(const Scores& scores, size_t contender, double Score::* m
     differences.push_back(scores[contender][i].*member - scores[0][i].*member);
   }
   const Statistics statistics = Of(differences);
+  if (differences.size() < 2) return fmt::format("{:+.2f}", statistics.mean);
   const double half = HalfWidth(statistics, differences.size());
   return fmt::format("{:+.2f} [{:+.2f}, {:+.2f}]", statistics.mean, statistics.mean - half,
                      statistics.mean + half);
