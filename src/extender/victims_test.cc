@@ -185,6 +185,12 @@ TEST_F(VictimsTest, FewLargePodsRatherThanManySmallOnes) {
   const auto choice = ChooseVictims(registry_, Ask(1, 9'000), 100, Node(2, 10'000), pods, {});
   ASSERT_TRUE(choice);
   EXPECT_THAT(Names(*choice), ElementsAre("x", "y", "z"));
+  // What one way of choosing would spend of a budget is there for the next.
+  for (Candidate& pod : pods) pod.budgets = {"default/nine"};
+  const auto within =
+      ChooseVictims(registry_, Ask(1, 9'000), 100, Node(2, 10'000), pods, {{"default/nine", 9}});
+  ASSERT_TRUE(within);
+  EXPECT_THAT(Names(*within), ElementsAre("x", "y", "z"));
 }
 
 // --- Against all sets ---

@@ -288,6 +288,15 @@ TEST_F(RulesTest, MetaxTopologyChoosesTheNodeWithLinks) {
   }
 }
 
+TEST_F(RulesTest, MetaxCardsOfNoZoneHaveNoLinks) {
+  AddNode(MetaxNode("none", {0, 0}));
+  AddNode(MetaxNode("zone", {1, 1, 1}));
+  Texts annotations = Qos("best-effort");
+  annotations["metax-tech.com/sgpu-topology-aware"] = "true";
+  Put(MetaxPod("100", annotations, "2"));
+  EXPECT_EQ(node_, "zone") << why_;
+}
+
 TEST_F(RulesTest, MetaxWholeCardsByWhatNodesSayOfTheirLinks) {
   const auto node = [](const char* name, const char* key, const char* text) {
     domain::Node made;
