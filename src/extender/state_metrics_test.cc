@@ -130,7 +130,7 @@ TEST_F(StateMetricsTest, SlicesOfOneDeviceAddUpAndEndedInitContainersHoldNothing
     const auto entry = ReadPodEntry(registry_, document.root());
     ASSERT_TRUE(entry);
     EXPECT_EQ(entry->problem, "");
-    state_.pods().OnUpsert(std::make_shared<const PodEntry>(*entry));
+    state_.pods().OnUpsert(std::make_shared<const PodRecord>(*entry));
   };
   AddStateMetrics(registry_, state_, false, &metrics_);
   const auto held = [](const char* container) {
