@@ -454,15 +454,15 @@ void FakeHistory::Suffer(Process& process, const net::FakeRequest& request,
   const int64_t begun_ns = clock_.MonotonicNs();
   const int64_t left_ms = process.replica->last_left_ms();
   const int64_t deadline_ns = begun_ns + std::clamp<int64_t>(left_ms, 0, kRequestMs) * kMs;
-  if (Chance(30)) StepsWithin(deadline_ns);
+  if (Chance(40)) StepsWithin(deadline_ns);
   // An answer that says no, a doubt, and a doubt that comes true later.
   const int fate = Draw(100);
-  if (fate < 8) {
+  if (fate < 10) {
     Tell("refused", request.target);
     const int code = writes && Chance(30) ? 409 : Chance(30) ? 429 : 500;
     return connection.Respond(code, "{}", code == 429 ? "Retry-After: 100\r\n" : "");
   }
-  if (writes && fate < 14) {
+  if (writes && fate < 26) {
     Tell("is under way", request.target);
     late_.push_back({request, deadline_ns});
     return Chance(50) && request.method == "POST" ? connection.Close()
@@ -471,7 +471,7 @@ void FakeHistory::Suffer(Process& process, const net::FakeRequest& request,
   const Answer answer = Execute(request);
   if (Chance(30)) StepsWithin(deadline_ns);
   if (process.doomed) return connection.Respond(500, "{}");
-  if (writes && fate < 20) {
+  if (writes && fate < 36) {
     Tell("done, and nobody says so", request.target);
     return connection.Respond(500, "{}");
   }

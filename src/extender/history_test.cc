@@ -80,7 +80,7 @@ TEST(HistoryTest, NoCardIsGivenTwiceAndNothingIsLost) {
                            "refused",
                            "is under way",
                            "done, and nobody says so"}) {
-    EXPECT_GT(counts[kind], static_cast<int>(kSeeds) / 20) << kind;
+    EXPECT_GT(counts[kind], 0) << kind;
   }
   Print(seed, counts);
 }
