@@ -301,7 +301,7 @@ class Counter : public kube::Watcher<PodFacts> {
   void OnUpsert(std::shared_ptr<const PodFacts>) override {
     if (--left_ == 0) done_.set_value();
   }
-  void OnDelete(const kube::ObjectKey&) override {}
+  void OnDelete(const kube::ObjectKey&, uint64_t) override {}
 
   void Wait() { done_.get_future().wait(); }
   Clock::time_point listed() const { return listed_; }

@@ -289,7 +289,7 @@ Status Driver::Unprepare(const ClaimRef& claim) {
 }
 
 void Driver::OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all) {
-  if (all.empty()) return OnDelete({});
+  if (all.empty()) return OnDelete({}, 0);
   OnUpsert(all.front());
 }
 
@@ -305,7 +305,7 @@ void Driver::OnUpsert(std::shared_ptr<const NodeFacts> now) {
   PublishWanted();
 }
 
-void Driver::OnDelete(const kube::ObjectKey& /*key*/) {
+void Driver::OnDelete(const kube::ObjectKey& /*key*/, uint64_t /*version*/) {
   const std::lock_guard lock(mutex_);
   node_.reset();
 }

@@ -59,7 +59,7 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
 
   void OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all) override;
   void OnUpsert(std::shared_ptr<const NodeFacts> now) override;
-  void OnDelete(const kube::ObjectKey& key) override;
+  void OnDelete(const kube::ObjectKey& key, uint64_t version) override;
 
  private:
   Status TakeFolder();

@@ -102,7 +102,7 @@ void SlicePublisher::OnUpsert(std::shared_ptr<const ResourceSlice> now) {
   changed_.notify_all();
 }
 
-void SlicePublisher::OnDelete(const kube::ObjectKey& key) {
+void SlicePublisher::OnDelete(const kube::ObjectKey& key, uint64_t /*version*/) {
   const std::lock_guard lock(mutex_);
   now_.erase(key.name);
   gone_while_writing_.insert(key.name);

@@ -55,7 +55,7 @@ class SlicePublisher : public kube::Watcher<domain::ResourceSlice> {
 
   void OnReplace(std::vector<std::shared_ptr<const domain::ResourceSlice>> all) override;
   void OnUpsert(std::shared_ptr<const domain::ResourceSlice> now) override;
-  void OnDelete(const kube::ObjectKey& key) override;
+  void OnDelete(const kube::ObjectKey& key, uint64_t version) override;
 
  private:
   void Run();

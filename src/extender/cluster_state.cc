@@ -11,6 +11,10 @@ namespace {
 constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kClockSkewS = 60;  // of other schedulers' clocks
 
+kube::ObjectKey KeyOf(const PodRecord& pod) {
+  return {std::string(pod.name_space()), std::string(pod.name())};
+}
+
 }  // namespace
 
 ClusterState::ClusterState(const vendor::Registry& registry, const base::Clock& clock,
@@ -65,8 +69,9 @@ void ClusterState::Put(std::shared_ptr<const QuotaEntry> quota) {
   waiting_.NoteRoomEverywhere();
 }
 
-void ClusterState::Delete(const kube::ObjectKey& key, const PodRecord* /*kind*/) {
+void ClusterState::Delete(const kube::ObjectKey& key, uint64_t version, const PodRecord* /*kind*/) {
   const std::lock_guard lock(mutex_);
+  if (IsOutdated(key, version)) return;
   if (const PodRecord* pod = pods_.FindByKey(key)) {
     RemovePod(std::string(pod->uid()));
   } else if (const std::string* uid = reservations_.FindUid(key)) {
@@ -74,23 +79,40 @@ void ClusterState::Delete(const kube::ObjectKey& key, const PodRecord* /*kind*/)
   }
 }
 
-void ClusterState::Delete(const kube::ObjectKey& key, const NodeEntry* /*kind*/) {
+void ClusterState::Delete(const kube::ObjectKey& key, uint64_t /*version*/,
+                          const NodeEntry* /*kind*/) {
   const std::lock_guard lock(mutex_);
   RemoveNode(key.name);
 }
 
-void ClusterState::Delete(const kube::ObjectKey& key, const QuotaEntry* /*kind*/) {
+void ClusterState::Delete(const kube::ObjectKey& key, uint64_t /*version*/,
+                          const QuotaEntry* /*kind*/) {
   const std::lock_guard lock(mutex_);
   holdings_.cluster().RemoveQuota(key.name_space, key.name);
   quotas_.erase(key);
   waiting_.NoteRoomEverywhere();
 }
 
+bool ClusterState::IsOutdated(const kube::ObjectKey& key, uint64_t version) const {
+  if (version == 0) return false;
+  if (const PodRecord* known = pods_.FindByKey(key);
+      known != nullptr && known->version() > version) {
+    return true;
+  }
+  const std::string* uid = reservations_.FindUid(key);
+  const Reservation* reservation = uid == nullptr ? nullptr : reservations_.Find(*uid);
+  return reservation != nullptr && reservation->version > version;
+}
+
 void ClusterState::PutPod(const PodPointer& pod) {
+  if (!IsOutdated(KeyOf(*pod), pod->version())) AcceptPod(pod);
+}
+
+void ClusterState::AcceptPod(const PodPointer& pod) {
   const std::string uid(pod->uid());
+  const kube::ObjectKey key = KeyOf(*pod);
   if (listing_) touched_.insert(uid);
   // A pod of the same name that came after another is another one.
-  const kube::ObjectKey key = {std::string(pod->name_space()), std::string(pod->name())};
   const PodRecord* known = pods_.FindByKey(key);
   if (known != nullptr && known->uid() != uid) RemovePod(std::string(known->uid()));
   const std::string* reserved = reservations_.FindUid(key);
@@ -108,9 +130,8 @@ void ClusterState::PutPod(const PodPointer& pod) {
     }
     DropLate(uid);
   }
-  if (!is_news) return;  // a list that is read again has nothing else
   pods_.Put(pod);
-  Refresh(uid);
+  if (is_news) Refresh(uid);  // a list that is read again has nothing else
 }
 
 void ClusterState::RemovePod(const std::string& uid) {
@@ -195,7 +216,9 @@ size_t ClusterState::ApplyList(const std::vector<PodPointer>& differing) {
   size_t applied = 0;
   for (const PodPointer& pod : differing) {
     if (!IsDifferent(*pod)) continue;
-    PutPod(pod);
+    // Of what the watch did not touch meanwhile the list knows the latest, also if numbers of
+    // versions went back because etcd was restored.
+    AcceptPod(pod);
     ++applied;
   }
   touched_.clear();
@@ -328,6 +351,7 @@ void ClusterState::Keep(const PodEntry& pod, const domain::Allocation& allocatio
   Reservation now;
   now.pod = pod.key;
   now.uid = pod.facts.uid;
+  now.version = pod.version;
   now.allocation = allocation;
   now.facts = pod.facts;
   now.facts.node = allocation.node;

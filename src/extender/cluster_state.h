@@ -150,14 +150,18 @@ class ClusterState {
   void Put(PodPointer pod);
   void Put(std::shared_ptr<const NodeEntry> node);
   void Put(std::shared_ptr<const QuotaEntry> quota);
-  void Delete(const kube::ObjectKey& key, const PodRecord* kind);
-  void Delete(const kube::ObjectKey& key, const NodeEntry* kind);
-  void Delete(const kube::ObjectKey& key, const QuotaEntry* kind);
+  void Delete(const kube::ObjectKey& key, uint64_t version, const PodRecord* kind);
+  void Delete(const kube::ObjectKey& key, uint64_t version, const NodeEntry* kind);
+  void Delete(const kube::ObjectKey& key, uint64_t version, const QuotaEntry* kind);
 
   // The rest with mutex_ held.
   bool IsFresh(int64_t decided_s) const;
   bool IsDifferent(const PodRecord& listed) const;
+  // Whether something later is known of the pod of that name, from a list, a filter or a bind that
+  // was ahead of the watch: then what comes of `version` is over.
+  bool IsOutdated(const kube::ObjectKey& key, uint64_t version) const;
   void PutPod(const PodPointer& pod);
+  void AcceptPod(const PodPointer& pod);
   void RemovePod(const std::string& uid);
   void PutNode(const NodeEntry& node);
   void RemoveNode(const std::string& name);

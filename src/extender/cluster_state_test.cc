@@ -93,7 +93,13 @@ class ClusterStateTest : public ::testing::Test {
     return sum;
   }
   void Upsert(const Json& pod) { state_.pods().OnUpsert(Record(pod)); }
-  void Delete(const std::string& name) { state_.pods().OnDelete({"default", name}); }
+  void Delete(const std::string& name, uint64_t version = 0) {
+    state_.pods().OnDelete({"default", name}, version);
+  }
+  static Json At(Json pod, int version) {
+    pod["metadata"]["resourceVersion"] = std::to_string(version);
+    return pod;
+  }
 
   const vendor::Registry registry_ = vendor::Registry::Default();
   base::FakeClock clock_;
@@ -451,7 +457,7 @@ TEST_F(ClusterStateTest, APodIsNotWokenForANodeWhoseTaintsItDoesNotTolerate) {
   node["spec"] = Json::object();
   PutNode(node);
   EXPECT_THAT(Wakeable(), ElementsAre("u1"));
-  state_.nodes().OnDelete({"", "n1"});
+  state_.nodes().OnDelete({"", "n1"}, 0);
   EXPECT_THAT(Wakeable(), IsEmpty());
 }
 
@@ -509,6 +515,51 @@ TEST_F(ClusterStateTest, EightCallersNeverGetTheSameRoom) {
   EXPECT_EQ(placed, 4 * 2 * 3);
   state_.Look(
       [](const placement::Cluster& cluster) { EXPECT_THAT(cluster.Overcommitted(), IsEmpty()); });
+}
+
+// A new leader reads all pods while its watch lags; what the watch says then is over.
+TEST_F(ClusterStateTest, AWatchThatLagsBehindAListTakesNothingBack) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  Reserve(pod);
+  const Json bound = Bound(pod, *state_.BeginBind("ua", "n1"), registry_);
+  state_.Release("ua");
+  state_.BeginList();
+  EXPECT_EQ(state_.ApplyList({Record(At(bound, 20))}), 1U);
+  Upsert(At(pod, 10));
+  EXPECT_EQ(MemoryUsed(), 6'000);
+  Delete("a", 9);  // of the one before it
+  EXPECT_EQ(MemoryUsed(), 6'000);
+  Delete("a", 21);
+  EXPECT_EQ(MemoryUsed(), 0);
+}
+
+// kube-scheduler's watch may be ahead of ours: it asks for the second pod of a name while we still
+// hear of the first.
+TEST_F(ClusterStateTest, WhatIsHeardOfThePodBeforeDoesNotEndAReservation) {
+  PutNode("n1", 1, 10'000);
+  const Json first = PodJson("a", "u1", 1, 1'000, 10);
+  Upsert(At(first, 5));
+  Reserve(At(PodJson("a", "u2", 1, 6'000, 10), 12));
+  Json over = At(first, 8);
+  over["status"]["phase"] = "Succeeded";
+  Upsert(over);
+  Delete("a", 11);
+  EXPECT_EQ(MemoryUsed(), 6'000);
+  EXPECT_TRUE(state_.BeginBind("u2", "n1"));
+}
+
+// As after a restored etcd: what a consistent list says counts, whatever its number.
+TEST_F(ClusterStateTest, AListCountsAlsoIfVersionsWentBack) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  Reserve(pod);
+  const Json bound = Bound(pod, *state_.BeginBind("ua", "n1"), registry_);
+  Upsert(At(bound, 900));
+  EXPECT_EQ(MemoryUsed(), 6'000);
+  state_.BeginList();
+  state_.ApplyList({Record(At(pod, 7))});
+  EXPECT_EQ(MemoryUsed(), 0);
 }
 
 }  // namespace

@@ -68,6 +68,7 @@ std::string TraceparentOf(const std::map<std::string, std::string>& annotations)
 PodEntry EntryOf(const domain::Pod& pod, const placement::Request& request) {
   PodEntry entry;
   entry.key = {pod.namespace_name, pod.name};
+  entry.version = kube::VersionNumber(pod.resource_version);
   entry.facts = FactsOf(pod, request);
   return entry;
 }

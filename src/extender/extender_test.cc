@@ -318,7 +318,7 @@ TEST_F(ExtenderTest, ALockIsTakenOverWhenItRanOutOrItsPodIsGone) {
     state_.Release("ua");
     Filter(pod, {"n1"});
     EXPECT_EQ(Bind("a", "ua", "n1")["Error"], "") << lock;
-    state_.pods().OnDelete({"default", "a"});
+    state_.pods().OnDelete({"default", "a"}, 0);
     api_.Delete("/api/v1/namespaces/default/pods/a");
   }
 }

@@ -50,7 +50,8 @@ void Tell(const Json& event, Read read, kube::Watcher<T>& watcher) {
   auto entry = event["type"] == "DELETED" ? nullptr : ReadAs<T>(object, read);
   if (entry != nullptr) return watcher.OnUpsert(std::move(entry));
   const Json& metadata = object["metadata"];
-  watcher.OnDelete({metadata.value("namespace", ""), metadata["name"].get<std::string>()});
+  watcher.OnDelete({metadata.value("namespace", ""), metadata["name"].get<std::string>()},
+                   kube::VersionNumber(metadata.value("resourceVersion", "")));
 }
 
 }  // namespace

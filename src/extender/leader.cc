@@ -42,7 +42,7 @@ void Leader::OnUpsert(std::shared_ptr<const kube::Lease> now) {
   Observe(*now, LeaderGate::After::kEverythingBefore);
 }
 
-void Leader::OnDelete(const kube::ObjectKey& /*key*/) {
+void Leader::OnDelete(const kube::ObjectKey& /*key*/, uint64_t /*version*/) {
   Observe(std::nullopt, LeaderGate::After::kEverythingBefore);
 }
 

@@ -61,7 +61,7 @@ class Leader : public Leadership, public kube::Watcher<kube::Lease> {
 
   void OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all) override;
   void OnUpsert(std::shared_ptr<const kube::Lease> now) override;
-  void OnDelete(const kube::ObjectKey& key) override;
+  void OnDelete(const kube::ObjectKey& key, uint64_t version) override;
 
  private:
   void Observe(const std::optional<kube::Lease>& lease, LeaderGate::After after);

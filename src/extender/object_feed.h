@@ -20,8 +20,8 @@ class ObjectFeed : public kube::Watcher<T> {
   explicit ObjectFeed(Owner* owner) : owner_(owner) {}
   void OnReplace(std::vector<std::shared_ptr<const T>> all) override { owner_->Replace(all); }
   void OnUpsert(std::shared_ptr<const T> now) override { owner_->Put(std::move(now)); }
-  void OnDelete(const kube::ObjectKey& key) override {
-    owner_->Delete(key, static_cast<const T*>(nullptr));
+  void OnDelete(const kube::ObjectKey& key, uint64_t version) override {
+    owner_->Delete(key, version, static_cast<const T*>(nullptr));
   }
 
  private:

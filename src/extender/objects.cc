@@ -71,6 +71,7 @@ Result<PodEntry> ReadPodEntry(const vendor::Registry& registry, domain::Pod pod)
   }
   PodEntry entry;
   entry.key = {pod.namespace_name, pod.name};
+  entry.version = kube::VersionNumber(pod.resource_version);
   // Of what it asks only what it takes of its node is wanted here, and that counts also where
   // something else of it is wrong.
   placement::Request native;

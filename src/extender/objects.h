@@ -23,6 +23,7 @@ namespace hami::extender {
 
 struct PodEntry {
   kube::ObjectKey key;
+  uint64_t version = 0;  // kube::VersionNumber
   // `node` is where it is bound, else where its annotations say that another scheduler put it.
   placement::PodFacts facts;
   bool bound = false;

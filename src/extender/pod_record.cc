@@ -119,7 +119,8 @@ void UnpackAmounts(Unpacker* in, placement::PodFacts* facts) {
 }  // namespace
 
 PodRecord::PodRecord(const PodEntry& entry)
-    : decided_s_(entry.decided_s),
+    : version_(entry.version),
+      decided_s_(entry.decided_s),
       priority_(entry.facts.priority),
       slices_(static_cast<uint16_t>(std::min(entry.facts.slices.size(), kMostSlices))),
       bound_(entry.bound),
@@ -175,6 +176,7 @@ placement::PodFacts PodRecord::Facts() const {
 PodEntry PodRecord::Unpack() const {
   PodEntry entry;
   entry.key = {std::string(name_space()), std::string(name())};
+  entry.version = version_;
   entry.facts = Facts();
   entry.bound = bound_;
   entry.over = over_;

@@ -31,6 +31,7 @@ class PodRecord {
   std::string_view name_space() const { return Piece(kNamespace); }
   std::string_view name() const { return Piece(kName); }
   std::string_view node() const { return Piece(kNode); }  // PodEntry::facts.node
+  uint64_t version() const { return version_; }
   bool bound() const { return bound_; }
   bool over() const { return over_; }
   bool has_problem() const { return has_problem_; }
@@ -43,6 +44,7 @@ class PodRecord {
 
   // Whether both hold the same, at the same place, for the same time.
   bool HoldsLike(const PodRecord& other) const;
+  // In all but the version.
   bool operator==(const PodRecord& other) const;
 
   // Of the heap, the record itself left out.
@@ -59,6 +61,7 @@ class PodRecord {
 
   std::unique_ptr<char[]> bytes_;
   uint32_t ends_[kParts] = {};
+  uint64_t version_ = 0;
   int64_t decided_s_ = 0;
   int32_t priority_ = 0;
   uint16_t slices_ = 0;

@@ -25,6 +25,7 @@ enum class Hold : uint8_t {
 struct Reservation {
   kube::ObjectKey pod;
   std::string uid;
+  uint64_t version = 0;  // of the pod, as it was when the room was reserved
   domain::Allocation allocation;
   placement::PodFacts facts;
   std::map<std::string, std::string> annotations;  // what the bind writes

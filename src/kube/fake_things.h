@@ -48,7 +48,7 @@ inline std::string List(const std::string& version, const std::string& items) {
   return R"({"metadata":{"resourceVersion":")" + version + R"("},"items":[)" + items + "]}";
 }
 
-// Notes what it is told as "all a=1,b=2", "a=1", "-a", and lets a test wait for the n-th word.
+// Notes what it is told as "all a=1,b=2", "a=1", "-a@9" (deleted in version 9), and lets a test wait for the n-th word.
 class Listener : public Watcher<Thing> {
  public:
   void OnReplace(std::vector<std::shared_ptr<const Thing>> all) override {
@@ -59,7 +59,9 @@ class Listener : public Watcher<Thing> {
   void OnUpsert(std::shared_ptr<const Thing> now) override {
     Note(now->key.name + "=" + now->value);
   }
-  void OnDelete(const ObjectKey& key) override { Note("-" + key.name); }
+  void OnDelete(const ObjectKey& key, uint64_t version) override {
+    Note("-" + key.name + (version == 0 ? "" : "@" + std::to_string(version)));
+  }
 
   std::vector<std::string> WaitFor(size_t count) {
     std::unique_lock lock(mutex_);

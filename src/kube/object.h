@@ -4,8 +4,12 @@
 
 #pragma once
 
+#include <charconv>
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 namespace hami::kube {
 
@@ -47,5 +51,14 @@ struct ObjectKeyHash {
     return std::hash<std::string>()(key.name) * 31 + std::hash<std::string>()(key.name_space);
   }
 };
+
+// Of two versions of objects of one type the later one's is the larger number, whatever the object
+// (etcd's revisions; KEP-5504 promises it). 0: it is no number, and nothing is known.
+inline uint64_t VersionNumber(std::string_view resource_version) {
+  uint64_t number = 0;
+  const char* end = resource_version.data() + resource_version.size();
+  const auto [rest, error] = std::from_chars(resource_version.data(), end, number);
+  return error == std::errc() && rest == end ? number : 0;
+}
 
 }  // namespace hami::kube

@@ -218,7 +218,7 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     } else {
       ++events_;
       if (type == EventType::kDeleted) {
-        sink_->OnDelete(facts.key);
+        sink_->OnDelete(facts.key, VersionNumber(facts.resource_version));
       } else {
         sink_->OnUpsert(facts.key, object);
       }

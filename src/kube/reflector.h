@@ -46,7 +46,8 @@ class Watcher {
   // After each full list: these are all.
   virtual void OnReplace(std::vector<std::shared_ptr<const T>> all) = 0;
   virtual void OnUpsert(std::shared_ptr<const T> now) = 0;
-  virtual void OnDelete(const ObjectKey& key) = 0;
+  // `version` is the deletion's VersionNumber; 0: not known.
+  virtual void OnDelete(const ObjectKey& key, uint64_t version) = 0;
 };
 
 // Runs tasks one at a time, in order, any time later.
@@ -95,7 +96,7 @@ class ObjectSink {
   virtual void OnListItem(const ObjectKey& key, const EncodedObject& object) = 0;
   virtual void OnListEnd() = 0;
   virtual void OnUpsert(const ObjectKey& key, const EncodedObject& object) = 0;
-  virtual void OnDelete(const ObjectKey& key) = 0;
+  virtual void OnDelete(const ObjectKey& key, uint64_t version) = 0;
 };
 
 // The part of Reflector that does not depend on T.
@@ -188,10 +189,10 @@ class Reflector<T>::Sink : public ObjectSink, public std::enable_shared_from_thi
 
   void OnUpsert(const ObjectKey& key, const EncodedObject& object) override {
     // Undecodable: rather unknown than outdated.
-    Note({key, Decode(key, object)});
+    Note({key, Decode(key, object), 0});
   }
 
-  void OnDelete(const ObjectKey& key) override { Note({key, nullptr}); }
+  void OnDelete(const ObjectKey& key, uint64_t version) override { Note({key, nullptr, version}); }
 
   void Stop() {
     const std::lock_guard lock(mutex_);
@@ -204,6 +205,7 @@ class Reflector<T>::Sink : public ObjectSink, public std::enable_shared_from_thi
   struct Change {
     ObjectKey key;
     std::shared_ptr<const T> now;  // null: deleted
+    uint64_t version;              // of the deletion
   };
 
   std::shared_ptr<const T> Decode(const ObjectKey& key, const EncodedObject& object) {
@@ -225,7 +227,7 @@ class Reflector<T>::Sink : public ObjectSink, public std::enable_shared_from_thi
 
   void Tell(Change change) {
     Deliver([change = std::move(change)](Watcher<T>& watcher) mutable {
-      if (change.now == nullptr) return watcher.OnDelete(change.key);
+      if (change.now == nullptr) return watcher.OnDelete(change.key, change.version);
       watcher.OnUpsert(std::move(change.now));
     });
   }

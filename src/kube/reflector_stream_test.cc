@@ -96,7 +96,7 @@ TEST_F(StreamTest, AWatchBeginsWithEverything) {
          Watch(Event("DELETED", "b", "10", "y"))});
   Reflector<Thing> reflector(*client_, Options(true), DecodeThing, &listener_);
   EXPECT_TRUE(reflector.WaitForSync(10'000));
-  EXPECT_THAT(listener_.WaitFor(3), ElementsAre("all a=x b=y", "a=z", "-b"));
+  EXPECT_THAT(listener_.WaitFor(3), ElementsAre("all a=x b=y", "a=z", "-b@10"));
   EXPECT_THAT(Request(0).target, HasSubstr("sendInitialEvents=true"));
   EXPECT_THAT(Request(0).target, HasSubstr("resourceVersionMatch=NotOlderThan"));
   EXPECT_THAT(Request(0).target, HasSubstr("allowWatchBookmarks=true"));
@@ -120,7 +120,7 @@ TEST_F(StreamTest, ChangesAmongTheInitialEventsCountAfterThem) {
                Event("ADDED", "b", "2", "v") + Event("DELETED", "a", "7", "y") +
                Event("ADDED", "a", "8", "z") + Bookmark("8", true))});
   Reflector<Thing> reflector(*client_, Options(true), DecodeThing, &listener_);
-  EXPECT_THAT(listener_.WaitFor(5), ElementsAre("all a=x", "a=y", "b=v", "-a", "a=z"));
+  EXPECT_THAT(listener_.WaitFor(5), ElementsAre("all a=x", "a=y", "b=v", "-a@7", "a=z"));
 }
 
 TEST_F(StreamTest, AListThatIsCutBeginsAgain) {
@@ -175,7 +175,7 @@ TEST_F(StreamTest, ProtobufListsAndWatches) {
                Then::kEnd),
          Watch(ProtobufEvent("ADDED", "c", "10", "w"))});
   Reflector<Thing> reflector(*client_, Options(false), Both(), &listener_);
-  EXPECT_THAT(listener_.WaitFor(4), ElementsAre("all a=x b=y", "a=z", "-b", "c=w"));
+  EXPECT_THAT(listener_.WaitFor(4), ElementsAre("all a=x b=y", "a=z", "-b@9", "c=w"));
   EXPECT_EQ(Request(0).headers.at("accept"), std::string(kProtobuf) + ", application/json");
   EXPECT_EQ(Request(2).headers.at("accept"), std::string(kProtobuf) + ", application/json");
   EXPECT_THAT(Request(3).target, HasSubstr("resourceVersion=9"));

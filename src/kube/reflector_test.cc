@@ -88,7 +88,7 @@ TEST_F(ReflectorTest, ListsAndFollows) {
   Reflector<Thing> reflector(*client_, Options(), DecodeThing, &store);
 
   EXPECT_TRUE(reflector.WaitForSync(10'000));
-  EXPECT_THAT(listener_.WaitFor(4), ElementsAre("all a=x b=y", "c=z", "a=w", "-b"));
+  EXPECT_THAT(listener_.WaitFor(4), ElementsAre("all a=x b=y", "c=z", "a=w", "-b@10"));
   EXPECT_TRUE(reflector.HasSynced());
   EXPECT_EQ(store.size(), 2U);
   EXPECT_EQ(store.Find({"ns", "a"})->value, "w");

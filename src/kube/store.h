@@ -64,12 +64,12 @@ class Store : public Watcher<T> {
     if (next_ != nullptr) next_->OnUpsert(std::move(now));
   }
 
-  void OnDelete(const ObjectKey& key) override {
+  void OnDelete(const ObjectKey& key, uint64_t version) override {
     {
       const std::unique_lock lock(mutex_);
       objects_.erase(key);
     }
-    if (next_ != nullptr) next_->OnDelete(key);
+    if (next_ != nullptr) next_->OnDelete(key, version);
   }
 
  private:
