@@ -48,7 +48,8 @@ inline std::string List(const std::string& version, const std::string& items) {
   return R"({"metadata":{"resourceVersion":")" + version + R"("},"items":[)" + items + "]}";
 }
 
-// Notes what it is told as "all a=1,b=2", "a=1", "-a@9" (deleted in version 9), and lets a test wait for the n-th word.
+// Notes what it is told as "all a=1,b=2", "a=1", "-a@9" (deleted in version 9), and lets a test
+// wait for the n-th word.
 class Listener : public Watcher<Thing> {
  public:
   void OnReplace(std::vector<std::shared_ptr<const Thing>> all) override {
