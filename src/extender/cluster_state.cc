@@ -27,7 +27,11 @@ void ClusterState::Replace(const std::vector<PodPointer>& all) {
   const std::lock_guard lock(mutex_);
   for (const std::string& uid : pods_.Others(all)) RemovePod(uid);
   pods_.Reserve(all.size());
-  for (const PodPointer& pod : all) PutPod(pod);
+  watched_ = 0;
+  for (const PodPointer& pod : all) {
+    watched_ = std::max(watched_, pod->version());
+    PutPod(pod);
+  }
 }
 
 void ClusterState::Replace(const std::vector<std::shared_ptr<const NodeEntry>>& all) {
@@ -54,6 +58,7 @@ void ClusterState::Replace(const std::vector<std::shared_ptr<const QuotaEntry>>&
 
 void ClusterState::Put(PodPointer pod) {
   const std::lock_guard lock(mutex_);
+  watched_ = std::max(watched_, pod->version());
   PutPod(pod);
 }
 
@@ -71,6 +76,7 @@ void ClusterState::Put(std::shared_ptr<const QuotaEntry> quota) {
 
 void ClusterState::Delete(const kube::ObjectKey& key, uint64_t version, const PodRecord* /*kind*/) {
   const std::lock_guard lock(mutex_);
+  watched_ = std::max(watched_, version);
   if (IsOutdated(key, version)) return;
   if (const PodRecord* pod = pods_.FindByKey(key)) {
     RemovePod(std::string(pod->uid()));
@@ -210,19 +216,19 @@ bool ClusterState::Differs(const PodRecord& listed) const {
   return IsDifferent(listed);
 }
 
-size_t ClusterState::ApplyList(const std::vector<PodPointer>& differing) {
+ClusterState::Differences ClusterState::ApplyList(const std::vector<PodPointer>& differing) {
   const std::lock_guard lock(mutex_);
   listing_ = false;
-  size_t applied = 0;
+  Differences differences;
   for (const PodPointer& pod : differing) {
     if (!IsDifferent(*pod)) continue;
     // Of what the watch did not touch meanwhile the list knows the latest, also if numbers of
     // versions went back because etcd was restored.
     AcceptPod(pod);
-    ++applied;
+    ++(pod->version() > watched_ ? differences.behind : differences.drift);
   }
   touched_.clear();
-  return applied;
+  return differences;
 }
 
 // --- Decisions ---

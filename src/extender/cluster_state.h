@@ -71,8 +71,12 @@ class ClusterState {
   // Whether it is held otherwise, and the watch has said nothing of it since. Pods that the list
   // does not have are no difference: the watch will say so.
   bool Differs(const PodRecord& listed) const;
-  // Takes over what is still different, ends what BeginList began, and returns how many.
-  size_t ApplyList(const std::vector<PodPointer>& differing);
+  struct Differences {
+    size_t drift = 0;   // the watch has said as much, and still they were held otherwise
+    size_t behind = 0;  // the watch has not said it yet
+  };
+  // Takes over what is still different, ends what BeginList began, and returns how many there were.
+  Differences ApplyList(const std::vector<PodPointer>& differing);
 
   // --- Decisions ---
   struct Placed {
@@ -190,6 +194,7 @@ class ClusterState {
   Reservations reservations_;
   std::unordered_set<std::string> foreign_;  // held for other schedulers: uids
   WaitingPods waiting_;
+  uint64_t watched_ = 0;  // the latest version of a pod that the watch has shown; 0: none
   bool listing_ = false;
   std::unordered_set<std::string> touched_;  // by the watch, while listing
   uint64_t expired_ = 0;

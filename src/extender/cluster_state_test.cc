@@ -340,11 +340,11 @@ TEST_F(ClusterStateTest, AListBesideTheWatchAddsWhatTheWatchDidNotSay) {
   Upsert(pod);
   state_.BeginList();
   ASSERT_TRUE(state_.Differs(*Record(bound)));
-  EXPECT_EQ(state_.ApplyList({Record(bound)}), 1);
+  EXPECT_EQ(state_.ApplyList({Record(bound)}).drift, 1U);
   EXPECT_EQ(MemoryUsed(), 6'000);
   state_.BeginList();
   EXPECT_FALSE(state_.Differs(*Record(bound)));
-  EXPECT_EQ(state_.ApplyList({}), 0);
+  EXPECT_EQ(state_.ApplyList({}).drift, 0U);
 }
 
 TEST_F(ClusterStateTest, WhatTheWatchSaysDuringAListIsNewer) {
@@ -358,7 +358,7 @@ TEST_F(ClusterStateTest, WhatTheWatchSaysDuringAListIsNewer) {
   Delete("a");
   // The list was made before the pod was deleted.
   EXPECT_FALSE(state_.Differs(*Record(bound)));
-  EXPECT_EQ(state_.ApplyList({Record(bound)}), 0);
+  EXPECT_EQ(state_.ApplyList({Record(bound)}).drift, 0U);
   EXPECT_EQ(MemoryUsed(), 0);
 }
 
@@ -525,7 +525,9 @@ TEST_F(ClusterStateTest, AWatchThatLagsBehindAListTakesNothingBack) {
   const Json bound = Bound(pod, *state_.BeginBind("ua", "n1"), registry_);
   state_.Release("ua");
   state_.BeginList();
-  EXPECT_EQ(state_.ApplyList({Record(At(bound, 20))}), 1U);
+  const auto differences = state_.ApplyList({Record(At(bound, 20))});
+  EXPECT_EQ(differences.behind, 1U);
+  EXPECT_EQ(differences.drift, 0U);
   Upsert(At(pod, 10));
   EXPECT_EQ(MemoryUsed(), 6'000);
   Delete("a", 9);  // of the one before it
@@ -558,7 +560,7 @@ TEST_F(ClusterStateTest, AListCountsAlsoIfVersionsWentBack) {
   Upsert(At(bound, 900));
   EXPECT_EQ(MemoryUsed(), 6'000);
   state_.BeginList();
-  state_.ApplyList({Record(At(pod, 7))});
+  EXPECT_EQ(state_.ApplyList({Record(At(pod, 7))}).drift, 1U);
   EXPECT_EQ(MemoryUsed(), 0);
 }
 

@@ -31,6 +31,9 @@ ExtenderMetrics::ExtenderMetrics(metrics::Registry& registry)
       drift_(registry.AddGauge("hami_scheduler_drift_pods",
                                "Pods whose devices were held otherwise than the API says, at the "
                                "last reconciliation. Must be 0.")),
+      behind_(registry.AddGauge("hami_scheduler_watch_behind_pods",
+                                "Pods of which a reconciliation read what the watch had not said "
+                                "yet, at the last one.")),
       reconciles_(registry.AddCounter("hami_scheduler_reconciliations_total",
                                       "Comparisons of all pods with what is held.", {"result"})),
       wakes_(registry.AddCounter("hami_scheduler_wakes_total",
@@ -53,6 +56,7 @@ ExtenderMetrics::ExtenderMetrics(metrics::Registry& registry)
   for (const char* protocol : {"binding", "hami", "none"}) binds_.With({protocol});
   for (const char* result : {"released", "conflict", "failed"}) releases_.With({result});
   drift_.With({});
+  behind_.With({});
   victims_.With({});
   given_up_.With({});
 }

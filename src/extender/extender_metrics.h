@@ -18,7 +18,10 @@ class ExtenderMetrics {
   // ...
   void NoteCall(std::string_view verb, std::string_view result, double seconds);
   void NoteBind(std::string_view protocol) { binds_.With({std::string(protocol)}).Add(); }
-  void NoteDrift(double pods) { drift_.With({}).Set(pods); }
+  void NoteDrift(double drift, double behind) {
+    drift_.With({}).Set(drift);
+    behind_.With({}).Set(behind);
+  }
   void NoteReconcile(bool ok) { reconciles_.With({ok ? "ok" : "failed"}).Add(); }
   void NoteWake(std::string_view result) { wakes_.With({std::string(result)}).Add(); }
   void NotePreemption(std::string_view result) { preemptions_.With({std::string(result)}).Add(); }
@@ -32,6 +35,7 @@ class ExtenderMetrics {
   metrics::Family<metrics::Counter>& calls_;
   metrics::Family<metrics::Counter>& binds_;
   metrics::Family<metrics::Gauge>& drift_;
+  metrics::Family<metrics::Gauge>& behind_;
   metrics::Family<metrics::Counter>& reconciles_;
   metrics::Family<metrics::Counter>& wakes_;
   metrics::Family<metrics::Counter>& preemptions_;

@@ -121,7 +121,7 @@ TEST_F(ExtenderTest, OneWriteBindsAndCarriesTheDecision) {
   EXPECT_THAT(annotations["hami.io/allocation"].get<std::string>(),
               ::testing::MatchesRegex("v1,[0-9a-f]{16}"));
   EXPECT_FALSE(annotations.contains("hami.io/bind-phase"));
-  EXPECT_THAT(Events(), ElementsAre("FilteringSucceed", "BindingSucceed"));
+  EXPECT_THAT(Events(), ::testing::UnorderedElementsAre("FilteringSucceed", "BindingSucceed"));
 }
 
 TEST_F(ExtenderTest, ABindWithoutAReservationFitsAgainOnThatNode) {

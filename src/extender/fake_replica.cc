@@ -136,7 +136,7 @@ void FakeReplica::Tick() {
 
 std::optional<size_t> FakeReplica::Drift() {
   const auto differing = Reconcile(client_, registry_, [this] { DeliverAll(); }, &state_);
-  return differing ? std::optional(*differing) : std::nullopt;
+  return differing ? std::optional(differing->drift + differing->behind) : std::nullopt;
 }
 
 }  // namespace hami::extender

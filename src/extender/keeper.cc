@@ -56,12 +56,16 @@ Status Keeper::ReconcileNow() {
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, std::chrono::milliseconds(kPatienceMs), [this] { return stopping_; });
   };
-  const Result<size_t> differing = Reconcile(client_, registry_, patience, &state_);
+  const auto differing = Reconcile(client_, registry_, patience, &state_);
   metrics_.NoteReconcile(differing.has_value());
   if (!differing) return Fail(Error(differing.error()));
-  metrics_.NoteDrift(static_cast<double>(*differing));
-  if (*differing > 0) {
-    LOG_ERROR("pods were held otherwise than the API says", Field("count", *differing));
+  metrics_.NoteDrift(static_cast<double>(differing->drift), static_cast<double>(differing->behind));
+  if (differing->drift > 0) {
+    LOG_ERROR("pods were held otherwise than the API says", Field("count", differing->drift));
+  }
+  if (differing->behind > 0) {
+    LOG_WARN("the watch of pods lags; what it has not said was read",
+             Field("pods", differing->behind));
   }
   next_reconcile_ns_ = base::SystemClock().MonotonicNs() + options_.reconcile_ms * kMs;
   return {};

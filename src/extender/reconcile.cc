@@ -15,8 +15,9 @@ constexpr int64_t kAskTimeoutMs = 3'000;
 
 }  // namespace
 
-Result<size_t> Reconcile(kube::Client& client, const vendor::Registry& registry,
-                         const std::function<void()>& patience, ClusterState* state) {
+Result<ClusterState::Differences> Reconcile(kube::Client& client, const vendor::Registry& registry,
+                                            const std::function<void()>& patience,
+                                            ClusterState* state) {
   std::vector<PodPointer> differing;
   state->BeginList();
   const Result<std::string> version = client.ListEncoded(

@@ -19,8 +19,9 @@ namespace hami::extender {
 // A consistent list: it has every write that was answered before the call. What is held otherwise
 // is taken over; `patience` comes before, in which the watch may say it first. Returns how many
 // pods it did not.
-Result<size_t> Reconcile(kube::Client& client, const vendor::Registry& registry,
-                         const std::function<void()>& patience, ClusterState* state);
+Result<ClusterState::Differences> Reconcile(kube::Client& client, const vendor::Registry& registry,
+                                            const std::function<void()>& patience,
+                                            ClusterState* state);
 
 // Asks after the pods of reservations that should have been seen on a node by now.
 void AskAfter(kube::Client& client, const vendor::Registry& registry,

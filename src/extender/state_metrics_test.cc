@@ -155,7 +155,7 @@ TEST(ExtenderMetricsTest, WhatIsNotedIsCountedUnderItsNames) {
   ExtenderMetrics metrics(registry);
   metrics.NoteCall("filter", "answered", 0.25);
   for (const char* protocol : {"binding", "hami", "none"}) metrics.NoteBind(protocol);
-  metrics.NoteDrift(3);
+  metrics.NoteDrift(3, 2);
   metrics.NoteReconcile(true);
   metrics.NoteReconcile(false);
   metrics.NoteWake("woken");
@@ -171,6 +171,7 @@ TEST(ExtenderMetricsTest, WhatIsNotedIsCountedUnderItsNames) {
         R"(hami_scheduler_binds_total{protocol="binding"} 1)",
         R"(hami_scheduler_binds_total{protocol="hami"} 1)",
         R"(hami_scheduler_binds_total{protocol="none"} 1)", "hami_scheduler_drift_pods 3",
+        "hami_scheduler_watch_behind_pods 2",
         R"(hami_scheduler_reconciliations_total{result="ok"} 1)",
         R"(hami_scheduler_reconciliations_total{result="failed"} 1)",
         R"(hami_scheduler_wakes_total{result="woken"} 1)",

@@ -367,7 +367,7 @@ TEST_F(SchedulerTest, ABudgetKeepsPodsFromLeaving) {
   EXPECT_FALSE(api_.Get(std::string(kPods) + "low").is_null());
 }
 
-TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCountedAsDrift) {
+TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCounted) {
   PutNode("n1");
   std::atomic<bool> deaf = true;
   SilenceWatches(deaf);
@@ -379,10 +379,10 @@ TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCountedAsDrift) {
       [this] { return MetricsHave("hami_scheduler_reconciliations_total{result=\"ok\"} 1"); }));
   EXPECT_TRUE(MetricsHave("hami_scheduler_drift_pods 0"));
   PutBoundPod();
-  ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_drift_pods 1"); }));
+  ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_watch_behind_pods 1"); }));
   EXPECT_THAT(Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
   // And then it is right again.
-  ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_drift_pods 0"); }));
+  ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_watch_behind_pods 0"); }));
   deaf = false;
 }
 
