@@ -294,7 +294,7 @@ class PodServer {
 class Counter : public kube::Watcher<PodFacts> {
  public:
   explicit Counter(size_t events) : left_(events) {}
-  void OnReplace(std::vector<std::shared_ptr<const PodFacts>> all) override {
+  void OnReplace(std::vector<std::shared_ptr<const PodFacts>> all, uint64_t /*version*/) override {
     listed_ = Clock::now();
     count_ = all.size();
   }

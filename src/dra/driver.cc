@@ -288,7 +288,7 @@ Status Driver::Unprepare(const ClaimRef& claim) {
   return unprepared;
 }
 
-void Driver::OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all) {
+void Driver::OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all, uint64_t /*version*/) {
   if (all.empty()) return OnDelete({}, 0);
   OnUpsert(all.front());
 }

@@ -57,7 +57,7 @@ class Driver : public ClaimService, public kube::Watcher<NodeFacts> {
   Result<std::vector<PreparedDevice>> Prepare(const ClaimRef& claim) override;
   Status Unprepare(const ClaimRef& claim) override;
 
-  void OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all) override;
+  void OnReplace(std::vector<std::shared_ptr<const NodeFacts>> all, uint64_t version) override;
   void OnUpsert(std::shared_ptr<const NodeFacts> now) override;
   void OnDelete(const kube::ObjectKey& key, uint64_t version) override;
 

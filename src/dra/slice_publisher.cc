@@ -85,7 +85,8 @@ void SlicePublisher::OnDropped(std::function<void(const std::vector<std::string>
   on_dropped_ = std::move(call);
 }
 
-void SlicePublisher::OnReplace(std::vector<std::shared_ptr<const ResourceSlice>> all) {
+void SlicePublisher::OnReplace(std::vector<std::shared_ptr<const ResourceSlice>> all,
+                               uint64_t /*version*/) {
   const std::lock_guard lock(mutex_);
   now_.clear();
   for (const auto& slice : all) now_[slice->name] = *slice;

@@ -53,7 +53,8 @@ class SlicePublisher : public kube::Watcher<domain::ResourceSlice> {
   // Called whenever `dropped` changes, from the publisher's thread.
   void OnDropped(std::function<void(const std::vector<std::string>&)> call);
 
-  void OnReplace(std::vector<std::shared_ptr<const domain::ResourceSlice>> all) override;
+  void OnReplace(std::vector<std::shared_ptr<const domain::ResourceSlice>> all,
+                 uint64_t version) override;
   void OnUpsert(std::shared_ptr<const domain::ResourceSlice> now) override;
   void OnDelete(const kube::ObjectKey& key, uint64_t version) override;
 

@@ -23,9 +23,13 @@ ClusterState::ClusterState(const vendor::Registry& registry, const base::Clock& 
 
 // --- What the API shows ---
 
-void ClusterState::Replace(const std::vector<PodPointer>& all) {
+void ClusterState::Replace(const std::vector<PodPointer>& all, uint64_t version) {
   const std::lock_guard lock(mutex_);
-  for (const std::string& uid : pods_.Others(all)) RemovePod(uid);
+  for (const std::string& uid : pods_.Others(all)) {
+    // What a leader's own list told after this one was made; the watch goes on from before it.
+    const bool is_newer = version != 0 && pods_.Find(uid)->version() > version;
+    if (!is_newer) RemovePod(uid);
+  }
   pods_.Reserve(all.size());
   watched_ = 0;
   for (const PodPointer& pod : all) {
@@ -34,7 +38,8 @@ void ClusterState::Replace(const std::vector<PodPointer>& all) {
   }
 }
 
-void ClusterState::Replace(const std::vector<std::shared_ptr<const NodeEntry>>& all) {
+void ClusterState::Replace(const std::vector<std::shared_ptr<const NodeEntry>>& all,
+                           uint64_t /*version*/) {
   const std::lock_guard lock(mutex_);
   std::unordered_set<std::string_view> present;
   for (const auto& node : all) present.insert(node->facts.name);
@@ -44,7 +49,8 @@ void ClusterState::Replace(const std::vector<std::shared_ptr<const NodeEntry>>& 
   for (const auto& node : all) PutNode(*node);
 }
 
-void ClusterState::Replace(const std::vector<std::shared_ptr<const QuotaEntry>>& all) {
+void ClusterState::Replace(const std::vector<std::shared_ptr<const QuotaEntry>>& all,
+                           uint64_t /*version*/) {
   const std::lock_guard lock(mutex_);
   placement::Cluster& cluster = holdings_.cluster();
   for (const kube::ObjectKey& key : quotas_) cluster.RemoveQuota(key.name_space, key.name);

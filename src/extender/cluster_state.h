@@ -148,9 +148,9 @@ class ClusterState {
   template <typename T, typename Owner>
   friend class ObjectFeed;
 
-  void Replace(const std::vector<PodPointer>& all);
-  void Replace(const std::vector<std::shared_ptr<const NodeEntry>>& all);
-  void Replace(const std::vector<std::shared_ptr<const QuotaEntry>>& all);
+  void Replace(const std::vector<PodPointer>& all, uint64_t version);
+  void Replace(const std::vector<std::shared_ptr<const NodeEntry>>& all, uint64_t version);
+  void Replace(const std::vector<std::shared_ptr<const QuotaEntry>>& all, uint64_t version);
   void Put(PodPointer pod);
   void Put(std::shared_ptr<const NodeEntry> node);
   void Put(std::shared_ptr<const QuotaEntry> quota);

@@ -368,9 +368,25 @@ TEST_F(ClusterStateTest, AFullListOfTheWatchKeepsReservations) {
   const Json b = PodJson("b", "ub", 1, 2'000, 10);
   Upsert(b);
   EXPECT_TRUE(Fits(a));  // the scheduler knows of it before we do
-  state_.pods().OnReplace({});
+  state_.pods().OnReplace({}, 0);
   EXPECT_EQ(MemoryUsed(), 2'000);
   EXPECT_EQ(state_.FindPod("ub"), nullptr);
+}
+
+TEST_F(ClusterStateTest, AnOlderListOfTheWatchTakesNothingFromAYoungerOne) {
+  PutNode("n1", 1, 10'000);
+  Json old = PodJson("old", "uo", 1, 1'000, 10);
+  old["metadata"]["resourceVersion"] = "5";
+  Json young = PodJson("young", "uy", 1, 4'000, 10);
+  young["metadata"]["resourceVersion"] = "9";
+  Upsert(old);
+  Upsert(young);
+  ASSERT_NE(state_.FindPod("uy"), nullptr);
+  state_.pods().OnReplace({}, 8);
+  EXPECT_EQ(state_.FindPod("uo"), nullptr);
+  EXPECT_NE(state_.FindPod("uy"), nullptr);
+  state_.pods().OnReplace({}, 9);
+  EXPECT_EQ(state_.FindPod("uy"), nullptr);
 }
 
 TEST_F(ClusterStateTest, HighestPriorityWakesFirstAndOnlyAsManyAsFit) {

@@ -36,12 +36,12 @@ ExtenderOptions Crowding() {
 }
 
 template <typename T, typename Read>
-void Replace(const Json& items, Read read, kube::Watcher<T>& watcher) {
+void Replace(const Json& items, uint64_t version, Read read, kube::Watcher<T>& watcher) {
   std::vector<std::shared_ptr<const T>> all;
   for (const Json& item : items) {
     if (auto entry = ReadAs<T>(item, read)) all.push_back(std::move(entry));
   }
-  watcher.OnReplace(std::move(all));
+  watcher.OnReplace(std::move(all), version);
 }
 
 template <typename T, typename Read>
@@ -108,19 +108,20 @@ void FakeReplica::DeliverAll() {
 }
 
 void FakeReplica::Relist(Feed feed) {
-  seen_[IndexOf(feed)] = api_.Version();
+  const uint64_t version = api_.Version();
+  seen_[IndexOf(feed)] = version;
   const Json items = api_.ItemsOf(kCollections[IndexOf(feed)]);
   switch (feed) {
     case Feed::kPod:
       return Replace<PodRecord>(
-          items, [this](json::Value item) { return ReadPodRecord(registry_, item); },
+          items, version, [this](json::Value item) { return ReadPodRecord(registry_, item); },
           state_.pods());
     case Feed::kNode:
       return Replace<NodeEntry>(
-          items, [this](json::Value item) { return ReadNodeEntry(registry_, item); },
+          items, version, [this](json::Value item) { return ReadNodeEntry(registry_, item); },
           state_.nodes());
     case Feed::kLease:
-      return Replace<kube::Lease>(items, kube::ReadLease, leader_);
+      return Replace<kube::Lease>(items, version, kube::ReadLease, leader_);
   }
 }
 

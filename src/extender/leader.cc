@@ -34,7 +34,7 @@ void Leader::Observe(const std::optional<kube::Lease>& lease, LeaderGate::After 
   changed_.notify_all();
 }
 
-void Leader::OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all) {
+void Leader::OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all, uint64_t /*version*/) {
   Observe(all.empty() ? std::nullopt : std::optional(*all.front()), LeaderGate::After::kGap);
 }
 

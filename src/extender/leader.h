@@ -59,7 +59,7 @@ class Leader : public Leadership, public kube::Watcher<kube::Lease> {
   };
   LeaseAge Age() const;
 
-  void OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all) override;
+  void OnReplace(std::vector<std::shared_ptr<const kube::Lease>> all, uint64_t version) override;
   void OnUpsert(std::shared_ptr<const kube::Lease> now) override;
   void OnDelete(const kube::ObjectKey& key, uint64_t version) override;
 

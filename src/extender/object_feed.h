@@ -18,7 +18,9 @@ template <typename T, typename Owner>
 class ObjectFeed : public kube::Watcher<T> {
  public:
   explicit ObjectFeed(Owner* owner) : owner_(owner) {}
-  void OnReplace(std::vector<std::shared_ptr<const T>> all) override { owner_->Replace(all); }
+  void OnReplace(std::vector<std::shared_ptr<const T>> all, uint64_t version) override {
+    owner_->Replace(all, version);
+  }
   void OnUpsert(std::shared_ptr<const T> now) override { owner_->Put(std::move(now)); }
   void OnDelete(const kube::ObjectKey& key, uint64_t version) override {
     owner_->Delete(key, version, static_cast<const T*>(nullptr));

@@ -5,7 +5,9 @@
 
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -52,8 +54,9 @@ inline std::string List(const std::string& version, const std::string& items) {
 // wait for the n-th word.
 class Listener : public Watcher<Thing> {
  public:
-  void OnReplace(std::vector<std::shared_ptr<const Thing>> all) override {
+  void OnReplace(std::vector<std::shared_ptr<const Thing>> all, uint64_t version) override {
     std::string text = "all";
+    list_version = version;
     for (const auto& thing : all) text += " " + thing->key.name + "=" + thing->value;
     Note(text);
   }
@@ -63,6 +66,8 @@ class Listener : public Watcher<Thing> {
   void OnDelete(const ObjectKey& key, uint64_t version) override {
     Note("-" + key.name + (version == 0 ? "" : "@" + std::to_string(version)));
   }
+
+  std::atomic<uint64_t> list_version{0};  // of the last "all"
 
   std::vector<std::string> WaitFor(size_t count) {
     std::unique_lock lock(mutex_);

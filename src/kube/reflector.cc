@@ -143,13 +143,13 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
     last_heard_ns_ = NowNs();
     if (facts->continue_token.empty()) {
       document_ = json::Document();  // as large as a page, and not needed for hours
-      OnListEnd();
+      OnListEnd(facts->resource_version);
     }
     Act(machine_.OnPage(facts->resource_version, facts->continue_token));
   }
 
-  void OnListEnd() {
-    sink_->OnListEnd();
+  void OnListEnd(std::string_view resource_version) {
+    sink_->OnListEnd(VersionNumber(resource_version));
     ++lists_;
     const std::lock_guard lock(mutex_);
     synced_ = true;
@@ -209,7 +209,7 @@ class WatchLoop::Impl : public std::enable_shared_from_this<Impl> {
       if (in_initial_events_ && facts.ends_initial_events) {
         in_initial_events_ = false;
         ++streaming_lists_;
-        OnListEnd();
+        OnListEnd(facts.resource_version);
         machine_.OnInitialEventsEnd(facts.resource_version);
         return {};
       }

@@ -43,8 +43,9 @@ template <typename T>
 class Watcher {
  public:
   virtual ~Watcher() = default;
-  // After each full list: these are all.
-  virtual void OnReplace(std::vector<std::shared_ptr<const T>> all) = 0;
+  // After each full list: these are all, as of `version`, the list's VersionNumber; 0: not known.
+  // An API server may list what is older than what it told before.
+  virtual void OnReplace(std::vector<std::shared_ptr<const T>> all, uint64_t version) = 0;
   virtual void OnUpsert(std::shared_ptr<const T> now) = 0;
   // `version` is the deletion's VersionNumber; 0: not known.
   virtual void OnDelete(const ObjectKey& key, uint64_t version) = 0;
@@ -94,7 +95,7 @@ class ObjectSink {
   virtual ~ObjectSink() = default;
   virtual void OnListBegin() = 0;  // what came since the last OnListBegin is void
   virtual void OnListItem(const ObjectKey& key, const EncodedObject& object) = 0;
-  virtual void OnListEnd() = 0;
+  virtual void OnListEnd(uint64_t version) = 0;
   virtual void OnUpsert(const ObjectKey& key, const EncodedObject& object) = 0;
   virtual void OnDelete(const ObjectKey& key, uint64_t version) = 0;
 };
@@ -178,10 +179,10 @@ class Reflector<T>::Sink : public ObjectSink, public std::enable_shared_from_thi
     if (auto decoded = Decode(key, object)) listed_.push_back(std::move(decoded));
   }
 
-  void OnListEnd() override {
+  void OnListEnd(uint64_t version) override {
     listing_ = false;
-    Deliver([all = std::move(listed_)](Watcher<T>& watcher) mutable {
-      watcher.OnReplace(std::move(all));
+    Deliver([all = std::move(listed_), version](Watcher<T>& watcher) mutable {
+      watcher.OnReplace(std::move(all), version);
     });
     listed_ = {};
     for (Change& change : std::exchange(after_list_, {})) Tell(std::move(change));

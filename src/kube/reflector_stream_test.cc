@@ -97,6 +97,7 @@ TEST_F(StreamTest, AWatchBeginsWithEverything) {
   Reflector<Thing> reflector(*client_, Options(true), DecodeThing, &listener_);
   EXPECT_TRUE(reflector.WaitForSync(10'000));
   EXPECT_THAT(listener_.WaitFor(3), ElementsAre("all a=x b=y", "a=z", "-b@10"));
+  EXPECT_EQ(listener_.list_version, 5U);
   EXPECT_THAT(Request(0).target, HasSubstr("sendInitialEvents=true"));
   EXPECT_THAT(Request(0).target, HasSubstr("resourceVersionMatch=NotOlderThan"));
   EXPECT_THAT(Request(0).target, HasSubstr("allowWatchBookmarks=true"));

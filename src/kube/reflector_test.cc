@@ -89,6 +89,7 @@ TEST_F(ReflectorTest, ListsAndFollows) {
 
   EXPECT_TRUE(reflector.WaitForSync(10'000));
   EXPECT_THAT(listener_.WaitFor(4), ElementsAre("all a=x b=y", "c=z", "a=w", "-b@10"));
+  EXPECT_EQ(listener_.list_version, 5U);
   EXPECT_TRUE(reflector.HasSynced());
   EXPECT_EQ(store.size(), 2U);
   EXPECT_EQ(store.Find({"ns", "a"})->value, "w");

@@ -45,7 +45,7 @@ class Store : public Watcher<T> {
     return objects_.size();
   }
 
-  void OnReplace(std::vector<Pointer> all) override {
+  void OnReplace(std::vector<Pointer> all, uint64_t version) override {
     std::unordered_map<ObjectKey, Pointer, ObjectKeyHash> objects;
     objects.reserve(all.size());
     for (const Pointer& object : all) objects.insert_or_assign(object->key, object);
@@ -53,7 +53,7 @@ class Store : public Watcher<T> {
       const std::unique_lock lock(mutex_);
       objects_.swap(objects);
     }
-    if (next_ != nullptr) next_->OnReplace(std::move(all));
+    if (next_ != nullptr) next_->OnReplace(std::move(all), version);
   }
 
   void OnUpsert(Pointer now) override {
