@@ -126,6 +126,23 @@ class AbiFloor(Tree):
       self.expect(self.run_tool("check_abi_floor.py", f"{program},static"), code, *words)
 
 
+class Threads(Tree):
+  def check(self, text: str) -> tuple[int, str]:
+    source = self.put("x.cc", f"#include <thread>\nint main() {{ {text} }}\n")
+    program = self.root / "x_test"
+    subprocess.run(["g++-12", "-o", program, source], check=True)
+    return self.run_tool("check_threads.py", program, self.root / "not_built")
+
+  def test_one_thread(self) -> None:
+    self.expect(self.check("return 0;"), 0)
+
+  def test_two_threads(self) -> None:
+    self.expect(self.check("std::thread([] {}).join();"), 1, "x_test", "_M_start_thread")
+
+  def test_nothing_built(self) -> None:
+    self.expect(self.run_tool("check_threads.py", self.root / "not_built"), 77, "no program")
+
+
 class Headers(Tree):
   def check(self) -> tuple[int, str]:
     source = self.put("src/a/a.cc", "")
