@@ -58,7 +58,8 @@ _show_progress() {  # _show_progress TITLE LOG
 
 # Runs a long step with its output in .cache/log/NAME.log. On failure the end of the log and its
 # name are printed, and the step's exit code is returned. HAMI_NO_PROGRESS: it says nothing until it
-# has ended, as another step is shown meanwhile.
+# has ended, as another step is shown meanwhile. HAMI_FAILED_LINES: of a failed step's log only the
+# lines that match it are printed.
 run_step() {  # run_step NAME TITLE COMMAND...
   local title=$2 started=$SECONDS log=$HAMI_LOGS/$1.log code=0 ticker=
   shift 2
@@ -81,7 +82,10 @@ run_step() {  # run_step NAME TITLE COMMAND...
     say "$title: done in $(elapsed $((SECONDS - started)))"
   else
     say "$title: FAILED after $(elapsed $((SECONDS - started))), exit code $code"
-    if [ -z "${HAMI_QUIET_FAILURE:-}" ]; then
+    if [ -n "${HAMI_FAILED_LINES:-}" ]; then
+      { grep -E -- "$HAMI_FAILED_LINES" "$log" || true; } | tail -n 40 | cut -c 1-200 |
+        sed 's/^/  | /'
+    else
       tail -n 40 "$log" | sed 's/^/  | /'
     fi
     say "  log: $log"

@@ -36,7 +36,8 @@ _ctest_step() {  # _ctest_step KIND PRESET LABELS PATTERN
   folder=$(build_folder "$2")
   mkdir -p "$report/cases"
   # One file per program, in a folder of its own.
-  HAMI_QUIET_FAILURE=1 GTEST_OUTPUT="xml:$report/cases/" run_step "test-$kind" "test $kind" \
+  HAMI_FAILED_LINES='\*\*\*|^(\[  FAILED  \]|WARNING: ThreadSanitizer|==.*ERROR: )' \
+    GTEST_OUTPUT="xml:$report/cases/" run_step "test-$kind" "test $kind" \
     ctest --test-dir "$folder" -j "$(job_count)" --output-on-failure --no-tests=ignore \
     --output-junit "$report/programs.xml" -L "^($3)$" -R "$4" || true
   # The count says what failed; a run that left no report has failed itself.
@@ -101,8 +102,8 @@ _pytest_step() {  # _pytest_step PATTERN
   ((${#folders[@]})) || return 0
   mkdir -p "$report"
   [ "$1" = . ] || pattern=(-k "$1")
-  HAMI_QUIET_FAILURE=1 run_step test-pytest "test pytest" \
-    "$HAMI_VENV/bin/pytest" -n "$(job_count)" -m "not soak" -rs \
+  HAMI_FAILED_LINES='^(FAILED|ERROR) ' run_step test-pytest "test pytest" \
+    "$HAMI_VENV/bin/pytest" -n "$(job_count)" -m "not soak" -rsfE \
     -o junit_family=xunit1 --junit-xml "$report/pytest.xml" "${pattern[@]}" \
     "${folders[@]}" || true
   [ -f "$report/pytest.xml" ] || : >"$report/no-report"
@@ -118,7 +119,8 @@ _fuzz_step() (  # _fuzz_step PATTERN
     while (($(jobs -rp | wc -l) >= $(job_count))); do wait -n || true; done
     {
       code=0
-      HAMI_QUIET_FAILURE=1 run_step "fuzz-$target" "test fuzz $target" \
+      HAMI_FAILED_LINES='ERROR: |^SUMMARY|Test unit written' \
+        run_step "fuzz-$target" "test fuzz $target" \
         _fuzz_one "$target" "-max_total_time=$HAMI_FUZZ_SECONDS" || code=$?
       echo "$code" >"$HAMI_REPORTS/fuzz/$target"
     } &
@@ -136,9 +138,9 @@ _cluster_step() {  # _cluster_step PATTERN
     [ "$version" = 1.36 ] || marks+=" and not newest_only"
     report=$HAMI_REPORTS/cluster-$version
     mkdir -p "$report"
-    HAMI_CLUSTER_VERSION=$version HAMI_QUIET_FAILURE=1 \
+    HAMI_CLUSTER_VERSION=$version HAMI_FAILED_LINES='^(FAILED|ERROR) ' \
       run_step "test-cluster-$version" "test cluster $version" \
-      "$HAMI_VENV/bin/pytest" -v -m "$marks" -rs -p no:xdist \
+      "$HAMI_VENV/bin/pytest" -v -m "$marks" -rsfE -p no:xdist \
       -o junit_family=xunit1 --junit-xml "$report/pytest.xml" "${pattern[@]}" tests/cluster ||
       true
     [ -f "$report/pytest.xml" ] || : >"$report/no-report"
