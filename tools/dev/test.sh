@@ -54,10 +54,12 @@ _build_case() {  # _build_case NAME COMMAND...: a build that counts as one case
   mv "$HAMI_REPORTS/builds/.$name" "$HAMI_REPORTS/builds/$name"
 }
 
-# One build after the other, at a priority that takes nothing from tests; what they need most comes
-# first. A failed build does not keep the others from being made.
+# One build after the other, at a priority that takes nothing from tests. A failed build does not
+# keep the others from being made.
 _later_builds() {  # _later_builds NAME...
-  chrt --idle --pid 0 "$BASHPID" || true
+  chrt --idle --pid 0 "$$" || true
+  # Among sessions the kernel divides by this number alone.
+  { echo 19 >"/proc/$$/autogroup"; } 2>/dev/null || true
   export HAMI_NO_PROGRESS=1
   local name
   for name in "$@"; do
@@ -70,11 +72,9 @@ _later_builds() {  # _later_builds NAME...
 }
 
 _start_later_builds() {
-  # A process group of its own, which an interruption ends too.
-  set -m
-  _later_builds "$@" </dev/null &
+  setsid bash -euo pipefail -c '. tools/dev/lib.sh; . tools/dev/test.sh; _later_builds "$@"' \
+    later-builds "$@" </dev/null &
   HAMI_LATER_BUILDS=$!
-  set +m
   trap 'kill -- "-$HAMI_LATER_BUILDS" 2>/dev/null; exit 130' INT TERM
 }
 
