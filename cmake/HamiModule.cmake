@@ -3,10 +3,12 @@
 # hami_module(NAME SOURCES ... [DEPS ...] [PRIVATE_DEPS ...])
 #   A static library hami_NAME: one folder of src/. DEPS are modules or packages that its headers
 #   show, PRIVATE_DEPS those that only its .cc files use. tools/check_layers holds both to the
-# table. hami_executable(NAME SOURCES ... DEPS ...)      build/bin/NAME
-# hami_test(NAME SOURCES ... [DEPS ...] [LABELS ...])   a GoogleTest program, run by ctest. ./dev
-#   test counts its cases. Labels without being named: unit (under src), component (under tests),
-#   soak (a source reads HAMI_SOAK_SECONDS; ./dev soak runs it).
+# table.
+# hami_executable(NAME SOURCES ... DEPS ...)      build/bin/NAME
+# hami_test(NAME SOURCES ... [DEPS ...] [LABELS ...] [ONE_THREAD])   a GoogleTest program, run by
+#   ctest. ./dev test counts its cases. Labels without being named: unit (under src), component
+#   (under tests), soak (a source reads HAMI_SOAK_SECONDS; ./dev soak runs it). ONE_THREAD: neither
+#   it nor what it tests starts a thread, so the build with the thread sanitizer is without it.
 # hami_bench(NAME SOURCES ... [DEPS ...])         a benchmark program, build/bin/bench/NAME
 
 # Found here, so that every folder can link what a module shows.
@@ -38,8 +40,9 @@ function(hami_executable name)
 endfunction()
 
 function(hami_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS" ${ARGN})
-  if(CMAKE_CROSSCOMPILING)  # a name, for what follows; never built
+  cmake_parse_arguments(ARG "ONE_THREAD" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(CMAKE_CROSSCOMPILING OR (ARG_ONE_THREAD AND HAMI_SANITIZER STREQUAL "thread"))
+    # A name, for what follows; never built.
     add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SOURCES})
     return()
   endif()
@@ -53,7 +56,7 @@ function(hami_test name)
     # A test's own code is compiled once and runs for a moment.
     target_compile_options(${name} PRIVATE -O0)
     if(HAMI_SANITIZER STREQUAL "address")
-      target_compile_options(${name} PRIVATE -fno-sanitize=undefined)
+      target_compile_options(${name} PRIVATE -fno-sanitize=undefined,fuzzer-no-link)
     endif()
     list(APPEND ARG_LABELS unit)
     set_property(GLOBAL APPEND PROPERTY HAMI_UNIT_TESTS ${name})
@@ -65,6 +68,9 @@ function(hami_test name)
     endif()
   endforeach()
   list(REMOVE_DUPLICATES ARG_LABELS)
+  if(ARG_ONE_THREAD)
+    set_property(GLOBAL APPEND PROPERTY HAMI_ONE_THREAD_TESTS ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS "${ARG_LABELS}" TIMEOUT 600)
 endfunction()

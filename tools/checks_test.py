@@ -126,9 +126,28 @@ class AbiFloor(Tree):
       self.expect(self.run_tool("check_abi_floor.py", f"{program},static"), code, *words)
 
 
+class Threads(Tree):
+  def check(self, text: str) -> tuple[int, str]:
+    source = self.put("x.cc", f"#include <thread>\nint main() {{ {text} }}\n")
+    program = self.root / "x_test"
+    subprocess.run(["g++-12", "-o", program, source], check=True)
+    return self.run_tool("check_threads.py", program, self.root / "not_built")
+
+  def test_one_thread(self) -> None:
+    self.expect(self.check("return 0;"), 0)
+
+  def test_two_threads(self) -> None:
+    self.expect(self.check("std::thread([] {}).join();"), 1, "x_test", "_M_start_thread")
+
+  def test_nothing_built(self) -> None:
+    self.expect(self.run_tool("check_threads.py", self.root / "not_built"), 77, "no program")
+
+
 class Headers(Tree):
-  def check(self) -> tuple[int, str]:
-    source = self.put("src/a/a.cc", "")
+  def check(self, name: str = "src/a/a.cc") -> tuple[int, str]:
+    source = self.root / name
+    if not source.exists():
+      self.put(name, "")
     entry = {"directory": str(self.root), "file": str(source),
              "command": f"g++-12 -std=c++20 -I{self.root}/src -o a.o -c {source}"}
     build = self.put("out/compile_commands.json", json.dumps([entry])).parent
@@ -141,6 +160,17 @@ class Headers(Tree):
     self.expect(self.check(), 0, "0 compiled now")
     self.put("src/a/low.h", "#pragma once\n")
     self.expect(self.check(), 1, "src/a/high.h does not compile alone")
+
+  def test_what_its_source_includes_first(self) -> None:
+    header = "#pragma once\nstruct Own {};\n"
+    for text, words in (('#include "a/own.h"\n#include <string>\n', ["1 proven", "0 compiled"]),
+                        ('#include <string>\n#include "a/own.h"\n', ["0 proven", "1 compiled"])):
+      self.put("src/a/own.h", header)
+      self.put("src/a/own.cc", text)
+      self.expect(self.check("src/a/own.cc"), 0, *words)
+    self.put("src/a/own.cc", '#include "a/own.h"\n')
+    self.put("src/a/own.h", "inline std::string Own();\n")
+    self.expect(self.check("src/a/own.cc"), 1, "0 proven", "src/a/own.h does not")
 
   def test_missing_include_and_guard(self) -> None:
     self.put("src/a/alone.h", "#pragma once\ninline std::string Name();\n")

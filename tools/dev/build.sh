@@ -4,8 +4,8 @@
 #
 # Usage: ./dev build [PRESET] [TARGET ...]
 #
-#   PRESET    dev (default), clang, asan, tsan, fuzz: CMakePresets.json; each has a folder of its
-#   own TARGET    as in CMake; default: everything
+#   PRESET    dev (default), asan, tsan, aarch64: CMakePresets.json; each has a folder of its own
+#   TARGET    as in CMake; default: everything
 
 verb_build() {
   local preset=dev
@@ -13,7 +13,7 @@ verb_build() {
     preset=$1
     shift
   fi
-  if [ "$preset" = clang ] || [ "$preset" = fuzz ]; then
+  if [ "$preset" = asan ]; then
     setup_group test
   else
     setup_group build

@@ -13,14 +13,14 @@
 _fuzz_targets() { sed -n 's/^ *hami_fuzz(\([a-z0-9_]*\).*/\1/p' fuzz/CMakeLists.txt | sort; }
 
 # The folders that hami_fuzz(... SEEDS ...) named.
-_fuzz_seeds() { cat "$(build_folder fuzz)/fuzz/$1.seeds"; }
+_fuzz_seeds() { cat "$(build_folder asan)/fuzz/$1.seeds"; }
 
 _fuzz_one() {  # _fuzz_one TARGET LIBFUZZER-OPTION...
   local target=$1 seeds
   shift
   mapfile -t seeds < <(_fuzz_seeds "$target")
   mkdir -p ".cache/fuzz/$target" ".cache/fuzz/$target-failures"
-  "$(build_folder fuzz)/fuzz/$target" -print_final_stats=1 -timeout=10 -rss_limit_mb=2048 \
+  "$(build_folder asan)/fuzz/$target" -print_final_stats=1 -timeout=10 -rss_limit_mb=2048 \
     -artifact_prefix=".cache/fuzz/$target-failures/" "$@" ".cache/fuzz/$target" "${seeds[@]}"
 }
 
@@ -41,7 +41,7 @@ verb_fuzz() {
   [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "fuzz: --seconds wants a whole number above 0" 2
   ((${#targets[@]})) || mapfile -t targets < <(_fuzz_targets)
   setup_group test
-  build_preset fuzz "${targets[@]}"
+  build_preset asan "${targets[@]}"
   for target in "${targets[@]}"; do
     run_step "fuzz-$target" "fuzz $target for $seconds s" \
       _fuzz_one "$target" "-max_total_time=$seconds" || failed+=("$target")

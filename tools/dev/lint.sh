@@ -25,23 +25,23 @@ _changed_sources() {
     git ls-files --others --exclude-standard '*.cc'; } | sort -u
 }
 
-# clang-tidy reads the flags of the clang build; only files that it compiles can be checked.
+# clang-tidy reads the flags of clang's build; only files that it compiles can be checked.
 _clang_tidy() {  # _clang_tidy FILE...
-  local database=build-clang/compile_commands.json file known=()
+  local database=build-asan/compile_commands.json file known=()
   for file in "$@"; do
     grep -qF "\"file\": \"$PWD/$file\"" "$database" && known+=("$file")
   done
   ((${#known[@]})) || { say "no file to check"; return 0; }
   printf '%s\0' "${known[@]}" |
-    xargs -0 -n 4 -P "$(job_count)" clang-tidy-19 --quiet -p build-clang --warnings-as-errors='*'
+    xargs -0 -n 4 -P "$(job_count)" clang-tidy-19 --quiet -p build-asan --warnings-as-errors='*'
 }
 
 _clang_tidy_step() {  # _clang_tidy_step ALL
   local files
   if [ -n "$1" ]; then mapfile -t files < <(_lint_files | grep '\.cc$'); else
     mapfile -t files < <(_changed_sources); fi
-  [ -f build-clang/build.ninja ] ||
-    run_step configure-clang "configure clang" cmake --preset clang || return
+  [ -f build-asan/build.ninja ] ||
+    run_step configure-asan "configure asan" cmake --preset asan || return
   run_step lint-clang-tidy "clang-tidy (${#files[@]} files)" _clang_tidy "${files[@]}"
 }
 

@@ -5,7 +5,7 @@
 # Usage: ./dev test [--fast | --only KIND] [-k PATTERN]
 #
 #   --fast        what the dev build can run: no second compiler, no sanitizers, no clusters
-#   --only KIND   one of: unit component checks pytest clang asan tsan fuzz cluster
+#   --only KIND   one of: unit component checks pytest asan tsan fuzz cluster
 #   -k PATTERN    only test programs and checks whose name matches this regular expression (pytest:
 #                 cases whose name contains it)
 #
@@ -13,7 +13,12 @@
 # those in HAMI_CLUSTER_VERSIONS; it needs root. HAMI_KEEP_CLUSTER leaves the clusters for the next
 # run.
 #
+# `asan` builds everything with the second compiler, clang, with warnings as errors, and runs the
+# unit tests with the address and undefined-behaviour sanitizers; `tsan` those that have threads.
 # `fuzz` runs each fuzz target for a few seconds; ./dev fuzz runs them for longer.
+#
+# Clusters mostly wait: while they and the tests of the dev build run, what comes later is built by
+# an idle priority.
 #
 # Cases are counted one by one (GoogleTest, pytest); a check or a build counts as one. Exit code 1
 # if one failed. Reports are left in .cache/test, logs in .cache/log.
@@ -31,19 +36,63 @@ _ctest_step() {  # _ctest_step KIND PRESET LABELS PATTERN
   folder=$(build_folder "$2")
   mkdir -p "$report/cases"
   # One file per program, in a folder of its own.
-  HAMI_QUIET_FAILURE=1 GTEST_OUTPUT="xml:$report/cases/" run_step "test-$kind" "test $kind" \
+  HAMI_FAILED_LINES='\*\*\*|^(\[  FAILED  \]|WARNING: ThreadSanitizer|==.*ERROR: )' \
+    GTEST_OUTPUT="xml:$report/cases/" run_step "test-$kind" "test $kind" \
     ctest --test-dir "$folder" -j "$(job_count)" --output-on-failure --no-tests=ignore \
     --output-junit "$report/programs.xml" -L "^($3)$" -R "$4" || true
   # The count says what failed; a run that left no report has failed itself.
   [ -f "$report/programs.xml" ] || : >"$report/no-report"
 }
 
-_build_case() {  # _build_case PRESET TARGET...: a build that counts as one case
-  local code=0
+_build_case() {  # _build_case NAME COMMAND...: a build that counts as one case
+  local name=$1 code=0
+  shift
+  "$@" || code=$?
   mkdir -p "$HAMI_REPORTS/builds"
-  build_preset "$@" || code=$?
-  echo "$code" >"$HAMI_REPORTS/builds/$1"
-  return "$code"
+  # At once, for who waits for it.
+  echo "$code" >"$HAMI_REPORTS/builds/.$name"
+  mv "$HAMI_REPORTS/builds/.$name" "$HAMI_REPORTS/builds/$name"
+}
+
+# One build after the other, at a priority that takes nothing from tests. A failed build does not
+# keep the others from being made.
+_later_builds() {  # _later_builds NAME...
+  chrt --idle --pid 0 "$$" || true
+  # Among sessions the kernel divides by this number alone.
+  { echo 19 >"/proc/$$/autogroup"; } 2>/dev/null || true
+  export HAMI_NO_PROGRESS=1
+  local name
+  for name in "$@"; do
+    case $name in
+      asan) _build_case asan build_preset asan ;;
+      tsan) _build_case tsan build_preset tsan unit_tests ;;
+      cluster-*) _build_case "$name" build_cluster_programs --version "${name#cluster-}" ;;
+    esac
+  done
+}
+
+_start_later_builds() {
+  setsid bash -euo pipefail -c '. tools/dev/lib.sh; . tools/dev/test.sh; _later_builds "$@"' \
+    later-builds "$@" </dev/null &
+  HAMI_LATER_BUILDS=$!
+  trap 'kill -- "-$HAMI_LATER_BUILDS" 2>/dev/null; exit 130' INT TERM
+}
+
+_wait_for_build() {  # _wait_for_build NAME: its exit code
+  local result=$HAMI_REPORTS/builds/$1
+  if [ ! -f "$result" ]; then
+    run_step "wait-$1" "wait for the build $1" _see_build "$result" || true
+  fi
+  # No result: the builds were ended.
+  [ -f "$result" ] || echo 1 >"$result"
+  return "$(cat "$result")"
+}
+
+_see_build() {
+  while [ ! -f "$1" ] && kill -0 "$HAMI_LATER_BUILDS" 2>/dev/null; do
+    tail -qn 1 "$HAMI_LOGS/build-${1##*/}.log" 2>/dev/null || true
+    sleep 1
+  done
 }
 
 _pytest_step() {  # _pytest_step PATTERN
@@ -53,46 +102,45 @@ _pytest_step() {  # _pytest_step PATTERN
   ((${#folders[@]})) || return 0
   mkdir -p "$report"
   [ "$1" = . ] || pattern=(-k "$1")
-  HAMI_QUIET_FAILURE=1 run_step test-pytest "test pytest" \
-    "$HAMI_VENV/bin/pytest" -n "$(job_count)" -m "not soak" -rs \
+  HAMI_FAILED_LINES='^(FAILED|ERROR) ' run_step test-pytest "test pytest" \
+    "$HAMI_VENV/bin/pytest" -n "$(job_count)" -m "not soak" -rsfE \
     -o junit_family=xunit1 --junit-xml "$report/pytest.xml" "${pattern[@]}" \
     "${folders[@]}" || true
   [ -f "$report/pytest.xml" ] || : >"$report/no-report"
 }
 
 # Begins with the inputs of the repository, those that failed once among them.
-_fuzz_step() {  # _fuzz_step PATTERN
-  local target targets code
+_fuzz_step() (  # _fuzz_step PATTERN
+  local targets target code
   mapfile -t targets < <(_fuzz_targets | grep -E -- "$1")
-  ((${#targets[@]})) || return 0
-  _build_case fuzz "${targets[@]}" || return 0
   mkdir -p "$HAMI_REPORTS/fuzz"
+  export HAMI_NO_PROGRESS=1
   for target in "${targets[@]}"; do
-    code=0
-    HAMI_QUIET_FAILURE=1 run_step "fuzz-$target" "test fuzz $target" \
-      _fuzz_one "$target" "-max_total_time=$HAMI_FUZZ_SECONDS" || code=$?
-    echo "$code" >"$HAMI_REPORTS/fuzz/$target"
+    while (($(jobs -rp | wc -l) >= $(job_count))); do wait -n || true; done
+    {
+      code=0
+      HAMI_FAILED_LINES='ERROR: |^SUMMARY|Test unit written' \
+        run_step "fuzz-$target" "test fuzz $target" \
+        _fuzz_one "$target" "-max_total_time=$HAMI_FUZZ_SECONDS" || code=$?
+      echo "$code" >"$HAMI_REPORTS/fuzz/$target"
+    } &
   done
-}
+  wait
+)
 
-# One version after the other: each has the machine for itself.
+# One version after the other: tests of one wait for as much time as they need.
 _cluster_step() {  # _cluster_step PATTERN
-  local version versions report pattern=() marks code
-  read -r -a versions <<<"${HAMI_CLUSTER_VERSIONS:-1.36 1.35 1.34}"
+  local version report pattern=() marks
   [ "$1" = . ] || pattern=(-k "$1")
-  for version in "${versions[@]}"; do
-    code=0
-    build_cluster_programs --version "$version" || code=$?
-    mkdir -p "$HAMI_REPORTS/builds"
-    echo "$code" >"$HAMI_REPORTS/builds/cluster-$version"
-    ((code == 0)) || continue
+  for version in "${HAMI_VERSIONS[@]}"; do
+    _wait_for_build "cluster-$version" || continue
     marks="not soak"
     [ "$version" = 1.36 ] || marks+=" and not newest_only"
     report=$HAMI_REPORTS/cluster-$version
     mkdir -p "$report"
-    HAMI_CLUSTER_VERSION=$version HAMI_QUIET_FAILURE=1 \
+    HAMI_CLUSTER_VERSION=$version HAMI_FAILED_LINES='^(FAILED|ERROR) ' \
       run_step "test-cluster-$version" "test cluster $version" \
-      "$HAMI_VENV/bin/pytest" -v -m "$marks" -rs -p no:xdist \
+      "$HAMI_VENV/bin/pytest" -v -m "$marks" -rsfE -p no:xdist \
       -o junit_family=xunit1 --junit-xml "$report/pytest.xml" "${pattern[@]}" tests/cluster ||
       true
     [ -f "$report/pytest.xml" ] || : >"$report/no-report"
@@ -100,7 +148,7 @@ _cluster_step() {  # _cluster_step PATTERN
 }
 
 verb_test() {
-  local kinds=(clang unit checks component pytest asan tsan fuzz cluster) only=. kind labels=()
+  local kinds=(unit checks component pytest cluster asan tsan fuzz) only=. kind labels=() later=()
   while (($#)); do
     case $1 in
       --fast) kinds=(unit checks component pytest) ;;
@@ -114,40 +162,40 @@ verb_test() {
     esac
     shift
   done
+  _has() { [[ " ${kinds[*]} " == *" $1 "* ]]; }
+  read -r -a HAMI_VERSIONS <<<"${HAMI_CLUSTER_VERSIONS:-1.36 1.35 1.34}"
   setup_group test
-  [[ " ${kinds[*]} " != *" cluster "* ]] || setup_group cluster
+  ! _has cluster || setup_group cluster
   rm -rf "$HAMI_REPORTS"
   mkdir -p "$HAMI_REPORTS"
   # A test that meets a real driver or the caller's simulation would depend on the machine.
   unset LD_LIBRARY_PATH LD_PRELOAD HAMI_SIM
 
-  for kind in "${kinds[@]}"; do
-    case $kind in
-      unit | checks | component) labels+=("$kind") ;;
-    esac
+  for kind in unit checks component; do
+    ! _has "$kind" || labels+=("$kind")
   done
-  if ((${#labels[@]})) || [[ " ${kinds[*]} " =~ " pytest "|" cluster " ]]; then
+  if ((${#labels[@]})) || _has pytest || _has cluster; then
     # A test whose program was not built has failed; the others still say something.
-    _build_case dev || true
-    if [ -f build/build.ninja ]; then
-      ((${#labels[@]} == 0)) || _ctest_step dev dev "$(IFS='|' && echo "${labels[*]}")" "$only"
-      [[ " ${kinds[*]} " != *" pytest "* ]] || _pytest_step "$only"
-    fi
+    _build_case dev build_preset dev
   fi
-  if [[ " ${kinds[*]} " == *" clang "* ]]; then
-    _build_case clang || true
+  ! _has cluster || later+=("${HAMI_VERSIONS[@]/#/cluster-}")
+  ! { _has asan || _has fuzz; } || later+=(asan)
+  ! _has tsan || later+=(tsan)
+  ((${#later[@]} == 0)) || _start_later_builds "${later[@]}"
+
+  if [ -f build/build.ninja ]; then
+    ((${#labels[@]} == 0)) || _ctest_step dev dev "$(IFS='|' && echo "${labels[*]}")" "$only"
+    ! _has pytest || _pytest_step "$only"
   fi
+  ! _has cluster || _cluster_step "$only"
   for kind in asan tsan; do
-    if [[ " ${kinds[*]} " == *" $kind "* ]]; then
-      _build_case "$kind" unit_tests || true
+    if _has "$kind"; then
+      _wait_for_build "$kind" || true
       _ctest_step "$kind" "$kind" unit "$only"
     fi
   done
-  if [[ " ${kinds[*]} " == *" fuzz "* ]]; then
+  if _has fuzz && { _wait_for_build asan || true; }; then
     _fuzz_step "$only"
-  fi
-  if [[ " ${kinds[*]} " == *" cluster "* ]]; then
-    _cluster_step "$only"
   fi
   exec "$HAMI_PYTHON" tools/dev/count_tests.py "$HAMI_REPORTS"
 }
