@@ -34,6 +34,7 @@ class Settings:
   kubelets: int = 1  # of them with a kubelet: 0 or 1; the rest are API objects
   hami_nodes: int = 0  # of the API objects: with HAMi's device plugin
   node_gpus: str = "8"  # of each API object, as api_nodes.Gpus reads it
+  node_list: str = ""  # a file of Nodes, which the API objects are like instead
   run_pods: bool = False  # pods on API objects become Running
   replicas: int = 0  # of hami-scheduler
   scheduler_flags: list[str] = dataclasses.field(default_factory=list)

@@ -5,6 +5,8 @@ Configuration files are JSON, which all of them read as YAML.
 """
 
 import json
+import pathlib
+import shutil
 import sys
 
 import api_nodes
@@ -63,11 +65,24 @@ def _scheduler_config(folder: ClusterFolder) -> dict:
           "clientConnection": _client(folder, "kube-scheduler")}
 
 
+def _copy_of_list(folder: ClusterFolder) -> pathlib.Path:
+  """What the keeper reads: the original may go."""
+  return folder / "conf" / "nodes.json"
+
+
+def _proxy_node(folder: ClusterFolder, settings: Settings) -> str:
+  if settings.kubelets:
+    return settings.node
+  if settings.node_list:
+    return api_nodes.read_list(_copy_of_list(folder))[0]["metadata"]["name"]
+  return api_nodes.names(1)[0]
+
+
 def _proxy_config(folder: ClusterFolder, settings: Settings) -> dict:
   # Zeros: limits of connection tracking belong to the host.
   return {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
           "mode": "iptables", "clusterCIDR": network.CLUSTER_NETWORK,
-          "hostnameOverride": settings.node if settings.kubelets else api_nodes.names(1)[0],
+          "hostnameOverride": _proxy_node(folder, settings),
           "clientConnection": _client(folder, "kube-proxy"),
           "iptables": {"minSyncPeriod": "0s"},
           "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s",
@@ -108,6 +123,8 @@ def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
   """Writes the configuration files and returns the command of each program. Only for programs
   that do not run yet: kube-proxy ends when its file is written."""
   (folder / "conf").mkdir(exist_ok=True)
+  if settings.node_list:
+    shutil.copy(settings.node_list, _copy_of_list(folder))
   if settings.kubelets:
     node_runtime.write_config(folder, settings)
   binaries = go_modules.KUBERNETES_VERSIONS[settings.version].binaries
@@ -173,5 +190,6 @@ def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
         sys.executable, str(go_modules.HERE / "node_keeper.py"),
         f"--kubeconfig={folder.kubeconfig}", f"--nodes={settings.nodes - settings.kubelets}",
         f"--hami-nodes={settings.hami_nodes}", f"--gpus={settings.node_gpus}",
+        *([f"--node-list={_copy_of_list(folder)}"] if settings.node_list else []),
         *(["--run-pods"] if settings.run_pods else [])]
   return {**found, **schedulers.commands(folder, settings, gate_flags)}

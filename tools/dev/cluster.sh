@@ -5,7 +5,7 @@
 # Usage: ./dev cluster up       [--version V] [--name NAME] [--gpu PROFILE[:N]] [--node NODE]
 #                               [--without-cdi] [--feature-gate NAME=BOOL]...
 #                               [--nodes N] [--kubelets K] [--hami-nodes H] [--run-pods]
-#                               [--node-gpus COUNT[:MIB[:MODEL]]] [--replicas R]
+#                               [--node-gpus COUNT[:MIB[:MODEL]]] [--node-list FILE] [--replicas R]
 #                               [--scheduler-flag FLAG]... [--proxy PROGRAM] [--audit]
 #        ./dev cluster down     [--version V] [--name NAME] [--all]
 #        ./dev cluster status   [--name NAME]
@@ -29,6 +29,8 @@
 #   --kubelets K    1 (default) or 0: a control plane alone, with API objects for nodes
 #   --hami-nodes H  so many of the API objects have HAMi's device plugin, the others ours
 #   --node-gpus     what each API object has; default 8 A100 of 81920 MiB
+#   --node-list FILE  the API objects, in place of --nodes alike: what `kubectl get nodes -o json`
+#                   prints, of another cluster for example
 #   --run-pods      pods on API objects become Running; annotation cluster.hami.io/run-seconds says
 #                   after how many seconds they succeed
 #   --replicas R    R times hami-scheduler and a kube-scheduler of its own, by deploy/classic
