@@ -46,8 +46,8 @@ def parse_arguments() -> argparse.Namespace:
   parser.add_argument("--policy", default="fragmentation")
   parser.add_argument("--device-policy", default="binpack")
   parser.add_argument("--cpu-pods", choices=CPU_PODS, default="simulation",
-                      help="where pods without GPUs go: where the simulation's policy puts them, by "
-                           "a node selector; or where kube-scheduler wants")
+                      help="where pods without GPUs go: where the simulation's policy puts "
+                           "them, by a node selector; or where kube-scheduler wants")
   parser.add_argument("--window", type=int, default=1, metavar="N",
                       help="so many pods at most are created and not decided")
   parser.add_argument("--version", default="1.36")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An openb trace for a run on a real Kubernetes: what `hami simulate` says of it, and the same nodes
-and pods as API objects. No cluster is needed here."""
+"""An openb trace for a run on a real Kubernetes: what `hami simulate` says of it, and the same
+nodes and pods as API objects. No cluster is needed here."""
 
 import csv
 import dataclasses

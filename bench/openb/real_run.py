@@ -23,8 +23,8 @@ PATIENCE_S = 120  # for one decision
 class RealRun:
   """`window`: so many pods at most are created and not yet decided. kube-scheduler decides one
   after the other in the order in which they came, so every window gives each pod the same
-  predecessors; but hami-scheduler learns by its watch of pods that ask for no GPU, and with 1 it has
-  surely heard of the one before."""
+  predecessors; but of pods that ask for no GPU hami-scheduler learns by its watch, and with a
+  window of 1 it has heard of each before the next comes."""
 
   def __init__(self, cluster: classic.Cluster, namespace: str, window: int = 1):
     self._cluster = cluster

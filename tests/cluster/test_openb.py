@@ -36,11 +36,11 @@ def node_rows():
 
 
 def pod_rows(chance):
-  """So many that not all find room: mostly shares and single GPUs, some whole nodes, some pods that
-  want one of two models, some without GPUs."""
+  """Enough for all GPUs, so that not all find room: mostly shares and single GPUs, some of several,
+  some that want one of two models, some without GPUs."""
   rows = []
   for number in range(PODS):
-    gpus = chance.choice((0, 1, 1, 1, 1, 1, 1, 2, 4, 8))
+    gpus = chance.choice((0, *[1] * 12, 2, 2, 4))
     milli = chance.choice(SHARES) if gpus == 1 else 1000 * bool(gpus)
     models = chance.choice(("", "", "", "", "P100|T4", "V100M32")) if gpus == 1 else ""
     rows.append({"name": f"openb-pod-{number:04}", "cpu_milli": str(chance.randrange(1, 12) * 1000),

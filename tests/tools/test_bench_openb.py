@@ -79,6 +79,9 @@ def test_an_amount_is_the_larger_share():
 
 
 def test_a_card_that_is_given_twice_is_found():
-  assert comparison.over_committed([on("n1", HALF), on("n1", HALF), on("n1", WHOLE)]) == []
-  assert comparison.over_committed([on("n1", HALF), on("n1", ("n1-gpu-0", 5001, 1))]) == ["n1-gpu-0"]
-  assert comparison.over_committed([on("n1", HALF), on("n1", ("n1-gpu-0", 1, 51))]) == ["n1-gpu-0"]
+  def over(*slices):
+    return comparison.over_committed([on("n1", item) for item in slices])
+
+  assert over(HALF, HALF, WHOLE) == []
+  assert over(HALF, ("n1-gpu-0", 5001, 1)) == ["n1-gpu-0"]
+  assert over(HALF, ("n1-gpu-0", 1, 51)) == ["n1-gpu-0"]

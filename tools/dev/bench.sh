@@ -6,8 +6,9 @@
 #        ./dev bench NAME [--cluster] [--json FILE] [OPTION ...]
 #
 # Runs build/bin/bench/NAME, or bench/NAME/NAME.py on a real Kubernetes (needs root), which gets all
-# options; some have both, and --cluster takes bench/NAME/cluster.py on a real Kubernetes. --json writes the printed table as records
-# (name, value, unit, baseline, conditions). Figures depend on the machine: compare within one run.
+# options; some have both, and --cluster takes bench/NAME/cluster.py on a real Kubernetes. --json
+# writes the printed table as records (name, value, unit, baseline, conditions). Figures depend on
+# the machine: compare within one run.
 
 # Name and first sentence of each; the names are those that CMake builds.
 _bench_names() {
