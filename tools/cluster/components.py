@@ -119,16 +119,38 @@ def _audit_flags(folder: ClusterFolder) -> list[str]:
           f"--audit-log-path={folder / 'log' / 'audit'}"]
 
 
+def _proxy(folder: ClusterFolder, settings: Settings) -> list[str]:
+  newest = go_modules.KUBERNETES_VERSIONS[go_modules.NEWEST].binaries
+  return [str(newest / "kube-proxy"),
+          f"--config={_write(folder, 'kube-proxy', _proxy_config(folder, settings))}"]
+
+
+def make_for_node(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
+  """As `make`, of the programs that every node with a kubelet has; none but these has a further
+  node."""
+  (folder / "conf").mkdir(exist_ok=True)
+  node_runtime.write_config(folder, settings)
+  binaries = go_modules.KUBERNETES_VERSIONS[settings.version].binaries
+  return {
+      "containerd": [
+          str(go_modules.CONTAINERD.binaries / "containerd"),
+          f"--config={folder / 'conf' / 'containerd.toml'}"],
+      "kube-proxy": _proxy(folder, settings),
+      "kubelet": [
+          str(binaries / "kubelet"), f"--kubeconfig={folder / 'pki' / 'kubelet.conf'}",
+          f"--config={_write(folder, 'kubelet', _kubelet_config(folder, settings))}",
+          f"--hostname-override={settings.node}",
+          f"--node-ip={network.node_address(settings.number)}", "--root-dir=/var/lib/kubelet"],
+  }
+
+
 def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
   """Writes the configuration files and returns the command of each program. Only for programs
   that do not run yet: kube-proxy ends when its file is written."""
   (folder / "conf").mkdir(exist_ok=True)
   if settings.node_list:
     shutil.copy(settings.node_list, _copy_of_list(folder))
-  if settings.kubelets:
-    node_runtime.write_config(folder, settings)
   binaries = go_modules.KUBERNETES_VERSIONS[settings.version].binaries
-  newest = go_modules.KUBERNETES_VERSIONS[go_modules.NEWEST].binaries
   pki = folder / "pki"
   gates = ",".join(f"{name}={str(on).lower()}" for name, on in feature_gates(settings).items())
   gate_flags = [f"--feature-gates={gates}"] if gates else []
@@ -142,9 +164,6 @@ def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
           "--initial-cluster=node=http://127.0.0.1:2380",
           # What a crash of the machine would lose is of no worth.
           "--unsafe-no-fsync", "--log-level=warn"],
-      "containerd": [
-          str(go_modules.CONTAINERD.binaries / "containerd"),
-          f"--config={folder / 'conf' / 'containerd.toml'}"],
       "kube-apiserver": [
           str(binaries / "kube-apiserver"), f"--etcd-servers={ETCD_ADDRESS}",
           "--bind-address=0.0.0.0", f"--secure-port={network.API_PORT}",
@@ -173,18 +192,10 @@ def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
           str(binaries / "kube-scheduler"),
           f"--config={_write(folder, 'kube-scheduler', _scheduler_config(folder))}",
           *gate_flags],
-      "kube-proxy": [
-          str(newest / "kube-proxy"),
-          f"--config={_write(folder, 'kube-proxy', _proxy_config(folder, settings))}"],
-      "kubelet": [
-          str(binaries / "kubelet"), f"--kubeconfig={pki / 'kubelet.conf'}",
-          f"--config={_write(folder, 'kubelet', _kubelet_config(folder, settings))}",
-          f"--hostname-override={settings.node}", f"--node-ip={network.NODE_ADDRESS}",
-          "--root-dir=/var/lib/kubelet"],
+      "kube-proxy": _proxy(folder, settings),
   }
-  if not settings.kubelets:
-    for name in ("containerd", "kubelet"):
-      del found[name]
+  if settings.kubelets:
+    found |= make_for_node(folder, settings)
   if settings.nodes > settings.kubelets:
     found[KEEPER] = [
         sys.executable, str(go_modules.HERE / "node_keeper.py"),

@@ -25,8 +25,10 @@
 #   --without-cdi   containerd ignores CDI, as old nodes do
 #   --feature-gate  for API server, controller manager, scheduler and kubelet; 1.34 and 1.35 have
 #                   DRAConsumableCapacity and DRAPartitionableDevices on already
-#   --nodes N       default 1. What has no kubelet is an API object that one program keeps ready
-#   --kubelets K    1 (default) or 0: a control plane alone, with API objects for nodes
+#   --nodes N       default K. What has no kubelet is an API object that one program keeps ready
+#   --kubelets K    1 (default), or up to 16: real nodes, each with its own containerd, network and
+#                   GPUs. The second is called NODE-2, and exec, logs, restart and kill take it by
+#                   --name NAME.node2. 0: a control plane alone, with API objects for nodes
 #   --hami-nodes H  so many of the API objects have HAMi's device plugin, the others ours
 #   --node-gpus     what each API object has; default 8 A100 of 81920 MiB
 #   --node-list FILE  the API objects, in place of --nodes alike: what `kubectl get nodes -o json`
