@@ -156,12 +156,16 @@ bool FitAll(Fitter* fitter, const std::vector<Candidate>& candidates, Candidate*
   return found && fitter->Fit(chosen->node, nullptr);
 }
 
-// Where the least is lost to fragments. Rules that score nodes go before: FitAll.
+// Where the least is lost to fragments. Rules that score nodes go before: FitAll. Which judgements
+// are renewed first depends on the order of the nodes, and kube-scheduler, which looks at them in
+// parallel, names them in another one each time: it gets its own, so that a simulation of the same
+// pods decides the same (tests/cluster/test_openb.py).
 bool FitByFragments(FragmentSearch* fragments, Fitter* fitter,
                     const std::vector<Candidate>& candidates, Candidate* chosen) {
   static thread_local std::vector<uint32_t> nodes;
   nodes.clear();
   for (const Candidate& candidate : candidates) nodes.push_back(candidate.node);
+  if (!std::ranges::is_sorted(nodes)) std::ranges::sort(nodes);
   double cost = 0;
   const uint32_t node = fragments->Choose(fitter->compiled(), nodes, fitter, &cost);
   if (node == NameIndex::kNone) return false;

@@ -7,6 +7,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "placement/cluster.h"
 #include "placement/fake_cluster.h"
 
@@ -210,6 +216,43 @@ TEST(FragmentPolicyTest, NoticesEveryChange) {
   EXPECT_TRUE(cluster.Place(OnePercent(60, "c"), {}).allocation);
   cluster.RemoveNode("n");
   EXPECT_FALSE(cluster.Place(OnePercent(60, "d"), {}).allocation);
+}
+
+// kube-scheduler looks at nodes in parallel and names them as it comes. What is judged anew little
+// by little, with more nodes than are renewed at once, must not follow that.
+TEST(FragmentPolicyTest, TheOrderOfTheNamesChangesNothing) {
+  constexpr size_t kNodes = 400;
+  Cluster in_order(TestRegistry());
+  Cluster shuffled(TestRegistry());
+  std::vector<std::string> names;
+  for (size_t i = 0; i < kNodes; ++i) {
+    names.push_back("n" + std::to_string(i));
+    const NodeFacts node = TestNode(names.back(), {{.id = "a" + names.back()}});
+    in_order.PutNode(node);
+    shuffled.PutNode(node);
+    const int32_t held = static_cast<int32_t>(i * 7 % 90);
+    const PodFacts holder =
+        TestHolder("h" + names.back(), names.back(), {"a" + names.back()}, held * 80, held);
+    in_order.PutPod(holder);
+    shuffled.PutPod(holder);
+  }
+  std::vector<std::string_view> views(names.begin(), names.end());
+  std::mt19937 random(1);
+  for (int i = 0; i < 300; ++i) {
+    // The mix drifts, so that what was judged before is stale.
+    const int32_t percent = 10 + (i / 20 * 13 + i % 3 * 25) % 80;
+    const std::string uid = "p" + std::to_string(i);
+    const Decision one = in_order.Place(OnePercent(percent, uid), {});
+    std::ranges::shuffle(views, random);
+    const Decision other = shuffled.Place(OnePercent(percent, uid), views);
+    ASSERT_EQ(one.allocation.has_value(), other.allocation.has_value()) << i;
+    if (!one.allocation) continue;
+    ASSERT_EQ(one.allocation->node, other.allocation->node) << i;
+    const std::string& node = one.allocation->node;
+    const PodFacts pod = TestHolder(uid, node, {"a" + node}, percent * 80, percent);
+    in_order.PutPod(pod);
+    shuffled.PutPod(pod);
+  }
 }
 
 }  // namespace

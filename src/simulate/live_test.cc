@@ -21,6 +21,7 @@ namespace hami::simulate {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -46,6 +47,12 @@ constexpr char kQuotaList[] = R"({"kind": "ResourceQuotaList",
 constexpr char kRefusal[] =
     R"({"kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden"})";
 
+// As an API server with RBAC says it; the user's name comes between.
+constexpr char kForbidden[] =
+    R"({"kind": "Status", "status": "Failure", "reason": "Forbidden", "message":
+  "pods is forbidden: User \")";
+constexpr char kForbiddenRest[] = R"(\" cannot list resource \"pods\" at the cluster scope"})";
+
 constexpr char kFault[] =
     R"({"kind": "Status", "status": "Failure", "message": "no", "reason": "BadRequest"})";
 
@@ -58,10 +65,14 @@ class LiveTest : public ::testing::Test {
   }
 
   std::atomic<int> quota_status_ = 200;
+  std::string refused_user_;  // may not list pods; set before the first request
   net::FakeHttpServer server_{
       [this](const net::FakeRequest& request, net::FakeConnection& connection) {
         if (request.target.starts_with("/api/v1/nodes")) return connection.Respond(200, kNodeList);
-        if (request.target.starts_with("/api/v1/pods")) return connection.Respond(200, kPodList);
+        if (request.target.starts_with("/api/v1/pods")) {
+          if (refused_user_.empty()) return connection.Respond(200, kPodList);
+          return connection.Respond(403, kForbidden + refused_user_ + kForbiddenRest);
+        }
         connection.Respond(quota_status_, quota_status_ == 200   ? kQuotaList
                                           : quota_status_ == 403 ? kRefusal
                                                                  : kFault);
@@ -106,6 +117,21 @@ TEST_F(LiveTest, QuotasThatMayNotBeListedAreANote) {
   EXPECT_THAT(scenario_.notes, ElementsAre(HasSubstr("quotas are not looked at")));
   quota_status_ = 400;
   EXPECT_FALSE(AddCluster(registry_, &client_, true, &scenario_));
+}
+
+// Ready to be copied, unless a shell would take the name for something else.
+TEST_F(LiveTest, WhoMayNotListPodsIsToldWhatToGrant) {
+  const auto told = [this](std::string user) {
+    refused_user_ = std::move(user);
+    const Status read = AddCluster(registry_, &client_, true, &scenario_);
+    EXPECT_FALSE(read);
+    return read ? "" : read.error().message;
+  };
+  const std::string alice = told("alice@example.com");
+  EXPECT_THAT(alice, HasSubstr("list /api/v1/pods: pods is forbidden"));
+  EXPECT_THAT(alice, HasSubstr("--resource=nodes,pods,resourcequotas\n"));
+  EXPECT_THAT(alice, EndsWith("--clusterrole=hami-simulate --user=alice@example.com"));
+  EXPECT_THAT(told("alice; true"), EndsWith("--user=NAME"));
 }
 
 TEST_F(LiveTest, PendingPodsComeOnlyIfWanted) {

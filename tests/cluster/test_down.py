@@ -139,6 +139,23 @@ def test_up_after_one_component_was_killed(name, version):
   assert again.core.read_node(again.node)
 
 
+def test_a_second_node_goes_and_comes_with_the_cluster(name, version):
+  before = host_state()
+  options = ("--gpu=none", "--kubelets=2")
+  cluster = up(name, version, *options)
+  Cluster(cluster.folder.worker(2).name, version).init.end(signal.SIGKILL, 60)
+  # The first runs; the cluster is not up.
+  assert cluster_verb("status", "--name", name, check=False).returncode == 1
+  cluster = up(name, version, *options)
+  worker = Cluster(cluster.folder.worker(2).name, version)
+  assert {node.metadata.name for node in cluster.core.list_node().items} == \
+      {cluster.node, worker.node}
+  own, of_worker = own_processes(cluster.folder), own_processes(worker.folder)
+  cluster_verb("down", "--name", name)
+  assert_gone(name, own, before)
+  assert_gone(worker.name, of_worker, before)
+
+
 def test_down_twice_and_down_of_nothing(name):
   assert "is not up" in cluster_verb("down", "--name", name).stdout
 

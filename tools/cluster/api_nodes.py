@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes that are API objects and nothing else: what the keeper creates, tests and benchmarks too.
 
-Their GPUs stand in the annotation by which HAMi's NVIDIA plugin announces them.
+Their GPUs stand in the annotation by which HAMi's NVIDIA plugin announces them. They are all alike,
+or each as a list says.
 """
 
 import dataclasses
 import json
+import pathlib
 
 import network
 
@@ -76,6 +78,30 @@ def node_body(name: str, gpus: Gpus, protocol: str = OURS, now: str | None = Non
                                   "hami.io/api-object": "true"}},
           "status": {"addresses": [{"type": "InternalIP", "address": network.NODE_ADDRESS}],
                      "capacity": resources, "allocatable": resources, "conditions": [ready]}}
+
+
+def read_list(path: pathlib.Path) -> list[dict]:
+  """Nodes as `kubectl get nodes -o json` prints them; a ValueError says what is wrong."""
+  said = json.loads(path.read_text())
+  nodes = said.get("items") if isinstance(said, dict) else None
+  if not nodes or any(node.get("kind") != "Node" for node in nodes):
+    raise ValueError("is no List of Nodes, as `kubectl get nodes -o json` prints it")
+  if len({node["metadata"]["name"] for node in nodes}) != len(nodes):
+    raise ValueError("two Nodes have the same name")
+  return nodes
+
+
+def node_like(node: dict, now: str) -> dict:
+  """A new one with the name, labels, annotations, spec and capacity of another, and ready."""
+  meta, status = node["metadata"], node.get("status", {})
+  allocatable = status.get("allocatable") or status.get("capacity", {})
+  body = node_body(meta["name"], Gpus(0), "", now)
+  body["metadata"]["labels"].update(meta.get("labels") or {})
+  body["metadata"]["annotations"] = meta.get("annotations") or {}
+  body["spec"] = {key: value for key, value in (node.get("spec") or {}).items()
+                  if key in ("taints", "unschedulable")}
+  body["status"].update(capacity=status.get("capacity") or allocatable, allocatable=allocatable)
+  return body
 
 
 def lease_body(name: str, now: str) -> dict:

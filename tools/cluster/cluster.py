@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`./dev cluster`: a real Kubernetes of one node on this machine, beside which nothing is touched.
+"""`./dev cluster`: a real Kubernetes on this machine, beside which nothing is touched.
 
 Help for people stands in tools/dev/cluster.sh; the parts are listed in README.md.
 """
 
 import argparse
 import os
+import pathlib
 import re
 import sys
 
@@ -17,6 +18,7 @@ import go_modules
 import images
 import lifecycle
 import namespaces
+import network
 import simulated_gpu
 from cluster_folder import ClusterFolder, Settings
 
@@ -46,10 +48,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     up.add_argument("--without-cdi", action="store_true")
     up.add_argument("--feature-gate", type=parse_gate, action="append", default=[],
                     metavar="NAME=BOOL")
-    up.add_argument("--nodes", type=int, default=1)
-    up.add_argument("--kubelets", type=int, choices=(0, 1), default=1)
+    up.add_argument("--nodes", type=int)
+    up.add_argument("--kubelets", type=int, choices=range(network.MOST_NODES + 1), default=1,
+                    metavar="K")
     up.add_argument("--hami-nodes", type=int, default=0)
     up.add_argument("--node-gpus", default="8", metavar="COUNT[:MIB[:MODEL]]")
+    up.add_argument("--node-list", default="", metavar="FILE")
     up.add_argument("--run-pods", action="store_true")
     up.add_argument("--replicas", type=int, default=0)
     up.add_argument("--scheduler-flag", action="append", default=[], metavar="FLAG")
@@ -78,20 +82,38 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
   return args
 
 
+def count_list(args: argparse.Namespace) -> int:
+  """How many nodes --node-list has; it says what the API objects are, so nothing else may."""
+  if args.nodes is not None or args.hami_nodes:
+    sys.exit("cluster: --node-list says how many nodes there are and what they have: neither "
+             "--nodes nor --hami-nodes beside it")
+  try:
+    return len(api_nodes.read_list(pathlib.Path(args.node_list)))
+  except (OSError, ValueError) as problem:
+    sys.exit(f"cluster: {args.node_list}: {problem}")
+
+
 def run_up(folder: ClusterFolder, args: argparse.Namespace) -> int:
   simulated_gpu.parse(args.gpu)
   api_nodes.Gpus.parse(args.node_gpus)
+  if args.node_list:
+    args.nodes = count_list(args) + args.kubelets
+  elif args.nodes is None:
+    args.nodes = max(1, args.kubelets)
   if args.nodes < max(1, args.kubelets) or args.hami_nodes > args.nodes - args.kubelets:
     sys.exit("cluster: --nodes counts them all: those with a kubelet, and API objects, of which "
              "--hami-nodes have HAMi's device plugin")
   settings = Settings(version=args.version, node=args.node, gpu=args.gpu,
                       cdi=not args.without_cdi, feature_gates=dict(args.feature_gate),
                       nodes=args.nodes, kubelets=args.kubelets, hami_nodes=args.hami_nodes,
-                      node_gpus=args.node_gpus, run_pods=args.run_pods, replicas=args.replicas,
+                      node_gpus=args.node_gpus,
+                      node_list=args.node_list and os.path.abspath(args.node_list),
+                      run_pods=args.run_pods, replicas=args.replicas,
                       scheduler_flags=args.scheduler_flag,
                       proxy=args.proxy and os.path.abspath(args.proxy), audit=args.audit)
   if lifecycle.up(folder, settings):
-    what = f"node {args.node}" if settings.nodes == settings.kubelets else f"{args.nodes} nodes"
+    what = f"node {args.node}" if settings.nodes == settings.kubelets == 1 else \
+        f"{args.nodes} nodes"
     print(f"cluster '{folder.name}': Kubernetes {args.version}, {what}")
   else:
     found = folder.read_settings()
@@ -178,7 +200,8 @@ def main() -> int:
     return 0
   if args.verb == "load":
     namespaces.must_have_init(folder)
-    images.import_into(folder, images.archives())
+    for node in [folder, *folder.workers()]:
+      images.import_into(node, images.archives())
     print(f"cluster '{folder.name}' has {len(images.archives())} images as they are now")
     return 0
   if args.verb == "restart":

@@ -31,14 +31,16 @@ class Settings:
   cdi: bool = True
   feature_gates: dict[str, bool] = dataclasses.field(default_factory=dict)
   nodes: int = 1  # of all kinds
-  kubelets: int = 1  # of them with a kubelet: 0 or 1; the rest are API objects
+  kubelets: int = 1  # of them with a kubelet; the rest are API objects
   hami_nodes: int = 0  # of the API objects: with HAMi's device plugin
   node_gpus: str = "8"  # of each API object, as api_nodes.Gpus reads it
+  node_list: str = ""  # a file of Nodes, which the API objects are like instead
   run_pods: bool = False  # pods on API objects become Running
   replicas: int = 0  # of hami-scheduler
   scheduler_flags: list[str] = dataclasses.field(default_factory=list)
   proxy: str = ""  # a program of tests/fakes/api_proxy, between each replica and the API server
   audit: bool = False  # writes are logged by the API server
+  number: int = 1  # of the node with a kubelet whose folder this is
 
 
 class ClusterFolder:
@@ -59,6 +61,15 @@ class ClusterFolder:
   def cgroup(self) -> str:
     """The name of the cluster's cgroup in every hierarchy."""
     return f"hami-cluster-{self.name}"
+
+  def worker(self, number: int) -> "ClusterFolder":
+    """Of a node with a kubelet, from the second on."""
+    return ClusterFolder(f"{self.name}.node{number}")
+
+  def workers(self) -> list["ClusterFolder"]:
+    """Those that there are, whatever is left of them."""
+    pattern = re.compile(re.escape(self.name) + r"\.node[0-9]+")
+    return [folder for folder in list_folders() if pattern.fullmatch(folder.name)]
 
   def log(self, component: str) -> pathlib.Path:
     return self.path / "log" / f"{component}.log"

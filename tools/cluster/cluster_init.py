@@ -82,9 +82,9 @@ def become_init(folder: ClusterFolder) -> None:
   mount("--make-rshared", "/")
   pathlib.Path("/etc/hostname").write_text(settings.node + "\n")
   pathlib.Path("/etc/hosts").write_text(
-      f"127.0.0.1 localhost\n{network.NODE_ADDRESS} {settings.node}\n")
+      f"127.0.0.1 localhost\n{network.node_address(settings.number)} {settings.node}\n")
   pathlib.Path("/proc/sys/kernel/hostname").write_text(settings.node)
-  network.set_up()
+  network.set_up(settings.number)
 
 
 def collect_children() -> None:

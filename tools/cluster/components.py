@@ -5,6 +5,8 @@ Configuration files are JSON, which all of them read as YAML.
 """
 
 import json
+import pathlib
+import shutil
 import sys
 
 import api_nodes
@@ -63,11 +65,24 @@ def _scheduler_config(folder: ClusterFolder) -> dict:
           "clientConnection": _client(folder, "kube-scheduler")}
 
 
+def _copy_of_list(folder: ClusterFolder) -> pathlib.Path:
+  """What the keeper reads: the original may go."""
+  return folder / "conf" / "nodes.json"
+
+
+def _proxy_node(folder: ClusterFolder, settings: Settings) -> str:
+  if settings.kubelets:
+    return settings.node
+  if settings.node_list:
+    return api_nodes.read_list(_copy_of_list(folder))[0]["metadata"]["name"]
+  return api_nodes.names(1)[0]
+
+
 def _proxy_config(folder: ClusterFolder, settings: Settings) -> dict:
   # Zeros: limits of connection tracking belong to the host.
   return {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
           "mode": "iptables", "clusterCIDR": network.CLUSTER_NETWORK,
-          "hostnameOverride": settings.node if settings.kubelets else api_nodes.names(1)[0],
+          "hostnameOverride": _proxy_node(folder, settings),
           "clientConnection": _client(folder, "kube-proxy"),
           "iptables": {"minSyncPeriod": "0s"},
           "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s",
@@ -104,14 +119,38 @@ def _audit_flags(folder: ClusterFolder) -> list[str]:
           f"--audit-log-path={folder / 'log' / 'audit'}"]
 
 
+def _proxy(folder: ClusterFolder, settings: Settings) -> list[str]:
+  newest = go_modules.KUBERNETES_VERSIONS[go_modules.NEWEST].binaries
+  return [str(newest / "kube-proxy"),
+          f"--config={_write(folder, 'kube-proxy', _proxy_config(folder, settings))}"]
+
+
+def make_for_node(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
+  """As `make`, of the programs that every node with a kubelet has; none but these has a further
+  node."""
+  (folder / "conf").mkdir(exist_ok=True)
+  node_runtime.write_config(folder, settings)
+  binaries = go_modules.KUBERNETES_VERSIONS[settings.version].binaries
+  return {
+      "containerd": [
+          str(go_modules.CONTAINERD.binaries / "containerd"),
+          f"--config={folder / 'conf' / 'containerd.toml'}"],
+      "kube-proxy": _proxy(folder, settings),
+      "kubelet": [
+          str(binaries / "kubelet"), f"--kubeconfig={folder / 'pki' / 'kubelet.conf'}",
+          f"--config={_write(folder, 'kubelet', _kubelet_config(folder, settings))}",
+          f"--hostname-override={settings.node}",
+          f"--node-ip={network.node_address(settings.number)}", "--root-dir=/var/lib/kubelet"],
+  }
+
+
 def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
   """Writes the configuration files and returns the command of each program. Only for programs
   that do not run yet: kube-proxy ends when its file is written."""
   (folder / "conf").mkdir(exist_ok=True)
-  if settings.kubelets:
-    node_runtime.write_config(folder, settings)
+  if settings.node_list:
+    shutil.copy(settings.node_list, _copy_of_list(folder))
   binaries = go_modules.KUBERNETES_VERSIONS[settings.version].binaries
-  newest = go_modules.KUBERNETES_VERSIONS[go_modules.NEWEST].binaries
   pki = folder / "pki"
   gates = ",".join(f"{name}={str(on).lower()}" for name, on in feature_gates(settings).items())
   gate_flags = [f"--feature-gates={gates}"] if gates else []
@@ -125,9 +164,6 @@ def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
           "--initial-cluster=node=http://127.0.0.1:2380",
           # What a crash of the machine would lose is of no worth.
           "--unsafe-no-fsync", "--log-level=warn"],
-      "containerd": [
-          str(go_modules.CONTAINERD.binaries / "containerd"),
-          f"--config={folder / 'conf' / 'containerd.toml'}"],
       "kube-apiserver": [
           str(binaries / "kube-apiserver"), f"--etcd-servers={ETCD_ADDRESS}",
           "--bind-address=0.0.0.0", f"--secure-port={network.API_PORT}",
@@ -156,22 +192,15 @@ def make(folder: ClusterFolder, settings: Settings) -> dict[str, list[str]]:
           str(binaries / "kube-scheduler"),
           f"--config={_write(folder, 'kube-scheduler', _scheduler_config(folder))}",
           *gate_flags],
-      "kube-proxy": [
-          str(newest / "kube-proxy"),
-          f"--config={_write(folder, 'kube-proxy', _proxy_config(folder, settings))}"],
-      "kubelet": [
-          str(binaries / "kubelet"), f"--kubeconfig={pki / 'kubelet.conf'}",
-          f"--config={_write(folder, 'kubelet', _kubelet_config(folder, settings))}",
-          f"--hostname-override={settings.node}", f"--node-ip={network.NODE_ADDRESS}",
-          "--root-dir=/var/lib/kubelet"],
+      "kube-proxy": _proxy(folder, settings),
   }
-  if not settings.kubelets:
-    for name in ("containerd", "kubelet"):
-      del found[name]
+  if settings.kubelets:
+    found |= make_for_node(folder, settings)
   if settings.nodes > settings.kubelets:
     found[KEEPER] = [
         sys.executable, str(go_modules.HERE / "node_keeper.py"),
         f"--kubeconfig={folder.kubeconfig}", f"--nodes={settings.nodes - settings.kubelets}",
         f"--hami-nodes={settings.hami_nodes}", f"--gpus={settings.node_gpus}",
+        *([f"--node-list={_copy_of_list(folder)}"] if settings.node_list else []),
         *(["--run-pods"] if settings.run_pods else [])]
   return {**found, **schedulers.commands(folder, settings, gate_flags)}

@@ -6,6 +6,7 @@ whatever is there. Both hold the lock of the cluster's folder.
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import signal
@@ -20,6 +21,7 @@ import components
 import go_modules
 import images
 import namespaces
+import network
 import schedulers
 import simulated_gpu
 from cluster_folder import ClusterFolder, Settings
@@ -98,12 +100,14 @@ def up(folder: ClusterFolder, settings: Settings) -> bool:
       return False
     if (folder / "pids").exists():
       print("  something is left of an earlier one; removing it", flush=True)
+    _remove_workers(folder)
     _clear(folder)
     progress = Progress()
     try:
       _bring_up(folder, settings, progress)
     except KeyboardInterrupt:
       print("cluster: interrupted; taking it down again", flush=True)
+      _remove_workers(folder)
       _clear(folder)
       folder.remove()
       raise
@@ -132,8 +136,10 @@ def _bring_up(folder: ClusterFolder, settings: Settings, progress: Progress) -> 
   if settings.kubelets:
     wait_for(folder, f"node {settings.node}",
              _serves(folder, "get", "--raw", f"/api/v1/nodes/{settings.node}"))
+  for number in range(2, settings.kubelets + 1):
+    _bring_up_worker(folder, settings, number, progress)
   wait_for(folder, "ready nodes", lambda: _ready_nodes(folder) >= settings.nodes)
-  progress.reached(f"node {settings.node} is ready" if settings.nodes == settings.kubelets
+  progress.reached(f"node {settings.node} is ready" if settings.nodes == settings.kubelets == 1
                    else f"{settings.nodes} nodes are ready, {settings.kubelets} with a kubelet")
   # Without it no pod is admitted.
   wait_for(folder, "default service account",
@@ -144,11 +150,47 @@ def _bring_up(folder: ClusterFolder, settings: Settings, progress: Progress) -> 
   progress.reached("cluster is up")
 
 
+def _bring_up_worker(first: ClusterFolder, of_first: Settings, number: int,
+                     progress: Progress) -> None:
+  """A further node with a kubelet: a folder, namespaces and programs of its own. Whoever has the
+  lock of the first has this one's."""
+  folder = first.worker(number)
+  settings = dataclasses.replace(of_first, node=node_name(of_first, number), number=number,
+                                 nodes=1, kubelets=1, hami_nodes=0, node_list="", replicas=0)
+  with folder.locked():
+    (folder / "log").mkdir()
+    folder.write_settings(settings)
+    _start_init(folder)
+    network.connect(namespaces.must_have_init(first).pid, namespaces.must_have_init(folder).pid,
+                    number)
+    certificates.make_for_worker(first, folder, settings.node, number)
+    folder.write_commands(components.make_for_node(folder, settings))
+    start(folder, "containerd")
+    _prepare_node(folder, settings, progress)
+    for name in ("kube-proxy", "kubelet"):
+      start(folder, name)
+    wait_for(folder, f"node {settings.node}",
+             _serves(folder, "get", "--raw", f"/api/v1/nodes/{settings.node}"))
+    (folder / "up").touch()
+  progress.reached(f"node {settings.node}: exec, logs and the like by --name {folder.name}")
+
+
+def node_name(settings: Settings, number: int) -> str:
+  return settings.node if number == 1 else f"{settings.node}-{number}"
+
+
+def _remove_workers(folder: ClusterFolder) -> None:
+  for worker in folder.workers():
+    with worker.locked():
+      _clear(worker)
+      worker.remove()
+
+
 def _prepare_node(folder: ClusterFolder, settings: Settings, progress: Progress) -> None:
   """What a kubelet finds: the driver, and containerd with its images."""
   gpu = simulated_gpu.parse(settings.gpu)
   if gpu:
-    made = simulated_gpu.install(namespaces_root(folder), gpu)
+    made = simulated_gpu.install(namespaces_root(folder), gpu, settings.number)
     names = {item["name"] for item in made["gpus"]}
     progress.reached(f"{len(made['gpus'])} simulated GPU(s): {', '.join(sorted(names))}, "
                      f"driver {made['driver_version']}")
@@ -207,7 +249,8 @@ def is_up(folder: ClusterFolder) -> bool:
   if not (folder / "up").exists() or namespaces.init_of(folder) is None:
     return False
   processes = [folder.read_process(name) for name in folder.components()]
-  return all(process and process.is_running() for process in processes)
+  return all(process and process.is_running() for process in processes) and \
+      all(is_up(worker) for worker in folder.workers())
 
 
 def down(folder: ClusterFolder) -> bool:
@@ -215,6 +258,7 @@ def down(folder: ClusterFolder) -> bool:
   if not folder.exists() and not any(path.exists() for path in cgroups.folders(folder.cgroup)):
     return False
   with folder.locked():
+    _remove_workers(folder)
     _clear(folder)
     folder.remove()
   return True

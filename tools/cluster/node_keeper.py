@@ -4,11 +4,11 @@
 says of the pods on them what a kubelet would say.
 
 A pod that is being deleted goes at once. With --run-pods a bound pod becomes Running, and after the
-seconds in its annotation cluster.hami.io/run-seconds Succeeded. On the last --hami-nodes nodes it
-plays HAMi's device plugin: a pod in bind-phase `allocating` gets its devices, the node's lock is
-released, and only then the pod runs, as no kubelet starts a container whose Allocate has not
-returned. It outlives the API server. Standard library only; one thread renews, one watches,
-some write.
+seconds in its annotation cluster.hami.io/run-seconds Succeeded. On the last --hami-nodes nodes, or
+those of --node-list that do not say that their plugin is ours, it plays HAMi's device plugin: a pod
+in bind-phase `allocating` gets its devices, the node's lock is released, and only then the pod
+runs, as no kubelet starts a container whose Allocate has not returned. It outlives the API server.
+Standard library only; one thread renews, one watches, some write.
 """
 
 import argparse
@@ -95,9 +95,13 @@ class Api:
 class Keeper:
   def __init__(self, args: argparse.Namespace):
     self.args = args
-    self.names = api_nodes.names(args.nodes)
+    self.listed = {node["metadata"]["name"]: node for node in api_nodes.read_list(args.node_list)} \
+        if args.node_list else {}
+    self.names = list(self.listed) or api_nodes.names(args.nodes)
     self.known = set(self.names)
-    self.hami = set(self.names[len(self.names) - args.hami_nodes:])
+    self.hami = {name for name, node in self.listed.items() if
+                 api_nodes.PROTOCOL not in (node["metadata"].get("annotations") or {})} or \
+        set(self.names[len(self.names) - args.hami_nodes:])
     self.work: queue.SimpleQueue = queue.SimpleQueue()
     self.done: dict[str, str] = {}  # what was done last to a pod, by uid
     self.allocating: set[str] = set()  # uids of pods in Allocate
@@ -107,16 +111,19 @@ class Keeper:
   # Nodes.
 
   def make_node(self, api: Api, name: str) -> None:
-    gpus = api_nodes.Gpus.parse(self.args.gpus)
-    protocol = "" if name in self.hami else api_nodes.OURS
     now = now_text()
     lease = api_nodes.lease_body(name, now)
     api.call("POST", f"/apis/coordination.k8s.io/v1/namespaces/{api_nodes.LEASE_NAMESPACE}/leases",
              lease)
-    code, said = api.call("POST", "/api/v1/nodes",
-                          api_nodes.node_body(name, gpus, protocol, now[:19] + "Z"))
+    code, said = api.call("POST", "/api/v1/nodes", self.node_body(name, now[:19] + "Z"))
     if code not in (201, 409):
       print(f"node {name}: {code} {said.get('message')}", flush=True)
+
+  def node_body(self, name: str, now: str) -> dict:
+    if name in self.listed:
+      return api_nodes.node_like(self.listed[name], now)
+    protocol = "" if name in self.hami else api_nodes.OURS
+    return api_nodes.node_body(name, api_nodes.Gpus.parse(self.args.gpus), protocol, now)
 
   def renew(self) -> None:
     """Spread over the period, so that nothing comes at once."""
@@ -282,7 +289,8 @@ class Keeper:
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--kubeconfig", type=pathlib.Path, required=True)
-  parser.add_argument("--nodes", type=int, required=True)
+  parser.add_argument("--nodes", type=int, default=0)
+  parser.add_argument("--node-list", type=pathlib.Path, help="Nodes, instead of --nodes alike")
   parser.add_argument("--hami-nodes", type=int, default=0)
   parser.add_argument("--gpus", default="8")
   parser.add_argument("--run-pods", action="store_true")

@@ -31,21 +31,32 @@ def parse(text: str) -> tuple[str, int] | None:
   return None if text == "none" else (match[1], int(match[2] or 1))
 
 
-def install(node_root: pathlib.Path, gpu: tuple[str, int]) -> dict:
-  """Makes the driver root below `node_root`; returns what `hami sim create --json` said."""
+def install(node_root: pathlib.Path, gpu: tuple[str, int], number: int = 1) -> dict:
+  """Makes the driver root below `node_root`; returns what `hami sim create --json` said. GPUs of
+  nodes of different numbers have different UUIDs."""
   profile, count = gpu
   hami = BUILD / "bin" / "hami"
   if not hami.exists():
     raise SystemExit("cluster: build/bin/hami is missing; run ./dev build, or use --gpu none")
   with tempfile.TemporaryDirectory() as scratch:
-    result = subprocess.run(
-        [hami, "sim", "create", "--profile", profile, "--gpus", str(count), "--json", "node"],
-        env=dict(os.environ, HAMI_STATE_DIR=scratch), capture_output=True, text=True)
-    if result.returncode:
-      raise SystemExit(f"cluster: hami sim create: {(result.stderr or result.stdout).strip()}")
-    made = json.loads(result.stdout)
+    made = _create(hami, scratch, "--profile", profile, "--gpus", str(count), "node")
+    if number > 1:
+      # Profiles may say the UUID of their first GPU; without that it follows from the name.
+      own = pathlib.Path(scratch) / "own.yaml"
+      text = (pathlib.Path(made["folder"]) / "sim.yaml").read_text()
+      own.write_text(re.sub(r"(?m)^ +(- )?uuid: .*\n", "", text))
+      made = _create(hami, scratch, "--file", str(own), f"node{number}")
     _copy(pathlib.Path(made["folder"]), node_root / DRIVER_ROOT, made["driver_version"])
   return made
+
+
+def _create(hami: pathlib.Path, state: str, *arguments: str) -> dict:
+  result = subprocess.run([hami, "sim", "create", "--json", *arguments],
+                          env=dict(os.environ, HAMI_STATE_DIR=state), capture_output=True,
+                          text=True)
+  if result.returncode:
+    raise SystemExit(f"cluster: hami sim create: {(result.stderr or result.stdout).strip()}")
+  return json.loads(result.stdout)
 
 
 def _copy(made: pathlib.Path, root: pathlib.Path, version: str) -> None:

@@ -3,11 +3,12 @@
 # bench: list the benchmarks, or run one and print its table
 #
 # Usage: ./dev bench                                lists them
-#        ./dev bench NAME [--json FILE] [OPTION ...]
+#        ./dev bench NAME [--cluster] [--json FILE] [OPTION ...]
 #
 # Runs build/bin/bench/NAME, or bench/NAME/NAME.py on a real Kubernetes (needs root), which gets all
-# options. --json writes the printed table as records
-# (name, value, unit, baseline, conditions). Figures depend on the machine: compare within one run.
+# options; some have both, and --cluster takes bench/NAME/cluster.py on a real Kubernetes. --json
+# writes the printed table as records (name, value, unit, baseline, conditions). Figures depend on
+# the machine: compare within one run.
 
 # Name and first sentence of each; the names are those that CMake builds.
 _bench_names() {
@@ -20,8 +21,8 @@ _bench_names() {
   } | sort -u
 }
 
-_bench_on_cluster() {  # _bench_on_cluster NAME ARGUMENT...
-  ((EUID == 0)) || die "bench $1: needs root: it makes namespaces, mounts and cgroups"
+_bench_on_cluster() {  # _bench_on_cluster PROGRAM ARGUMENT...
+  ((EUID == 0)) || die "$1 needs root: it makes namespaces, mounts and cgroups"
   # shellcheck source=tools/dev/cluster.sh
   . tools/dev/cluster.sh
   setup_group test
@@ -29,7 +30,7 @@ _bench_on_cluster() {  # _bench_on_cluster NAME ARGUMENT...
   build_cluster_programs
   build_preset dev
   "$HAMI_PYTHON" tools/cluster/image.py --no-import
-  exec "$HAMI_VENV/bin/python" "bench/$1/$1.py" "${@:2}"
+  exec "$HAMI_VENV/bin/python" "$@"
 }
 
 verb_bench() {
@@ -52,7 +53,11 @@ verb_bench() {
       shift
     fi
   done
-  [ ! -f "bench/$name/$name.py" ] || _bench_on_cluster "$name" "${arguments[@]}"
+  [ ! -f "bench/$name/$name.py" ] || _bench_on_cluster "bench/$name/$name.py" "${arguments[@]}"
+  if [[ " ${arguments[*]} " == *" --cluster "* ]]; then
+    [ -f "bench/$name/cluster.py" ] || die "bench $name: knows no --cluster" 2
+    _bench_on_cluster "bench/$name/cluster.py" "${arguments[@]}"
+  fi
   setup_group build
   build_preset dev "$name" product
   exec "build/bin/bench/$name" "${arguments[@]}"

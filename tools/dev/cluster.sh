@@ -5,7 +5,7 @@
 # Usage: ./dev cluster up       [--version V] [--name NAME] [--gpu PROFILE[:N]] [--node NODE]
 #                               [--without-cdi] [--feature-gate NAME=BOOL]...
 #                               [--nodes N] [--kubelets K] [--hami-nodes H] [--run-pods]
-#                               [--node-gpus COUNT[:MIB[:MODEL]]] [--replicas R]
+#                               [--node-gpus COUNT[:MIB[:MODEL]]] [--node-list FILE] [--replicas R]
 #                               [--scheduler-flag FLAG]... [--proxy PROGRAM] [--audit]
 #        ./dev cluster down     [--version V] [--name NAME] [--all]
 #        ./dev cluster status   [--name NAME]
@@ -25,10 +25,14 @@
 #   --without-cdi   containerd ignores CDI, as old nodes do
 #   --feature-gate  for API server, controller manager, scheduler and kubelet; 1.34 and 1.35 have
 #                   DRAConsumableCapacity and DRAPartitionableDevices on already
-#   --nodes N       default 1. What has no kubelet is an API object that one program keeps ready
-#   --kubelets K    1 (default) or 0: a control plane alone, with API objects for nodes
+#   --nodes N       default K. What has no kubelet is an API object that one program keeps ready
+#   --kubelets K    1 (default), or up to 16: real nodes, each with its own containerd, network and
+#                   GPUs. The second is called NODE-2, and exec, logs, restart and kill take it by
+#                   --name NAME.node2. 0: a control plane alone, with API objects for nodes
 #   --hami-nodes H  so many of the API objects have HAMi's device plugin, the others ours
 #   --node-gpus     what each API object has; default 8 A100 of 81920 MiB
+#   --node-list FILE  the API objects, in place of --nodes alike: what `kubectl get nodes -o json`
+#                   prints, of another cluster for example
 #   --run-pods      pods on API objects become Running; annotation cluster.hami.io/run-seconds says
 #                   after how many seconds they succeed
 #   --replicas R    R times hami-scheduler and a kube-scheduler of its own, by deploy/classic
