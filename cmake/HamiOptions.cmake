@@ -28,9 +28,8 @@ else()
   add_compile_options(-Wno-missing-field-initializers)
 endif()
 
-# Set by the presets: "address" (clang: with undefined, and coverage for the fuzz targets, so that
-# one build serves the second compiler's warnings, the unit tests and the fuzz targets), "thread", or
-# empty.
+# Set by the presets: "address" (clang: with undefined, and coverage for the fuzz targets; one build
+# for the second compiler's warnings, the unit tests and the fuzz targets), "thread", or empty.
 set(HAMI_SANITIZER "" CACHE STRING "address, thread or empty")
 if(HAMI_SANITIZER STREQUAL "address")
   set(HAMI_SANITIZER_FLAGS -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all)

@@ -109,7 +109,8 @@ _configure_and_build() {  # _configure_and_build PRESET TARGET...
   fi
   # -k 0: one run shows every error, not only the first. A compiler with huge pages for its heap is
   # done up to a fifth sooner.
-  GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cmake --build "$folder" -j "$(job_count)" ${1:+--target "$@"} -- -k 0
+  GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
+    cmake --build "$folder" -j "$(job_count)" ${1:+--target "$@"} -- -k 0
 }
 
 build_preset() {  # build_preset PRESET [TARGET...]
