@@ -118,7 +118,7 @@ TEST_F(StateMetricsTest, SlicesOfOneDeviceAddUpAndEndedInitContainersHoldNothing
   FakeApi::Json init = pod["spec"]["containers"][0];
   init["name"] = "init";
   init["resources"]["limits"]["nvidia.com/gpu"] = "1";
-  pod["spec"]["initContainers"] = {init};
+  pod["spec"]["initContainers"] = FakeApi::Json::array({init});
   pod["spec"]["nodeName"] = "n1";
   pod["metadata"]["annotations"] = {
       {"hami.io/vgpu-node", "n1"},

@@ -132,13 +132,15 @@ class SchedulerTest : public ::testing::Test {
     options.lease_namespace = "kube-system";
     return options;
   }
-  // While `deaf`, watches of pods say nothing.
-  void SilenceWatches(const std::atomic<bool>& deaf) {
-    api_.SetHook([&deaf](const net::FakeRequest& request, net::FakeConnection& connection) {
-      return deaf && SaysNothingOfPods(request, connection);
+  // Watches of pods say nothing until watches_are_silent_ is false again.
+  void SilenceWatches() {
+    watches_are_silent_ = true;
+    api_.SetHook([this](const net::FakeRequest& request, net::FakeConnection& connection) {
+      return watches_are_silent_ && SaysNothingOfPods(request, connection);
     });
   }
 
+  std::atomic<bool> watches_are_silent_{false};
   FakeApi api_;
   net::IoThread io_{"tester"};
   net::HttpClient http_{io_, "tester"};
@@ -268,8 +270,7 @@ TEST_F(SchedulerTest, AFollowerIsUnreadyWhereThatIsAsked) {
 
 TEST_F(SchedulerTest, ANewLeaderReadsWhatItsWatchHasNotSaidYet) {
   PutNode("n1");
-  std::atomic<bool> hold_watches = true;
-  SilenceWatches(hold_watches);
+  SilenceWatches();
   StartScheduler(Electing());
   ASSERT_TRUE(Eventually([this] { return IsReady(); }));
   // The leader before bound this; our watch is deaf.
@@ -277,7 +278,7 @@ TEST_F(SchedulerTest, ANewLeaderReadsWhatItsWatchHasNotSaidYet) {
   api_.Put(kLease, Lease("hami-1_x", 600));
   ASSERT_TRUE(Eventually([this] { return Leads(); }));
   EXPECT_THAT(Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
-  hold_watches = false;
+  watches_are_silent_ = false;
 }
 
 TEST_F(SchedulerTest, AWaitingPodIsWokenWhenAReservationRunsOut) {
@@ -369,8 +370,7 @@ TEST_F(SchedulerTest, ABudgetKeepsPodsFromLeaving) {
 
 TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCounted) {
   PutNode("n1");
-  std::atomic<bool> deaf = true;
-  SilenceWatches(deaf);
+  SilenceWatches();
   Options options;
   options.reconcile_ms = 1'000;
   StartScheduler(options);
@@ -383,7 +383,7 @@ TEST_F(SchedulerTest, WhatTheWatchNeverSaysIsFoundAndCounted) {
   EXPECT_THAT(Filter(PodJson("b", "ub", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
   // And then it is right again.
   ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_watch_behind_pods 0"); }));
-  deaf = false;
+  watches_are_silent_ = false;
 }
 
 TEST_F(SchedulerTest, ABodyOfNineMebibytesIsRead) {
