@@ -33,6 +33,8 @@ endif()
 set(HAMI_SANITIZER "" CACHE STRING "address, thread or empty")
 if(HAMI_SANITIZER STREQUAL "address")
   set(HAMI_SANITIZER_FLAGS -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all)
+  # As g++ does.
+  add_compile_definitions(__SANITIZE_ADDRESS__=1)
 elseif(HAMI_SANITIZER STREQUAL "thread")
   set(HAMI_SANITIZER_FLAGS -fsanitize=thread)
 endif()

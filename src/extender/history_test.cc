@@ -19,7 +19,7 @@ namespace hami::extender {
 namespace {
 
 constexpr int kSteps = 400;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef __SANITIZE_ADDRESS__
 constexpr uint64_t kSeeds = 100;  // ten times slower there
 #else
 constexpr uint64_t kSeeds = 1'000;
