@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of a cluster: a namespace of its own for each node with a kubelet, with one bridge for
-its pods; a cable from every other to the first, which forwards; no way out.
+"""The network of a cluster: a namespace of its own for each node with a kubelet, with one bridge
+for its pods; a cable from every other to the first, which forwards; no way out.
 
 Every cluster has the same addresses and ports, since none sees another.
 """
