@@ -66,8 +66,8 @@ def told_bodies(arrivals: list[Arrival], told: list[Place], scheduler: str,
 
 
 def play_on_cluster(arguments: argparse.Namespace, node_rows: list[dict], arrivals: list[Arrival],
-                    told: list[Place], folder: pathlib.Path) -> tuple[list[Place], float]:
-  """Where they went, and how long it took."""
+                    told: list[Place], folder: pathlib.Path) -> tuple[list[Place], float, int]:
+  """Where they went, how long it took, and how often a scheduler was started again."""
   # Only here: they need packages that the rest does not.
   import classic
   from cluster_harness import Cluster, cluster_verb
@@ -76,23 +76,23 @@ def play_on_cluster(arguments: argparse.Namespace, node_rows: list[dict], arriva
   listed = folder / "nodes.json"
   listed.write_text(json.dumps(openb_trace.node_list(node_rows)))
   print(f"a cluster with {len(node_rows)} nodes ...", file=sys.stderr, flush=True)
-  cluster_verb("up", "--name", arguments.name, "--version", arguments.version, "--kubelets=0",
-               f"--node-list={listed}", "--replicas=1",
-               f"--scheduler-flag=--node-scheduler-policy={arguments.policy}",
-               f"--scheduler-flag=--gpu-scheduler-policy={arguments.device_policy}")
   try:
-    cluster = Cluster(arguments.name, arguments.version)
-    classic.Classic(cluster).make_namespace(NAMESPACE, classic.IGNORED)
-    run = RealRun(cluster, NAMESPACE, arguments.window)
+    cluster_verb("up", "--name", arguments.name, "--version", arguments.version, "--kubelets=0",
+                 f"--node-list={listed}", "--replicas=1",
+                 f"--scheduler-flag=--node-scheduler-policy={arguments.policy}",
+                 f"--scheduler-flag=--gpu-scheduler-policy={arguments.device_policy}")
+    on = classic.Classic(Cluster(arguments.name, arguments.version))
+    on.make_namespace(NAMESPACE, classic.IGNORED)
+    run = RealRun(on, NAMESPACE, arguments.window)
     bodies = told_bodies(arrivals, told, classic.SCHEDULER, arguments.cpu_pods)
     begun = time.monotonic()
-    return run.play(bodies, PROGRESS_S), time.monotonic() - begun
+    return run.play(bodies, PROGRESS_S), time.monotonic() - begun, run.restarts
   finally:
     cluster_verb("down", "--name", arguments.name)
 
 
 def print_table(arguments: argparse.Namespace, gpus: int, arrivals: list[Arrival],
-                told: list[Place], real: list[Place], seconds: float) -> dict:
+                told: list[Place], real: list[Place], seconds: float, restarts: int) -> dict:
   found = comparison.compare(arrivals, told, real)
   rows = {"simulation": told, "real": real}
   print(f"openb {arguments.trace}, seed {arguments.seed}: {len(arrivals)} pods on {gpus} GPUs, "
@@ -112,10 +112,11 @@ def print_table(arguments: argparse.Namespace, gpus: int, arrivals: list[Arrival
         f"\nfirst pod with GPUs that went elsewhere: number {first}, "
         f"{told[first]} in the simulation, {real[first]} in fact")
   over = comparison.over_committed(real)
-  print(f"cards over-committed: {len(over)}; {seconds:.0f} s, {len(arrivals) / seconds:.1f} pods/s")
+  print(f"cards over-committed: {len(over)}; schedulers started again: {restarts}; "
+        f"{seconds:.0f} s, {len(arrivals) / seconds:.1f} pods/s")
   return {"trace": arguments.trace, "seed": arguments.seed, "version": arguments.version,
           "nodes": arguments.nodes, "pods": len(arrivals), "gpus": gpus, "seconds": seconds,
-          "overCommitted": over, "firstDifference": first,
+          "overCommitted": over, "firstDifference": first, "restarts": restarts,
           "withGpus": vars(found.gpu_pods), "withoutGpus": vars(found.cpu_pods),
           "placed": {name: comparison.placed(places) for name, places in rows.items()},
           "allocated": {name: comparison.allocated(places) for name, places in rows.items()}}
@@ -139,9 +140,9 @@ def main() -> int:
     told = openb_trace.foretold(openb_trace.simulate(
         nodes, pods, f"--policy={arguments.policy}", f"--device-policy={arguments.device_policy}",
         f"--cpu-pods={CPU_PODS[arguments.cpu_pods]}"))
-    real, seconds = play_on_cluster(arguments, node_rows, arrivals, told, folder)
+    real, seconds, restarts = play_on_cluster(arguments, node_rows, arrivals, told, folder)
   gpus = sum(int(row["gpu"]) for row in node_rows)
-  result = print_table(arguments, gpus, arrivals, told, real, seconds)
+  result = print_table(arguments, gpus, arrivals, told, real, seconds, restarts)
   if arguments.json:
     arguments.json.write_text(json.dumps(result, indent=2) + "\n")
   return 1 if result["overCommitted"] else 0

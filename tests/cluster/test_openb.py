@@ -79,7 +79,7 @@ def test_the_simulation_tells_the_truth(openb, tmp_path):
   assert PODS * 0.8 < comparison.placed(told) < PODS
   bodies = [openb_trace.pod(arrival, SCHEDULER, "" if arrival.gpus else place.node)
             for arrival, place in zip(arrivals, told, strict=True)]
-  real = RealRun(openb.cluster, NAMESPACE).play(bodies)
+  real = RealRun(openb, NAMESPACE).play(bodies)
   differences = [f"{arrival.name}: {there}, but {here} in the simulation"
                  for arrival, here, there in zip(arrivals, told, real, strict=True)
                  if here != there]
