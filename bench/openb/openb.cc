@@ -29,7 +29,7 @@ namespace {
 constexpr char kUsage[] =
     R"(usage: openb [--json FILE] [--data FOLDER] [--trace NAME]... [--from SEED] [--seeds N]
              [--policy WORD]... [--course arrivals|turnover] [--jobs N] [--scores FILE]
-       openb --cluster ...: a trace through a real kube-scheduler; bench/openb/cluster.py --help
+       openb --cluster ...: through a real kube-scheduler; bench/openb/openb_cluster.py --help
 
 --data         the traces; default: $HAMI_OPENB, else ../shared/data/openb
 --trace        default, cpu250, ...; default: all 17 that were published

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keeper of API-object nodes as HAMi's device plugin: what it has said by which moment."""
+"""The keeper of API-object nodes: as HAMi's device plugin, what it has said by which moment; nodes
+like those of a list."""
 
 import argparse
+import json
 import pathlib
 import sys
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tools" / "cluster"))
 
+import api_nodes  # noqa: E402
 import node_keeper  # noqa: E402
 
 NODE = "node-00000"
@@ -43,8 +48,8 @@ class Server:
 
 
 def keeper():
-  return node_keeper.Keeper(argparse.Namespace(nodes=1, hami_nodes=1, run_pods=True, gpus="8",
-                                               kubeconfig=None))
+  return node_keeper.Keeper(argparse.Namespace(nodes=1, node_list=None, hami_nodes=1, run_pods=True,
+                                               gpus="8", kubeconfig=None))
 
 
 def work(kept, server):
@@ -80,3 +85,45 @@ def test_the_lock_of_another_pod_stays():
   kept.see(server.pod, False)
   work(kept, server)
   assert server.node["metadata"]["annotations"][LOCK] == "t,ns,other"
+
+
+def listed(name, **annotations):
+  return {"kind": "Node", "metadata": {"name": name, "uid": "u", "resourceVersion": "7",
+                                       "labels": {"zone": "z"}, "annotations": annotations},
+          "spec": {"podCIDR": "10.0.0.0/24", "unschedulable": True},
+          "status": {"capacity": {"cpu": "8"}, "allocatable": {"cpu": "7"},
+                     "conditions": [{"type": "Ready", "status": "False"}]}}
+
+
+def test_a_node_of_a_list_comes_as_it_was_and_ready():
+  made = api_nodes.node_like(listed("n1", register="x"), "now")
+  assert made["metadata"]["name"] == "n1"
+  assert made["metadata"]["annotations"] == {"register": "x"}
+  assert made["metadata"]["labels"]["zone"] == "z"
+  assert made["metadata"]["labels"]["kubernetes.io/hostname"] == "n1"
+  assert "uid" not in made["metadata"] and "resourceVersion" not in made["metadata"]
+  assert made["spec"] == {"unschedulable": True}
+  assert (made["status"]["capacity"], made["status"]["allocatable"]) == ({"cpu": "8"}, {"cpu": "7"})
+  assert [(item["type"], item["status"]) for item in made["status"]["conditions"]] == \
+      [("Ready", "True")]
+
+
+def test_the_keeper_plays_the_plugin_where_a_list_says_nothing_of_ours(tmp_path):
+  path = tmp_path / "nodes.json"
+  path.write_text(json.dumps({"kind": "List", "items": [
+      listed("ours", **{api_nodes.PROTOCOL: api_nodes.OURS}), listed("theirs")]}))
+  keeper = node_keeper.Keeper(argparse.Namespace(nodes=0, node_list=path, hami_nodes=0))
+  assert keeper.names == ["ours", "theirs"]
+  assert keeper.hami == {"theirs"}
+
+
+@pytest.mark.parametrize(("said", "problem"), [
+    ({"kind": "List", "items": []}, "is no List of Nodes"),
+    ({"items": [{"kind": "Pod"}]}, "is no List of Nodes"),
+    ({"items": [listed("n"), listed("n")]}, "the same name"),
+])
+def test_a_list_of_something_else_is_refused(tmp_path, said, problem):
+  path = tmp_path / "nodes.json"
+  path.write_text(json.dumps(said))
+  with pytest.raises(ValueError, match=problem):
+    api_nodes.read_list(path)

@@ -6,9 +6,9 @@
 #        ./dev bench NAME [--cluster] [--json FILE] [OPTION ...]
 #
 # Runs build/bin/bench/NAME, or bench/NAME/NAME.py on a real Kubernetes (needs root), which gets all
-# options; some have both, and --cluster takes bench/NAME/cluster.py on a real Kubernetes. --json
-# writes the printed table as records (name, value, unit, baseline, conditions). Figures depend on
-# the machine: compare within one run.
+# options; some have both, and --cluster takes bench/NAME/NAME_cluster.py on a real Kubernetes.
+# --json writes the printed table as records (name, value, unit, baseline, conditions). Figures
+# depend on the machine: compare within one run.
 
 # Name and first sentence of each; the names are those that CMake builds.
 _bench_names() {
@@ -55,8 +55,8 @@ verb_bench() {
   done
   [ ! -f "bench/$name/$name.py" ] || _bench_on_cluster "bench/$name/$name.py" "${arguments[@]}"
   if [[ " ${arguments[*]} " == *" --cluster "* ]]; then
-    [ -f "bench/$name/cluster.py" ] || die "bench $name: knows no --cluster" 2
-    _bench_on_cluster "bench/$name/cluster.py" "${arguments[@]}"
+    [ -f "bench/$name/${name}_cluster.py" ] || die "bench $name: knows no --cluster" 2
+    _bench_on_cluster "bench/$name/${name}_cluster.py" "${arguments[@]}"
   fi
   setup_group build
   build_preset dev "$name" product
