@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/json_writer.h"
+#include "extender/name_set.h"
 
 namespace hami::extender {
 namespace {
@@ -42,15 +43,16 @@ Result<json::Value> ReadArgs(std::string_view body, json::Document* document) {
 }
 
 Status ReadNames(json::Value list, FilterArgs* args) {
-  args->names.reserve(list.size());
-  std::unordered_set<std::string_view> seen;
-  seen.reserve(list.size());
+  const size_t count = list.size();
+  args->names.reserve(count);
+  static thread_local NameSet seen;
+  seen.Begin(count);
   for (const json::Value item : list.Elements()) {
     const std::string_view name = item.Text();
     if (name.empty()) {
       return Fail(Code::kInvalidArgument, "extender args have a node name that is no text");
     }
-    if (seen.insert(name).second) args->names.push_back(name);
+    if (seen.Insert(name)) args->names.push_back(name);
   }
   return {};
 }
