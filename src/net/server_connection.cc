@@ -40,7 +40,6 @@ ServerConnection::ServerConnection(std::unique_ptr<Transport> transport, const S
                .body_bytes = shared.options.max_body_bytes}),
       waiting_since_ns_(NowNs()) {
   if (shared.options.tls == nullptr) Enter(Phase::kIdle);
-  deadline_ns_ = Deadline();
 }
 
 void ServerConnection::End() {
@@ -49,7 +48,8 @@ void ServerConnection::End() {
 }
 
 ServerConnection::Next ServerConnection::Turn(ByteBuffer* spare) {
-  deadline_ns_ = kNoDeadline;
+  // What the last owner did is to be seen here, whatever epoll says of that.
+  deadline_ns_.exchange(kNoDeadline);
   turns_requests_ = 0;
   turns_reads_ = 0;
   has_all_ = false;
@@ -59,8 +59,13 @@ ServerConnection::Next ServerConnection::Turn(ByteBuffer* spare) {
     ByteBuffer unused = std::move(received_);
     if (unused.capacity() <= kMaxSpareBytes) *spare = std::move(unused);
   }
-  if (next != Next::kEnd) deadline_ns_ = Deadline();
   return next;
+}
+
+int64_t ServerConnection::LetGo() {
+  const int64_t deadline_ns = Deadline();
+  deadline_ns_ = deadline_ns;
+  return deadline_ns;
 }
 
 ServerConnection::Next ServerConnection::DoTurn() {

@@ -43,6 +43,9 @@ class ServerConnection {
 
   // `spare` is memory of the thread that has the turn: a connection with nothing to read has none.
   Next Turn(ByteBuffer* spare);
+  // The owner's last word before epoll may give the connection to another: from here on it has a
+  // deadline, which is returned.
+  int64_t LetGo();
 
   int fd() const { return transport_->fd(); }
 
