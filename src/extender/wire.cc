@@ -2,7 +2,6 @@
 
 #include "extender/wire.h"
 
-#include <algorithm>
 #include <unordered_set>
 
 #include "base/json_writer.h"
@@ -44,9 +43,12 @@ Result<json::Value> ReadArgs(std::string_view body, json::Document* document) {
 }
 
 Status ReadNames(json::Value list, FilterArgs* args) {
-  const bool are_texts = list.Texts(&args->names);
-  if (!are_texts || std::ranges::find(args->names, std::string_view()) != args->names.end()) {
-    return Fail(Code::kInvalidArgument, "extender args have a node name that is no text");
+  args->names.reserve(list.size());
+  for (const json::Value item : list.Elements()) {
+    args->names.push_back(item.Text());
+    if (args->names.back().empty()) {
+      return Fail(Code::kInvalidArgument, "extender args have a node name that is no text");
+    }
   }
   DropRepeated(&args->names);
   return {};

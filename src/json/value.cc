@@ -169,20 +169,6 @@ size_t Value::size() const {
   return 0;
 }
 
-bool Value::Texts(std::vector<std::string_view>* texts) const {
-  dom::array array;
-  if (document_ == nullptr || As<dom::element>(document_, index_).get(array) != simdjson::SUCCESS) {
-    return false;
-  }
-  texts->reserve(texts->size() + array.size());
-  for (const dom::element element : array) {
-    std::string_view text;
-    if (element.get(text) != simdjson::SUCCESS) return false;
-    texts->push_back(text);
-  }
-  return true;
-}
-
 std::string Value::Json() const {
   if (document_ == nullptr) return {};
   return simdjson::minify(As<dom::element>(document_, index_));

@@ -21,7 +21,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/result.h"
 
@@ -90,9 +89,6 @@ class Value {
   Range<ElementIterator> Elements() const;
   Range<MemberIterator> Members() const;
   size_t size() const;  // elements or members
-  // Appends the elements of a list of texts. False, and some of them may have been: one of them is
-  // no text, or this is no array.
-  bool Texts(std::vector<std::string_view>* texts) const;
 
   // The value as JSON without spaces; "" if missing.
   std::string Json() const;

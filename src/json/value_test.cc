@@ -99,18 +99,5 @@ TEST(ValueTest, ADocumentIsUsedAgainAndMoves) {
   EXPECT_EQ(moved.root()["b"].Int(), 2);
 }
 
-TEST(ValueTest, ListsOfTextsAreReadAtOnce) {
-  Document document;
-  ASSERT_TRUE(
-      document.Parse(R"({"names":["a","","b\u00e9"],"mixed":["a",7],"none":[],"text":"a"})"));
-  std::vector<std::string_view> texts = {"before"};
-  EXPECT_TRUE(document.root()["names"].Texts(&texts));
-  EXPECT_EQ(texts, (std::vector<std::string_view>{"before", "a", "", "b\u00e9"}));
-  EXPECT_TRUE(document.root()["none"].Texts(&texts));
-  EXPECT_FALSE(document.root()["mixed"].Texts(&texts));
-  EXPECT_FALSE(document.root()["text"].Texts(&texts));
-  EXPECT_FALSE(document.root()["absent"].Texts(&texts));
-}
-
 }  // namespace
 }  // namespace hami::json
