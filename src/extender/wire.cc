@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/json_writer.h"
+#include "extender/repeated_names.h"
 
 namespace hami::extender {
 namespace {
@@ -43,15 +44,13 @@ Result<json::Value> ReadArgs(std::string_view body, json::Document* document) {
 
 Status ReadNames(json::Value list, FilterArgs* args) {
   args->names.reserve(list.size());
-  std::unordered_set<std::string_view> seen;
-  seen.reserve(list.size());
   for (const json::Value item : list.Elements()) {
-    const std::string_view name = item.Text();
-    if (name.empty()) {
+    args->names.push_back(item.Text());
+    if (args->names.back().empty()) {
       return Fail(Code::kInvalidArgument, "extender args have a node name that is no text");
     }
-    if (seen.insert(name).second) args->names.push_back(name);
   }
+  DropRepeated(&args->names);
   return {};
 }
 

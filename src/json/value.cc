@@ -34,12 +34,16 @@ Place PlaceOf(const T& value) {
   return std::bit_cast<Place>(value);
 }
 
+// Of the copy of a text, for the next one.
+constexpr size_t kMostKept = 512 << 10;
+
 static_assert(Document::kPadding >= simdjson::SIMDJSON_PADDING);
 
 }  // namespace
 
 struct Document::Parser {
   dom::parser parser;
+  std::string padded;
   bool parsed = false;
 };
 
@@ -49,10 +53,12 @@ Document::Document(Document&&) noexcept = default;
 Document& Document::operator=(Document&&) noexcept = default;
 
 Status Document::Parse(std::string_view text) {
-  std::string padded;
+  std::string& padded = parser_->padded;
   padded.reserve(text.size() + kPadding);
   padded = text;
-  return ParsePadded(padded);
+  const Status parsed = ParsePadded(padded);
+  if (padded.capacity() > kMostKept) padded = {};
+  return parsed;
 }
 
 Status Document::ParsePadded(std::string_view text) {
@@ -147,6 +153,9 @@ size_t Value::size() const {
   const dom::element element = As<dom::element>(document_, index_);
   dom::array array;
   if (element.get(array) == simdjson::SUCCESS) {
+    // The tape has room for this number; beyond, all of them have to be counted.
+    constexpr size_t kMostKnown = 0xFFFFFF;
+    if (array.size() < kMostKnown) return array.size();
     size_t count = 0;
     for ([[maybe_unused]] const dom::element entry : array) ++count;
     return count;
