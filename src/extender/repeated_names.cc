@@ -50,7 +50,7 @@ uint64_t Hash(std::string_view name, uint64_t seed) {
   constexpr size_t kWord = sizeof(uint64_t);
   const size_t size = name.size();
   uint64_t hash = seed ^ size * kFirst;
-  if (size < kWord) return Mix(Word(name.data(), size) ^ kFirst, Mix(hash, kSecond));
+  if (size < kWord) return Mix(Word(name.data(), name.size()) ^ kFirst, Mix(hash, kSecond));
   for (size_t at = 0; at + 2 * kWord < size; at += kWord) {
     hash = Mix(Word(name.data() + at, kWord) ^ kFirst, hash ^ kSecond);
   }

@@ -16,10 +16,12 @@ using Step = RequestParser::Step;
 
 constexpr RequestLimits kLimits = {.header_bytes = 200, .body_bytes = 50};
 
-// As a connection feeds it: `piece` bytes more each time, what is not taken comes again.
+// As a connection feeds it: `piece` bytes more each time, after `first` if given; what is not taken
+// comes again.
 class Feeder {
  public:
-  Feeder(std::string_view text, size_t piece) : text_(text), piece_(piece) {}
+  Feeder(std::string_view text, size_t piece, size_t first = 0)
+      : text_(text), piece_(piece), end_(first) {}
 
   Step Run(RequestParser* parser) {
     for (;;) {
@@ -38,7 +40,7 @@ class Feeder {
   const std::string_view text_;
   const size_t piece_;
   size_t begin_ = 0;
-  size_t end_ = 0;
+  size_t end_;
 };
 
 TEST(RequestParserTest, ReadsTheSameInWhateverPiecesItComes) {
@@ -86,18 +88,17 @@ TEST(RequestParserTest, SaysHowMuchIsMissing) {
 }
 
 TEST(RequestParserTest, EndlessHeadersAreRefusedHoweverTheyCome) {
-  const std::string endless = "GET / HTTP/1.1\r\n" + [] {
-    std::string fields;
-    for (int i = 0; i < 1000; ++i) fields += "X: y\r\n";
-    return fields;
-  }();
-  // By six bytes a whole field comes each time, and nothing waits for its end.
-  for (const size_t piece : {1, 6, 16, 10'000}) {
+  const std::string start = "GET / HTTP/1.1\r\n";
+  const std::string field = "X: y\r\n";
+  std::string endless = start;
+  for (int i = 0; i < 1000; ++i) endless += field;
+  for (const size_t piece : {size_t{1}, field.size(), endless.size()}) {
     RequestParser parser(kLimits);
-    Feeder feeder(endless, piece);
+    // A line and the first letter of the next: Beast takes the line, and waits for no end.
+    Feeder feeder(endless, piece, start.size() + 1);
     EXPECT_EQ(feeder.Run(&parser), Step::kRefused) << piece;
     EXPECT_EQ(parser.refusal().status, 431);
-    EXPECT_GT(feeder.rest().size(), piece == 10'000 ? 0 : endless.size() / 2) << "early";
+    EXPECT_GT(feeder.rest().size(), endless.size() / 2) << "early";
   }
 }
 
