@@ -2,7 +2,6 @@
 
 #include "extender/keeper.h"
 
-#include <chrono>
 #include <utility>
 
 #include "base/clock.h"
@@ -30,32 +29,10 @@ Keeper::Keeper(const KeeperOptions& options, kube::Client& client, const vendor:
       leader_(leader),
       metrics_(metrics),
       synced_(std::move(synced)),
-      thread_([this] { Run(); }) {}
-
-Keeper::~Keeper() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
-
-void Keeper::Run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    lock.unlock();
-    const int64_t wait_ms = Step();
-    lock.lock();
-    wake_.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return stopping_; });
-  }
-}
+      rounds_([this] { return Step(); }) {}
 
 Status Keeper::ReconcileNow() {
-  const auto patience = [this] {
-    std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, std::chrono::milliseconds(kPatienceMs), [this] { return stopping_; });
-  };
+  const auto patience = [this] { rounds_.Pause(kPatienceMs); };
   const auto differing = Reconcile(client_, registry_, patience, &state_);
   metrics_.NoteReconcile(differing.has_value());
   if (!differing) return Fail(Error(differing.error()));

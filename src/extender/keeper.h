@@ -6,12 +6,10 @@
 
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <mutex>
-#include <thread>
 
+#include "base/periodic.h"
 #include "extender/cluster_state.h"
 #include "extender/extender_metrics.h"
 #include "extender/leader.h"
@@ -30,12 +28,10 @@ class Keeper {
   Keeper(const KeeperOptions& options, kube::Client& client, const vendor::Registry& registry,
          ClusterState& state, Leader& leader, ExtenderMetrics& metrics,
          std::function<bool()> synced);
-  ~Keeper();
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
 
  private:
-  void Run();
   // One round; returns how long to wait for the next.
   int64_t Step();
   Status ReconcileNow();
@@ -49,10 +45,7 @@ class Keeper {
   const std::function<bool()> synced_;
   int64_t next_reconcile_ns_ = 0;
   bool was_synced_ = false;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;
+  base::Periodic rounds_;  // last: uses all others
 };
 
 }  // namespace hami::extender

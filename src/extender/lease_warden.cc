@@ -3,7 +3,6 @@
 #include "extender/lease_warden.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 
 #include "base/log.h"
@@ -26,26 +25,7 @@ LeaseWarden::LeaseWarden(const LeaderOptions& options, kube::Client& client, con
       leader_(leader),
       metrics_(metrics),
       clock_(clock) {
-  if (options.elect) thread_ = std::thread([this] { Run(); });
-}
-
-LeaseWarden::~LeaseWarden() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-void LeaseWarden::Run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    lock.unlock();
-    const int64_t wait_ms = Step();
-    lock.lock();
-    wake_.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return stopping_; });
-  }
+  if (options.elect) rounds_.emplace([this] { return Step(); });
 }
 
 int64_t LeaseWarden::Step() {

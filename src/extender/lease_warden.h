@@ -7,12 +7,11 @@
 
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
-#include <thread>
+#include <optional>
 
 #include "base/clock.h"
+#include "base/periodic.h"
 #include "extender/extender_metrics.h"
 #include "extender/leader.h"
 #include "extender/silent_leader.h"
@@ -25,12 +24,10 @@ class LeaseWarden {
   // What is given outlives it. Without election it does nothing.
   LeaseWarden(const LeaderOptions& options, kube::Client& client, const Leader& leader,
               ExtenderMetrics& metrics, const base::Clock& clock);
-  ~LeaseWarden();
   LeaseWarden(const LeaseWarden&) = delete;
   LeaseWarden& operator=(const LeaseWarden&) = delete;
 
  private:
-  void Run();
   // One round; returns how long to wait for the next.
   int64_t Step();
   void Look(int64_t duration_ms);
@@ -42,10 +39,7 @@ class LeaseWarden {
   ExtenderMetrics& metrics_;
   const base::Clock& clock_;
   SilentLeader judge_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;  // last: uses all others
+  std::optional<base::Periodic> rounds_;  // last: uses all others
 };
 
 }  // namespace hami::extender

@@ -2,9 +2,7 @@
 
 #include "extender/role_labels.h"
 
-#include <chrono>
 #include <limits>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -33,32 +31,17 @@ std::string RolePatch(std::string_view role) {
 
 RoleLabels::RoleLabels(const RoleOptions& options, kube::Client& client,
                        const Leadership& leadership)
-    : options_(options), client_(client), leadership_(leadership), thread_([this] { Run(); }) {}
+    : options_(options), client_(client), leadership_(leadership), rounds_([this] {
+        Look();
+        return options_.round_ms;
+      }) {}
 
-RoleLabels::~RoleLabels() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
-
-void RoleLabels::Run() {
-  std::optional<bool> led;
-  int64_t due_ns = 0;
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    lock.unlock();
-    const bool leads = leadership_.LeftMs() > 0;
-    const int64_t now_ns = base::SystemClock().MonotonicNs();
-    if (led != leads) due_ns = now_ns;
-    led = leads;
-    if (now_ns >= due_ns) due_ns = LabelAs(leads, now_ns);
-    lock.lock();
-    wake_.wait_for(lock, std::chrono::milliseconds(options_.round_ms),
-                   [this] { return stopping_; });
-  }
+void RoleLabels::Look() {
+  const bool leads = leadership_.LeftMs() > 0;
+  const int64_t now_ns = base::SystemClock().MonotonicNs();
+  if (led_ != leads) due_ns_ = now_ns;
+  led_ = leads;
+  if (now_ns >= due_ns_) due_ns_ = LabelAs(leads, now_ns);
 }
 
 // Returns when to do it again, if the role stays.

@@ -7,13 +7,12 @@
 
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 
+#include "base/periodic.h"
 #include "base/result.h"
 #include "extender/leadership.h"
 #include "kube/client.h"
@@ -31,12 +30,11 @@ class RoleLabels {
  public:
   // What is given outlives it.
   RoleLabels(const RoleOptions& options, kube::Client& client, const Leadership& leadership);
-  ~RoleLabels();
   RoleLabels(const RoleLabels&) = delete;
   RoleLabels& operator=(const RoleLabels&) = delete;
 
  private:
-  void Run();
+  void Look();
   int64_t LabelAs(bool leader, int64_t now_ns);
   Status LabelAll();
   Status Label(const std::string& pod, std::string_view role);
@@ -44,10 +42,9 @@ class RoleLabels {
   const RoleOptions options_;
   kube::Client& client_;
   const Leadership& leadership_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;
+  std::optional<bool> led_;  // as it was labelled last
+  int64_t due_ns_ = 0;
+  base::Periodic rounds_;  // last: uses all others
 };
 
 }  // namespace hami::extender

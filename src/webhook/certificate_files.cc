@@ -19,7 +19,7 @@ Result<std::unique_ptr<CertificateFiles>> CertificateFiles::Start(
     net::ServerTls& tls) {
   std::unique_ptr<CertificateFiles> files(new CertificateFiles(certificate_file, key_file, tls));
   RETURN_IF_ERROR(files->Load());
-  files->thread_ = std::make_unique<Periodic>([self = files.get(), poll_ms] {
+  files->thread_ = std::make_unique<base::Periodic>([self = files.get(), poll_ms] {
     const Status loaded = self->Load();
     if (!loaded) {
       ++self->failures_;

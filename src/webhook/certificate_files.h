@@ -11,9 +11,9 @@
 #include <memory>
 #include <string>
 
+#include "base/periodic.h"
 #include "base/result.h"
 #include "net/server_tls.h"
-#include "webhook/periodic.h"
 
 namespace hami::webhook {
 
@@ -44,7 +44,7 @@ class CertificateFiles {
   std::string key_;
   std::atomic<uint64_t> loaded_{0};
   std::atomic<uint64_t> failures_{0};
-  std::unique_ptr<Periodic> thread_;
+  std::unique_ptr<base::Periodic> thread_;
 };
 
 }  // namespace hami::webhook

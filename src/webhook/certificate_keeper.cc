@@ -13,10 +13,10 @@
 
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "base/periodic.h"
 #include "json/value.h"
 #include "kube/base64.h"
 #include "webhook/json_patch.h"
-#include "webhook/periodic.h"
 
 namespace hami::webhook {
 namespace {
@@ -234,7 +234,7 @@ class CertificateKeeper::Impl {
   std::atomic<uint64_t> loaded_{0};
   mutable std::mutex mutex_;
   std::string problem_;
-  Periodic thread_;  // last: it uses the others
+  base::Periodic thread_;  // last: it uses the others
 };
 
 CertificateKeeper::CertificateKeeper(KeeperOptions options, kube::Client& client,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A thread that does one thing again and again: at once, and then after as long as it said itself.
-// The destructor waits for a round that is running.
+// It takes no signals.
 
 #pragma once
 
@@ -11,15 +11,19 @@
 #include <mutex>
 #include <thread>
 
-namespace hami::webhook {
+namespace hami::base {
 
 class Periodic {
  public:
   // `round` returns how many milliseconds to wait before the next one.
   explicit Periodic(std::function<int64_t()> round);
+  // Waits for a round that is running.
   ~Periodic();
   Periodic(const Periodic&) = delete;
   Periodic& operator=(const Periodic&) = delete;
+
+  // From within a round: waits so long, or until the destructor is called.
+  void Pause(int64_t ms);
 
  private:
   void Run();
@@ -31,4 +35,4 @@ class Periodic {
   std::thread thread_;
 };
 
-}  // namespace hami::webhook
+}  // namespace hami::base
