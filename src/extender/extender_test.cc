@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "domain/names.h"
+#include "extender/binder.h"
 #include "extender/fake_extender.h"
 
 namespace hami::extender {
@@ -122,6 +123,26 @@ TEST_F(ExtenderTest, OneWriteBindsAndCarriesTheDecision) {
               ::testing::MatchesRegex("v1,[0-9a-f]{16}"));
   EXPECT_FALSE(annotations.contains("hami.io/bind-phase"));
   EXPECT_THAT(Events(), ::testing::UnorderedElementsAre("FilteringSucceed", "BindingSucceed"));
+}
+
+// What a Binding may carry (contract binding-and-identity.md, A): uid and annotations. Labels are
+// copied from Kubernetes 1.35 on only; with a resourceVersion any other write to the pod would
+// refuse it.
+TEST(BindingBodyTest, HasUidTargetAndAnnotationsAlone) {
+  Reservation reservation;
+  reservation.pod = {"ns", "p"};
+  reservation.uid = "u1";
+  reservation.version = 7;
+  reservation.facts.node = "n1";
+  const auto body = [&reservation] { return FakeApi::Json::parse(BindingBody(reservation)); };
+  FakeApi::Json expected = {{"apiVersion", "v1"},
+                            {"kind", "Binding"},
+                            {"metadata", {{"name", "p"}, {"namespace", "ns"}, {"uid", "u1"}}},
+                            {"target", {{"apiVersion", "v1"}, {"kind", "Node"}, {"name", "n1"}}}};
+  EXPECT_EQ(body(), expected);
+  reservation.annotations = {{"hami.io/vgpu-node", "n1"}};
+  expected["metadata"]["annotations"] = {{"hami.io/vgpu-node", "n1"}};
+  EXPECT_EQ(body(), expected);
 }
 
 TEST_F(ExtenderTest, ABindWithoutAReservationFitsAgainOnThatNode) {
