@@ -245,6 +245,38 @@ TEST(DeviceConfig, EnflamesOlderNames) {
   EXPECT_EQ((*slices)[0][0].shape, (Shape{.name = "drs=3", .slots = 3}));
 }
 
+TEST(DeviceConfig, ChipsHaveTheirRuntimeClass) {
+  const Read read = ReadConfig(R"(
+vnpus:
+  configs:
+  - {commonWord: Ascend310P, resourceName: huawei.com/Ascend310P, runtimeClassName: ascend}
+  - {commonWord: Ascend910B3, resourceName: huawei.com/Ascend910B3}
+)");
+  ASSERT_TRUE(read.registry) << read.registry.error().message;
+  const auto with = read.registry->Admit(PodOf({{"huawei.com/Ascend310P", "1"}}), 0);
+  const auto without = read.registry->Admit(PodOf({{"huawei.com/Ascend910B3", "1"}}), 0);
+  ASSERT_TRUE(with);
+  EXPECT_EQ(with->runtime_class, "ascend");
+  ASSERT_TRUE(without);
+  EXPECT_EQ(without->runtime_class, "");
+}
+
+// Pairs are what superPod says, whatever the chip is called.
+TEST(DeviceConfig, ChipsOfASuperPodComeInPairs) {
+  const Read read = ReadConfig(R"(
+vnpus:
+  configs:
+  - {commonWord: Ascend910C, resourceName: huawei.com/Ascend910C}
+  - {commonWord: Ascend910D, resourceName: huawei.com/Ascend910D, superPod: true}
+)");
+  ASSERT_TRUE(read.registry) << read.registry.error().message;
+  EXPECT_TRUE(read.registry->RequestsOf(PodOf({{"huawei.com/Ascend910C", "1"}})));
+  EXPECT_FALSE(read.registry->RequestsOf(PodOf({{"huawei.com/Ascend910D", "1"}})));
+  const auto admission = read.registry->Admit(PodOf({{"huawei.com/Ascend910D", "1"}}), 0);
+  ASSERT_TRUE(admission) << admission.error().message;
+  EXPECT_EQ(admission->limits.at("huawei.com/Ascend910D"), "2");
+}
+
 TEST(DeviceConfig, HidesDevicesFromContainersThatAskForNone) {
   const Read read = ReadConfig(R"(
 nvidia: {resourceCountName: nvidia.com/gpu, overwriteEnv: true}

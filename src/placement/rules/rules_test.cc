@@ -365,6 +365,33 @@ TEST_F(RulesTest, MetaxTopologyChoosesTheNodeWithLinks) {
   }
 }
 
+TEST(MetaxTopology, TheConfigurationWantsItUnlessThePodSaysOtherwise) {
+  const auto registry = vendor::Registry::FromDeviceConfig(
+      "metax: {resourceVCountName: metax-tech.com/sgpu, resourceVMemoryName: "
+      "metax-tech.com/vmemory, resourceVCoreName: metax-tech.com/vcore, sgpuTopologyAware: true}",
+      nullptr);
+  ASSERT_TRUE(registry) << registry.error().message;
+  Cluster cluster(*registry);
+  for (const domain::Node& node :
+       {MetaxNode("loose", {1, 2, 3, 4}), MetaxNode("tight", {1, 1, 2, 2})}) {
+    NodeFacts facts;
+    facts.name = node.name;
+    facts.devices = registry->DevicesOf(node, nullptr);
+    cluster.PutNode(facts);
+  }
+  const auto node_for = [&](const char* word) {
+    Texts annotations = Qos("best-effort");
+    if (word != nullptr) annotations["metax-tech.com/sgpu-topology-aware"] = word;
+    const auto request = MakeRequest(*registry, MetaxPod("100", annotations, "2"), {});
+    EXPECT_TRUE(request);
+    const Decision decision = cluster.Place(*request, {});
+    return decision.allocation ? decision.allocation->node : "";
+  };
+  EXPECT_EQ(node_for(nullptr), "tight");
+  EXPECT_EQ(node_for("false"), "loose") << "the first of equals";
+  EXPECT_EQ(node_for("perhaps"), "tight") << "no word for either";
+}
+
 TEST_F(RulesTest, MetaxCardsOfNoZoneHaveNoLinks) {
   AddNode(MetaxNode("none", {0, 0}));
   AddNode(MetaxNode("zone", {1, 1, 1}));
