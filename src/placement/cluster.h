@@ -52,7 +52,8 @@ struct PodFacts {
 struct QuotaFacts {
   std::string namespace_name;
   std::string name;
-  // "limits.nvidia.com/gpumem" -> 20480, in the unit in which pods ask; 0 blocks.
+  // "limits.nvidia.com/gpumem" -> 20480: MiB, or units of device-config's memoryFactor, also for
+  // vendors of which pods ask in larger ones; 0 blocks.
   std::map<std::string, int64_t> limits;
 };
 
