@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "base/timestamp.h"
 #include "domain/names.h"
+#include "extender/binder.h"
 #include "extender/fake_extender.h"
 
 namespace hami::extender {
@@ -122,6 +124,26 @@ TEST_F(ExtenderTest, OneWriteBindsAndCarriesTheDecision) {
               ::testing::MatchesRegex("v1,[0-9a-f]{16}"));
   EXPECT_FALSE(annotations.contains("hami.io/bind-phase"));
   EXPECT_THAT(Events(), ::testing::UnorderedElementsAre("FilteringSucceed", "BindingSucceed"));
+}
+
+// What a Binding may carry (contract binding-and-identity.md, A): uid and annotations. Labels are
+// copied from Kubernetes 1.35 on only; with a resourceVersion any other write to the pod would
+// refuse it.
+TEST(BindingBodyTest, HasUidTargetAndAnnotationsAlone) {
+  Reservation reservation;
+  reservation.pod = {"ns", "p"};
+  reservation.uid = "u1";
+  reservation.version = 7;
+  reservation.facts.node = "n1";
+  const auto body = [&reservation] { return FakeApi::Json::parse(BindingBody(reservation)); };
+  FakeApi::Json expected = {{"apiVersion", "v1"},
+                            {"kind", "Binding"},
+                            {"metadata", {{"name", "p"}, {"namespace", "ns"}, {"uid", "u1"}}},
+                            {"target", {{"apiVersion", "v1"}, {"kind", "Node"}, {"name", "n1"}}}};
+  EXPECT_EQ(body(), expected);
+  reservation.annotations = {{"hami.io/vgpu-node", "n1"}};
+  expected["metadata"]["annotations"] = {{"hami.io/vgpu-node", "n1"}};
+  EXPECT_EQ(body(), expected);
 }
 
 TEST_F(ExtenderTest, ABindWithoutAReservationFitsAgainOnThatNode) {
@@ -321,6 +343,83 @@ TEST_F(ExtenderTest, ALockIsTakenOverWhenItRanOutOrItsPodIsGone) {
     state_.pods().OnDelete({"default", "a"}, 0);
     api_.Delete("/api/v1/namespaces/default/pods/a");
   }
+}
+
+// Contract 1.9, 6.1: MLU has a lock without an owner, for two minutes; AWS Neuron has none.
+class OtherVendorsLocksTest : public ExtenderTest {
+ protected:
+  OtherVendorsLocksTest() {
+    node_ = NodeJson("n1", false, 1, 10'000);
+    node_["status"]["capacity"].update({{"cambricon.com/mlu.smlu.vcore", "100"},
+                                        {"cambricon.com/mlu.smlu.vmemory", "192"},
+                                        {"aws.amazon.com/neuron", "1"},
+                                        {"aws.amazon.com/neuroncore", "2"}});
+    api_.Put("/api/v1/nodes/n1", node_);
+    json::Document document;
+    EXPECT_TRUE(document.Parse(node_.dump()));
+    state_.nodes().OnUpsert(
+        std::make_shared<const NodeEntry>(ReadNodeEntry(registry_, document.root()).value()));
+  }
+  Json MakePod(const std::string& name, const Json& limits) {
+    Json pod = PodJson(name, "u" + name, 0, 0, 0);
+    pod["spec"]["containers"][0]["resources"]["limits"] = limits;
+    PutPod(pod);
+    return pod;
+  }
+  Json MluPod(const std::string& name) {
+    return MakePod(name, {{"cambricon.com/vmlu", "1"},
+                          {"cambricon.com/mlu.smlu.vmemory", "20"},
+                          {"cambricon.com/mlu.smlu.vcore", "10"}});
+  }
+  void SetMluLock(const std::string& value) {
+    node_["metadata"]["annotations"]["cambricon.com/dsmlu.lock"] = value;
+    api_.Put("/api/v1/nodes/n1", node_);
+  }
+  Json NodeAnnotations() const { return api_.Get("/api/v1/nodes/n1")["metadata"]["annotations"]; }
+  std::string PlaceAndBind(const Json& pod) {
+    EXPECT_THAT(Filter(pod, {"n1"})["NodeNames"], SizeIs(1));
+    return Bind(pod["metadata"]["name"], pod["metadata"]["uid"], "n1")["Error"];
+  }
+
+  Json node_;
+};
+
+TEST_F(OtherVendorsLocksTest, MluHasOneOfItsOwn) {
+  EXPECT_EQ(PlaceAndBind(MluPod("a")), "");
+  const std::string lock = NodeAnnotations()["cambricon.com/dsmlu.lock"];
+  EXPECT_THAT(lock, ::testing::MatchesRegex("[-0-9]+T[:0-9]+Z"));
+  EXPECT_FALSE(NodeAnnotations().contains("hami.io/mutex.lock"));
+  EXPECT_EQ(Pod("a")["metadata"]["annotations"]["CAMBRICON_DSMLU_PROFILE"], "0_10_20");
+  EXPECT_EQ(Pod("a")["metadata"]["annotations"]["CAMBRICON_DSMLU_ASSIGNED"], "false");
+
+  EXPECT_THAT(PlaceAndBind(MluPod("b")), HasSubstr("node lock contention"));
+  EXPECT_EQ(NodeAnnotations()["cambricon.com/dsmlu.lock"], lock);
+  EXPECT_FALSE(Pod("b")["spec"].contains("nodeName"));
+}
+
+TEST_F(OtherVendorsLocksTest, MlusRunsOutAfterTwoMinutes) {
+  constexpr int64_t kSecond = 1'000 * kMs;
+  const int64_t now_ns = base::SystemClock().WallNs();
+  SetMluLock(base::FormatTimestamp(now_ns - 90 * kSecond));
+  EXPECT_THAT(PlaceAndBind(MluPod("a")), HasSubstr("node lock contention"));
+  SetMluLock(base::FormatTimestamp(now_ns - 121 * kSecond));
+  EXPECT_EQ(PlaceAndBind(MluPod("b")), "");
+}
+
+// In HAMi any bind that fails on the node takes it away.
+TEST_F(OtherVendorsLocksTest, MlusStaysWhenABindOfAnotherVendorFails) {
+  const std::string lock = base::FormatTimestamp(base::SystemClock().WallNs());
+  SetMluLock(lock);
+  const Json pod = PodJson("a", "ua", 1, 1'000, 10);  // the API does not know it
+  EXPECT_THAT(PlaceAndBind(pod), HasSubstr("NotFound"));
+  EXPECT_EQ(NodeAnnotations()["cambricon.com/dsmlu.lock"], lock);
+  EXPECT_FALSE(NodeAnnotations().contains("hami.io/mutex.lock"));
+}
+
+TEST_F(OtherVendorsLocksTest, NeuronHasNone) {
+  EXPECT_EQ(PlaceAndBind(MakePod("a", {{"aws.amazon.com/neuron", "1"}})), "");
+  EXPECT_THAT(api_.Writes(), ElementsAre("PATCH /api/v1/namespaces/default/pods/a",
+                                         "POST /api/v1/namespaces/default/pods/a/binding"));
 }
 
 TEST_F(ExtenderTest, AMalformedLockIsForAPersonToLookAt) {

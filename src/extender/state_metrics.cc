@@ -113,6 +113,7 @@ class Maker {
   metrics::Registry* const metrics_;
 };
 
+// Beside them some metrics have device_cores: what the device has, in its own unit, as in HAMi.
 LabelValues DeviceLabels(const DeviceNow& now) {
   return {now.node, now.device.id, std::to_string(now.device.index), now.device.type};
 }
@@ -122,19 +123,28 @@ LabelValues With(LabelValues labels, std::initializer_list<std::string> more) {
   return labels;
 }
 
+double Percent(int64_t cores, int32_t of) { return std::ceil(100.0 * cores / of); }
+
 double CoresPercent(const DeviceNow& now) {
   if (!now.percent_cores || now.device.cores <= 0) return now.use.cores;
-  return std::ceil(100.0 * now.use.cores / now.device.cores);
+  return Percent(now.use.cores, now.device.cores);
+}
+
+// Null: the node or its device is not known.
+const vendor::Device* DeviceOf(const placement::Cluster& cluster, const std::string& node,
+                               const std::string& id) {
+  if (const placement::NodeFacts* facts = cluster.FindNode(node)) {
+    for (const vendor::Device& device : facts->devices) {
+      if (device.id == id) return &device;
+    }
+  }
+  return nullptr;
 }
 
 std::string IndexOf(const placement::Cluster& cluster, const std::string& node,
                     const std::string& id) {
-  if (const placement::NodeFacts* facts = cluster.FindNode(node)) {
-    for (const vendor::Device& device : facts->devices) {
-      if (device.id == id) return std::to_string(device.index);
-    }
-  }
-  return "";
+  const vendor::Device* device = DeviceOf(cluster, node, id);
+  return device == nullptr ? "" : std::to_string(device->index);
 }
 
 // A slice that its pod holds now: those of init containers end with them.
@@ -143,30 +153,44 @@ bool IsHeld(const placement::PodFacts& pod, const domain::Slice& slice) {
          pod.kinds[slice.container] != domain::ContainerKind::kInit;
 }
 
+struct Holding {
+  int64_t memory_mib = 0;
+  int64_t cores = 0;     // of the device: percent, units
+  int64_t as_noted = 0;  // cores as the pod's annotation has them, a mask for AWS Neuron
+};
+
 // By container and device: a container may have several slices of a MIG device.
-std::map<std::pair<uint16_t, std::string>, std::pair<int64_t, int64_t>> HeldBy(
-    const placement::PodFacts& pod) {
-  std::map<std::pair<uint16_t, std::string>, std::pair<int64_t, int64_t>> held;
+std::map<std::pair<uint16_t, std::string>, Holding> HeldBy(const placement::Cluster& cluster,
+                                                           const placement::PodFacts& pod) {
+  std::map<std::pair<uint16_t, std::string>, Holding> held;
   for (const domain::Slice& slice : pod.slices) {
     if (!IsHeld(pod, slice)) continue;
-    auto& [memory_mib, cores] = held[{slice.container, slice.device}];
-    memory_mib += slice.memory_mib;
-    cores += slice.cores;
+    Holding& holding = held[{slice.container, slice.device}];
+    holding.memory_mib += slice.memory_mib;
+    holding.cores += cluster.UseOf(pod.node, slice).cores;
+    holding.as_noted += slice.cores;
   }
   return held;
 }
 
 // Labels: namespace, node, pod, container, device.
-auto HoldingSamples(bool is_memory) {
-  return [is_memory](const placement::Cluster&, const placement::PodFacts& facts,
-                     std::vector<Sample>* samples) {
-    for (const auto& [key, value] : HeldBy(facts)) {
+ReadPod HoldingSamples(std::function<double(const placement::Cluster&, const std::string& node,
+                                            const std::string& device, const Holding&)>
+                           value) {
+  return [value = std::move(value)](const placement::Cluster& cluster,
+                                    const placement::PodFacts& facts,
+                                    std::vector<Sample>* samples) {
+    for (const auto& [key, holding] : HeldBy(cluster, facts)) {
       samples->push_back(
           {{facts.namespace_name, facts.node, facts.name, std::to_string(key.first), key.second},
-           is_memory ? static_cast<double>(value.first) * kMib
-                     : static_cast<double>(value.second)});
+           value(cluster, facts.node, key.second, holding)});
     }
   };
+}
+
+ReadPod MemorySamples() {
+  return HoldingSamples([](const placement::Cluster&, const std::string&, const std::string&,
+                           const Holding& holding) { return holding.memory_mib * kMib; });
 }
 
 void AddDeviceMetrics(Maker* maker) {
@@ -185,11 +209,12 @@ void AddDeviceMetrics(Maker* maker) {
                       const double cores = now.percent_cores ? 100 : now.device.cores;
                       samples->push_back({DeviceLabels(now), cores});
                     });
-  maker->AddDevices("hami_gpu_memory_allocated_bytes", "Memory of a device that pods hold.",
-                    with({"device_cores"}), [](const DeviceNow& now, std::vector<Sample>* samples) {
-                      samples->push_back({With(DeviceLabels(now), {std::to_string(now.use.cores)}),
-                                          now.use.memory_mib * kMib});
-                    });
+  maker->AddDevices(
+      "hami_gpu_memory_allocated_bytes", "Memory of a device that pods hold.",
+      with({"device_cores"}), [](const DeviceNow& now, std::vector<Sample>* samples) {
+        samples->push_back({With(DeviceLabels(now), {std::to_string(now.device.cores)}),
+                            now.use.memory_mib * kMib});
+      });
   maker->AddDevices("hami_gpu_shared_count", "Containers that share a device.", device,
                     [](const DeviceNow& now, std::vector<Sample>* samples) {
                       samples->push_back({DeviceLabels(now), static_cast<double>(now.use.slots)});
@@ -202,7 +227,7 @@ void AddDeviceMetrics(Maker* maker) {
       "hami_node_gpu_overview", "Memory of a device that pods hold, with its limits.",
       with({"device_cores", "device_memory_limit"}),
       [](const DeviceNow& now, std::vector<Sample>* samples) {
-        samples->push_back({With(DeviceLabels(now), {std::to_string(now.use.cores),
+        samples->push_back({With(DeviceLabels(now), {std::to_string(now.device.cores),
                                                      std::to_string(now.device.memory_mib)}),
                             now.use.memory_mib * kMib});
       });
@@ -215,12 +240,20 @@ void AddDeviceMetrics(Maker* maker) {
       });
 }
 
-void AddPodMetrics(Maker* maker) {
+void AddPodMetrics(const vendor::Registry& registry, Maker* maker) {
   const Labels pod = {"namespace", "node", "pod", "container_index", "device_uuid"};
   maker->AddPods("hami_vgpu_memory_allocated_bytes", "Memory of a device that a container holds.",
-                 pod, HoldingSamples(true));
-  maker->AddPods("hami_vgpu_core_allocated_ratio",
-                 "Cores of a device that a container holds, percent.", pod, HoldingSamples(false));
+                 pod, MemorySamples());
+  maker->AddPods(
+      "hami_vgpu_core_allocated_ratio", "Cores of a device that a container holds, percent.", pod,
+      HoldingSamples([&registry](const placement::Cluster& cluster, const std::string& node,
+                                 const std::string& id, const Holding& holding) -> double {
+        const vendor::Device* device = DeviceOf(cluster, node, id);
+        const bool in_units = device != nullptr && device->cores > 0 &&
+                              registry.at(device->vendor).core_unit != vendor::CoreUnit::kPercent;
+        if (!in_units) return static_cast<double>(holding.cores);
+        return Percent(holding.cores, device->cores);
+      }));
   maker->AddPods(
       "hami_node_gpu_mig_instance_info", "MIG instances that nodes have made for containers.",
       {"node", "device_uuid", "device_index", "mig_uuid", "profile", "gpu_instance_id",
@@ -285,19 +318,20 @@ void AddLegacyDeviceMetrics(Maker* maker) {
       [](const DeviceNow& now) { return static_cast<double>(now.use.slots); });
   add("GPUDeviceCoreAllocated", "Legacy: hami_gpu_core_allocated_ratio.",
       [](const DeviceNow& now) { return static_cast<double>(now.use.cores); });
-  maker->AddDevices("GPUDeviceMemoryAllocated", "Legacy: hami_gpu_memory_allocated_bytes.",
-                    {"nodeid", "deviceuuid", "deviceidx", "devicetype", "devicecores"},
-                    [](const DeviceNow& now, std::vector<Sample>* samples) {
-                      samples->push_back({With(DeviceLabels(now), {std::to_string(now.use.cores)}),
-                                          now.use.memory_mib * kMib});
-                    });
+  maker->AddDevices(
+      "GPUDeviceMemoryAllocated", "Legacy: hami_gpu_memory_allocated_bytes.",
+      {"nodeid", "deviceuuid", "deviceidx", "devicetype", "devicecores"},
+      [](const DeviceNow& now, std::vector<Sample>* samples) {
+        samples->push_back({With(DeviceLabels(now), {std::to_string(now.device.cores)}),
+                            now.use.memory_mib * kMib});
+      });
   maker->AddDevices(
       "nodeGPUOverview", "Legacy: hami_node_gpu_overview.",
       {"nodeid", "deviceuuid", "deviceidx", "devicecores", "devicememorylimit", "devicetype"},
       [](const DeviceNow& now, std::vector<Sample>* samples) {
         samples->push_back({{now.node, now.device.id, std::to_string(now.device.index),
-                             std::to_string(now.use.cores), std::to_string(now.device.memory_mib),
-                             now.device.type},
+                             std::to_string(now.device.cores),
+                             std::to_string(now.device.memory_mib), now.device.type},
                             now.use.memory_mib * kMib});
       });
   maker->AddDevices(
@@ -313,9 +347,11 @@ void AddLegacyDeviceMetrics(Maker* maker) {
 void AddLegacyPodMetrics(Maker* maker) {
   const Labels pod = {"podnamespace", "nodename", "podname", "containeridx", "deviceuuid"};
   maker->AddPods("vGPUMemoryAllocated", "Legacy: hami_vgpu_memory_allocated_bytes.", pod,
-                 HoldingSamples(true));
-  maker->AddPods("vGPUCoreAllocated", "Legacy: hami_vgpu_core_allocated_ratio.", pod,
-                 HoldingSamples(false));
+                 MemorySamples());
+  maker->AddPods(
+      "vGPUCoreAllocated", "Legacy: hami_vgpu_core_allocated_ratio.", pod,
+      HoldingSamples([](const placement::Cluster&, const std::string&, const std::string&,
+                        const Holding& holding) { return static_cast<double>(holding.as_noted); }));
   maker->AddPods(
       "nodeGPUMigInstance", "Legacy: hami_node_gpu_mig_instance_info.",
       {"nodeid", "deviceuuid", "deviceidx", "migname"},
@@ -364,7 +400,7 @@ void AddStateMetrics(const vendor::Registry& registry, const ClusterState& state
                      metrics::Registry* metrics) {
   Maker maker(registry, state, metrics);
   AddDeviceMetrics(&maker);
-  AddPodMetrics(&maker);
+  AddPodMetrics(registry, &maker);
   AddQuotaMetrics(&maker);
   if (!legacy) return;
   AddLegacyDeviceMetrics(&maker);

@@ -84,6 +84,19 @@ std::vector<DeviceUse> Cluster::UseOf(std::string_view node) const {
   return use;
 }
 
+DeviceUse Cluster::UseOf(std::string_view node, const domain::Slice& slice) const {
+  const ClusterIndex& index = impl_->index;
+  if (const NodeFacts* facts = FindNode(node)) {
+    for (const vendor::Device& device : facts->devices) {
+      if (device.id != slice.device ||
+          index.registry().at(device.vendor).common_word != slice.vendor)
+        continue;
+      if (const Rule* rule = index.rule(device.vendor)) return rule->UseOf(device, slice);
+    }
+  }
+  return {.slots = 1, .memory_mib = slice.memory_mib, .cores = slice.cores};
+}
+
 std::vector<PodFacts> Cluster::PodsOn(std::string_view node) const {
   std::vector<PodFacts> pods;
   const uint32_t number = impl_->index.FindNode(node);

@@ -52,7 +52,8 @@ struct PodFacts {
 struct QuotaFacts {
   std::string namespace_name;
   std::string name;
-  // "limits.nvidia.com/gpumem" -> 20480, in the unit in which pods ask; 0 blocks.
+  // "limits.nvidia.com/gpumem" -> 20480: MiB, or units of device-config's memoryFactor, also for
+  // vendors of which pods ask in larger ones; 0 blocks.
   std::map<std::string, int64_t> limits;
 };
 
@@ -138,6 +139,9 @@ class Cluster {
   std::vector<std::string> NodeNames() const;
   const NodeFacts* FindNode(std::string_view name) const;
   std::vector<DeviceUse> UseOf(std::string_view node) const;  // by device of the node
+  // What one slice takes of its device on that node (AWS Neuron: a mask counts its bits); what the
+  // slice says where node or device is not known.
+  DeviceUse UseOf(std::string_view node, const domain::Slice& slice) const;
   std::vector<PodFacts> PodsOn(std::string_view node) const;
   std::optional<PodFacts> FindPod(std::string_view uid) const;
   std::vector<QuotaUse> QuotaUses() const;

@@ -175,7 +175,9 @@ Offer Fitter::Check(const CompiledAsk& ask, uint16_t number) const {
   };
   const DeviceState& device = node_->devices[number];
   const DeviceUse& used = used_[number];
-  if (!device.healthy || device.fault) return refuse(Reason::kCardNotHealth);
+  if (!device.healthy || device.fault) {
+    return refuse(ask.rule == nullptr ? Reason::kCardNotHealth : ask.rule->UnhealthyWord());
+  }
   if (device.cordoned) return refuse(Reason::kCardCordoned);
   if (!ask.models.empty() && !ask.models[device.model]) return refuse(Reason::kCardTypeMismatch);
   if (ask.by_id) {

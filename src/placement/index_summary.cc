@@ -125,7 +125,7 @@ void ClusterIndex::ReadLimits(NamespaceState* space) {
         return found == limits.end() ? nullptr : &found->second;
       };
       if (const int64_t* memory = limit_of(names.memory)) {
-        // In the unit in which pods ask (contract 1.11).
+        // As HAMi has it (contract 1.11): the unit of requests, 256 MiB for MLU, does not count.
         const int64_t factor = std::max<int64_t>(spec.units.memory_factor, 1);
         const int64_t most = std::numeric_limits<int64_t>::max() / factor;
         TakeSmaller(&space->limits[id].memory_mib, std::min(*memory, most) * factor);

@@ -64,6 +64,7 @@ std::string TextOf(std::string_view id, const DeviceState& device, const DeviceU
     case Reason::kResourceQuotaNotFit:
       return fmt::format("{} would exceed the namespace's quota", id);
     case Reason::kCardNotHealth:
+    case Reason::kCardUnhealthy:
       return fmt::format("{} is not healthy", id);
     case Reason::kCardCordoned:
       return fmt::format("{} is cordoned", id);

@@ -61,5 +61,33 @@ TEST(QuotaFactor, LimitsAreInTheUnitOfRequests) {
   EXPECT_FALSE(place("more", "1"));
 }
 
+// In HAMi a limit is MiB for vendors, too, of which pods ask in 256 MiB.
+TEST(QuotaFactor, LimitsOfMluAreMib) {
+  const vendor::Registry registry = vendor::Registry::Default();
+  domain::Node node;
+  node.name = "n1";
+  node.capacity = {{"cambricon.com/mlu.smlu.vcore", "100"},
+                   {"cambricon.com/mlu.smlu.vmemory", "192"}};
+  NodeFacts facts;
+  facts.name = node.name;
+  facts.devices = registry.DevicesOf(node, nullptr);
+  Cluster cluster(registry);
+  cluster.PutNode(facts);
+  domain::Pod pod = PodOf("a", "1");
+  pod.containers[0].limits = {{"cambricon.com/vmlu", "1"},
+                              {"cambricon.com/mlu.smlu.vmemory", "20"},
+                              {"cambricon.com/mlu.smlu.vcore", "10"}};
+  const auto request = MakeRequest(registry, pod, {});
+  ASSERT_TRUE(request) << request.error().message;
+  const auto fits = [&](int64_t limit) {
+    cluster.PutQuota({.namespace_name = "default",
+                      .name = "q",
+                      .limits = {{"limits.cambricon.com/mlu.smlu.vmemory", limit}}});
+    return cluster.Place(*request, {}).allocation.has_value();
+  };
+  EXPECT_TRUE(fits(5120));
+  EXPECT_FALSE(fits(5119));
+}
+
 }  // namespace
 }  // namespace hami::placement

@@ -87,6 +87,39 @@ TEST(SchedulerOptionsTest, FlagsThatDoNothingAreAcceptedWithAWarning) {
   }
 }
 
+// Contract 1.2: who switches may have any of them in extraArgs.
+TEST(SchedulerOptionsTest, EveryFlagOfHamisVendorsIsAccepted) {
+  for (const char* name : {"cambricon-mlu-name",
+                           "cambricon-mlu-memory",
+                           "cambricon-mlu-cores",
+                           "dcu-name",
+                           "dcu-memory",
+                           "dcu-cores",
+                           "mthreads-name",
+                           "mthreads-memory",
+                           "mthreads-cores",
+                           "metax-name",
+                           "metax-vcount",
+                           "metax-vcore",
+                           "metax-vmemory",
+                           "sgpu-topology-aware",
+                           "kunlun-name",
+                           "kunlun-vcount",
+                           "kunlun-vmemory",
+                           "enflame-gcu-resource-name",
+                           "enflame-drs-gcu-resource-name",
+                           "enflame-gcu-memory-resource-name",
+                           "enflame-gcu-core-resource-name",
+                           "enflame-vgcu-resource-name",
+                           "kube-qps",
+                           "kube-burst",
+                           "kube-timeout"}) {
+    const auto options = Parse({"--" + std::string(name) + "=1"});
+    ASSERT_TRUE(options) << name;
+    EXPECT_THAT(options->warnings, ElementsAre(HasSubstr("--" + std::string(name) + " does")));
+  }
+}
+
 TEST(SchedulerOptionsTest, TheLeasesNameIsTheSchedulersUnlessSaid) {
   const auto options = Parse({"--leader-elect", "--scheduler-name=s", "--pod-namespace=ns"});
   ASSERT_TRUE(options);

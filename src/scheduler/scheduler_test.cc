@@ -13,6 +13,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -164,6 +165,37 @@ TEST_F(SchedulerTest, PlacesAndBindsAPod) {
                           "6291456000"));
   api_.Delete(std::string(kPods) + "a");
   EXPECT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_pods 0"); }));
+}
+
+// Contract 1.13: the source of events is the scheduler's name, by which people look for them.
+TEST_F(SchedulerTest, EventsComeFromTheSchedulersName) {
+  struct Seen {
+    std::mutex mutex;
+    std::map<std::string, std::string> sources;  // by reason
+  };
+  const auto seen = std::make_shared<Seen>();  // the hook may be running still
+  api_.SetHook([seen](const net::FakeRequest& request, net::FakeConnection&) {
+    if (request.target.find("/events") == std::string::npos || request.method != "POST") {
+      return false;
+    }
+    const Json event = Json::parse(request.body);
+    const std::lock_guard lock(seen->mutex);
+    seen->sources[event["reason"]] = event["source"]["component"];
+    return false;
+  });
+  PutNode("n1");
+  const Json pod = PutPod(PodJson("a", "ua", 1, 6'000, 10));
+  Options options;
+  options.scheduler_name = "our-scheduler";
+  StartScheduler(options);
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  Filter(pod, {"n1"});
+  Bind("a", "ua", "n1");
+  EXPECT_TRUE(Eventually([&] {
+    const std::lock_guard lock(seen->mutex);
+    return seen->sources["FilteringSucceed"] == "our-scheduler" &&
+           seen->sources["BindingSucceed"] == "our-scheduler";
+  }));
 }
 
 TEST_F(SchedulerTest, WhatWasBoundBeforeItStartedCounts) {

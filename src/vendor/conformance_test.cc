@@ -192,7 +192,6 @@ TEST_P(VendorTest, AsksForNothingWithoutItsResources) {
 }
 
 // Of every resource that the sample names, one at a time.
-// Of every resource that the sample names, one at a time.
 TEST_P(VendorTest, RefusesWhatIsNoNumberAndSaysWhichResource) {
   const domain::Pod good = Sample();
   for (const auto& [resource, value] : good.containers[0].limits) {
@@ -281,6 +280,15 @@ TEST_P(VendorTest, AdmissionIsStable) {
       EXPECT_EQ(value, pod.containers[0].requests[name]) << name;
     }
   }
+}
+
+// The node of the file carries what its plugin and HAMi write there.
+TEST_P(VendorTest, KnowsItsHandshake) {
+  std::string found;
+  for (const auto& [key, value] : Node().annotations) {
+    if (key.starts_with("hami.io/node-handshake")) found = key;
+  }
+  EXPECT_EQ(spec_->handshake_key, found);
 }
 
 TEST_P(VendorTest, ReadsTheDevicesOfANode) {
@@ -502,6 +510,124 @@ TEST(VendorTable, NamesAreThoseOfOneEntryAlone) {
     EXPECT_NE(spec.inventory, nullptr);
   }
   EXPECT_EQ(registry.size(), 25U);
+}
+
+// As contract 6.1 has them: a typing error here would make pods' wishes silently void.
+TEST(VendorTable, KeysOfWishes) {
+  struct Row {
+    const char* word;
+    SelectorKeys keys;
+  };
+  const auto common = [](const std::string& prefix) {
+    return SelectorKeys{.use_ids = {prefix + "/use-gpuuuid"},
+                        .avoid_ids = {prefix + "/nouse-gpuuuid"}};
+  };
+  const auto with_types = [&](const std::string& prefix, const std::string& type) {
+    SelectorKeys keys = common(prefix);
+    keys.use_types = {prefix + "/use-" + type};
+    keys.avoid_types = {prefix + "/nouse-" + type};
+    return keys;
+  };
+  const auto by_word = [](const std::string& word) {
+    return SelectorKeys{.use_ids = {"hami.io/use-" + word + "-uuid"},
+                        .avoid_ids = {"hami.io/no-use-" + word + "-uuid"}};
+  };
+  SelectorKeys nvidia = with_types("nvidia.com", "gputype");
+  nvidia.mode = "nvidia.com/vgpu-mode";
+  const SelectorKeys kunlun = {.use_ids = {"hami.io/use-xpu-uuid", "baidu.com/use-gpuuuid"},
+                               .avoid_ids = {"hami.io/no-use-xpu-uuid", "baidu.com/nouse-gpuuuid"}};
+  const SelectorKeys neuron = {.use_ids = {"aws.amazon.com/use-neuron-uuid"},
+                               .avoid_ids = {"aws.amazon.com/nouse-neuron-uuid"}};
+  const SelectorKeys amd = {.use_types = {"amd.com/use-gputype"},
+                            .avoid_types = {"amd.com/nouse-gputype"},
+                            .use_ids = {"amd.com/use-gpu-uuid"},
+                            .avoid_ids = {"amd.com/nouse-gpu-uuid"}};
+  const Registry registry = Registry::Default();
+  size_t rows = 0;
+  for (const auto& [word, keys] :
+       std::initializer_list<Row>{{"NVIDIA", nvidia},
+                                  {"MLU", common("cambricon.com")},
+                                  {"DCU", with_types("hygon.com", "dcutype")},
+                                  {"GCU", common("enflame.com")},
+                                  {"Enflame", common("enflame.com")},
+                                  {"Mthreads", common("mthreads.ai")},
+                                  {"Metax-GPU", common("metax-tech.com")},
+                                  {"Metax-SGPU", common("metax-tech.com")},
+                                  {"kunlun", kunlun},
+                                  {"XPU", kunlun},
+                                  {"AWSNeuron", neuron},
+                                  {"AMD", amd},
+                                  {"Vastai", common("vastaitech.com")},
+                                  {"Biren", with_types("birentech.com", "biren")},
+                                  {"Ascend910A", by_word("Ascend910A")},
+                                  {"Ascend910B2", by_word("Ascend910B2")},
+                                  {"Ascend910B3", by_word("Ascend910B3")},
+                                  {"Ascend910B4", by_word("Ascend910B4")},
+                                  {"Ascend910B4-1", by_word("Ascend910B4-1")},
+                                  {"Ascend910C", by_word("Ascend910C")},
+                                  {"Ascend310P", by_word("Ascend310P")},
+                                  {"MR-V100", by_word("MR-V100")},
+                                  {"MR-V50", by_word("MR-V50")},
+                                  {"BI-V150", by_word("BI-V150")},
+                                  {"BI-V100", by_word("BI-V100")}}) {
+    const Spec* spec = registry.Find(word);
+    ASSERT_NE(spec, nullptr) << word;
+    EXPECT_EQ(spec->selectors.use_types, keys.use_types) << word;
+    EXPECT_EQ(spec->selectors.avoid_types, keys.avoid_types) << word;
+    EXPECT_EQ(spec->selectors.use_ids, keys.use_ids) << word;
+    EXPECT_EQ(spec->selectors.avoid_ids, keys.avoid_ids) << word;
+    EXPECT_EQ(spec->selectors.mode, keys.mode) << word;
+    ++rows;
+  }
+  EXPECT_EQ(rows, registry.size());
+}
+
+// Contract 1.9 and 6.1: most share one lock of a node, MLU has its own, the rest none.
+TEST(VendorTable, LocksOfNodes) {
+  const std::map<std::string, std::string, std::less<>> others = {
+      {"MLU", "cambricon.com/dsmlu.lock"},
+      {"GCU", ""},
+      {"Enflame", ""},
+      {"Mthreads", ""},
+      {"Metax-GPU", ""},
+      {"kunlun", ""},
+      {"AWSNeuron", ""}};
+  const Registry registry = Registry::Default();
+  for (size_t id = 0; id < registry.size(); ++id) {
+    const Spec& spec = registry.at(static_cast<VendorId>(id));
+    const auto other = others.find(spec.common_word);
+    EXPECT_EQ(spec.lock_key, other == others.end() ? "hami.io/mutex.lock" : other->second)
+        << spec.common_word;
+  }
+}
+
+// Devices by their indexes; cores, of several devices too, by their numbers on the node.
+TEST(VendorTable, NeuronNamesDevicesOrCores) {
+  const Registry registry = Registry::Default();
+  domain::Node node;
+  node.name = "n1";
+  node.capacity = {{"aws.amazon.com/neuron", "4"}, {"aws.amazon.com/neuroncore", "8"}};
+  const std::vector<Device> devices = registry.DevicesOf(node, nullptr);
+  domain::Allocation allocation;
+  allocation.node = node.name;
+  for (const char* device : {"n1-AWSNeuron-2", "n1-AWSNeuron-3"}) {
+    domain::Slice& slice = allocation.slices.emplace_back();
+    slice.vendor = "AWSNeuron";
+    slice.device = device;
+    slice.cores = 3;
+  }
+  const auto written = [&](const char* resource, const char* count) {
+    domain::Pod pod;
+    pod.containers.emplace_back().name = "train";
+    pod.containers[0].limits = {{resource, count}};
+    return registry.WriteAllocation(pod, allocation, devices, kNowNs);
+  };
+  Texts by_device = written("aws.amazon.com/neuron", "2");
+  EXPECT_EQ(by_device["AWS_NEURON_IDS"], "2,3");
+  EXPECT_FALSE(by_device.contains("NEURON_RESOURCE_TYPE"));
+  Texts by_core = written("aws.amazon.com/neuroncore", "4");
+  EXPECT_EQ(by_core["AWS_NEURON_IDS"], "4,5,6,7");
+  EXPECT_EQ(by_core["NEURON_RESOURCE_TYPE"], "aws.amazon.com/neuroncore");
 }
 
 TEST(VendorTable, LeavesOutDevicesThatCannotBeAndSaysSo) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -243,6 +244,69 @@ TEST(DeviceConfig, EnflamesOlderNames) {
   const auto slices = alone.registry->RequestsOf(PodOf({{"enflame.com/vgcu", "3"}}));
   ASSERT_TRUE(slices);
   EXPECT_EQ((*slices)[0][0].shape, (Shape{.name = "drs=3", .slots = 3}));
+}
+
+TEST(DeviceConfig, ChipsHaveTheirRuntimeClass) {
+  const Read read = ReadConfig(R"(
+vnpus:
+  configs:
+  - {commonWord: Ascend310P, resourceName: huawei.com/Ascend310P, runtimeClassName: ascend}
+  - {commonWord: Ascend910B3, resourceName: huawei.com/Ascend910B3}
+)");
+  ASSERT_TRUE(read.registry) << read.registry.error().message;
+  const auto with = read.registry->Admit(PodOf({{"huawei.com/Ascend310P", "1"}}), 0);
+  const auto without = read.registry->Admit(PodOf({{"huawei.com/Ascend910B3", "1"}}), 0);
+  ASSERT_TRUE(with);
+  EXPECT_EQ(with->runtime_class, "ascend");
+  ASSERT_TRUE(without);
+  EXPECT_EQ(without->runtime_class, "");
+}
+
+// No template is a multiple of 1024 MiB: what admission writes stands for the one that was found.
+TEST(DeviceConfig, TemplatesInCoarserUnits) {
+  const Read read = ReadConfig(R"(
+vnpus:
+  configs:
+  - {commonWord: Ascend910A, resourceName: huawei.com/Ascend910A,
+     resourceMemoryName: huawei.com/Ascend910A-memory, memoryAllocatable: 32700,
+     memoryCapacity: 32700, memoryFactor: 1024,
+     templates: [{name: vir02, memory: 2184}, {name: vir04, memory: 4369}]}
+)");
+  ASSERT_TRUE(read.registry) << read.registry.error().message;
+  const std::string memory = "huawei.com/Ascend910A-memory";
+  for (const auto& [asked, written, shape, memory_mib] :
+       {std::tuple("1", "2", "vir02", 2184), std::tuple("2", "2", "vir02", 2184),
+        std::tuple("3", "4", "vir04", 4369), std::tuple("5", "31", "", 32700)}) {
+    SCOPED_TRACE(asked);
+    std::map<std::string, std::string> limits = {{"huawei.com/Ascend910A", "1"}, {memory, asked}};
+    const auto admission = read.registry->Admit(PodOf(limits), 0);
+    ASSERT_TRUE(admission) << admission.error().message;
+    EXPECT_EQ(admission->limits.at(memory), written);
+    limits[memory] = admission->limits.at(memory);
+    const auto requests = read.registry->RequestsOf(PodOf(limits));
+    ASSERT_TRUE(requests) << requests.error().message;
+    EXPECT_EQ((*requests)[0][0].shape.name, shape);
+    EXPECT_EQ((*requests)[0][0].memory_mib, memory_mib);
+    const auto again = read.registry->Admit(PodOf(limits), 0);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->limits.at(memory), written);
+  }
+}
+
+// Pairs are what superPod says, whatever the chip is called.
+TEST(DeviceConfig, ChipsOfASuperPodComeInPairs) {
+  const Read read = ReadConfig(R"(
+vnpus:
+  configs:
+  - {commonWord: Ascend910C, resourceName: huawei.com/Ascend910C}
+  - {commonWord: Ascend910D, resourceName: huawei.com/Ascend910D, superPod: true}
+)");
+  ASSERT_TRUE(read.registry) << read.registry.error().message;
+  EXPECT_TRUE(read.registry->RequestsOf(PodOf({{"huawei.com/Ascend910C", "1"}})));
+  EXPECT_FALSE(read.registry->RequestsOf(PodOf({{"huawei.com/Ascend910D", "1"}})));
+  const auto admission = read.registry->Admit(PodOf({{"huawei.com/Ascend910D", "1"}}), 0);
+  ASSERT_TRUE(admission) << admission.error().message;
+  EXPECT_EQ(admission->limits.at("huawei.com/Ascend910D"), "2");
 }
 
 TEST(DeviceConfig, HidesDevicesFromContainersThatAskForNone) {

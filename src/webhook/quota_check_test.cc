@@ -69,6 +69,28 @@ TEST_F(QuotaCheckTest, WhatDoesNotRunAtTheSameTimeDoesNotAddUp) {
   EXPECT_EQ(Check(0, 6000), "");
 }
 
+// Contract 9.3: 1000 of 2000 are used.
+TEST_F(QuotaCheckTest, TheContractsExamples) {
+  struct Row {
+    ContainerKind kind;
+    int count;
+    int memory_mib;
+  };
+  const auto fits = [this](const std::vector<Row>& rows) {
+    pod_.containers.clear();
+    for (const Row& row : rows) Add(row.kind, row.count, row.memory_mib, 0);
+    return Check(1000, 2000).empty();
+  };
+  EXPECT_TRUE(fits({{ContainerKind::kApp, 1, 100}}));
+  EXPECT_FALSE(fits({{ContainerKind::kApp, 1, 1024}}));
+  EXPECT_FALSE(fits({{ContainerKind::kApp, 2, 1024}}));
+  EXPECT_TRUE(fits({{ContainerKind::kApp, 2, 400}}));
+  EXPECT_TRUE(fits({{ContainerKind::kInit, 1, 800},
+                    {ContainerKind::kInit, 1, 800},
+                    {ContainerKind::kApp, 1, 500}}));
+  EXPECT_FALSE(fits({{ContainerKind::kInit, 1, 1500}, {ContainerKind::kApp, 1, 100}}));
+}
+
 TEST_F(QuotaCheckTest, APercentageCountsNothingYet) {
   domain::PodContainer container;
   container.name = "main";

@@ -102,6 +102,8 @@ std::vector<uint16_t> ChooseLinked(const NodeView& node, std::span<const uint16_
 
 class MetaxShared final : public Rule {
  public:
+  Reason UnhealthyWord() const override { return Reason::kCardUnhealthy; }
+
   Reason RefuseDevice(const RuleAsk& ask, const NodeView& node, size_t device) const override {
     if (node.use(device).slots == 0) return Reason::kNone;
     const vendor::MetaxShape wanted = ShapeOf(ask);

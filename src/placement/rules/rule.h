@@ -60,6 +60,9 @@ class Rule {
   // Whether the node can serve the request at all; kNone: it may. The word alone is told.
   virtual Reason RefuseNode(const RuleAsk& ask, const NodeView& node) const;
 
+  // What the reason for a device that is not healthy is called.
+  virtual Reason UnhealthyWord() const { return Reason::kCardNotHealth; }
+
   // A check of one device after the shared ones have passed.
   virtual Reason RefuseDevice(const RuleAsk& ask, const NodeView& node, size_t device) const;
 

@@ -174,6 +174,52 @@ TEST_F(RulesTest, AscendSplitsSoftlyOnlyWhereTheNodeAllowsIt) {
   EXPECT_EQ(slices_[0].cores, 30);
 }
 
+TEST(AscendSoftSplit, TheConfigurationAllowsItUnlessTheNodeSaysOtherwise) {
+  const auto registry = vendor::Registry::FromDeviceConfig(
+      "vnpus: {hamiVnpuCore: true, configs: [{commonWord: Ascend910B3, "
+      "resourceName: huawei.com/Ascend910B3, resourceMemoryName: huawei.com/Ascend910B3-memory, "
+      "resourceCoreName: huawei.com/Ascend910B3-core, memoryAllocatable: 65536, "
+      "memoryCapacity: 65536}]}",
+      nullptr);
+  ASSERT_TRUE(registry) << registry.error().message;
+  const domain::Pod pod =
+      PodOf({{{"huawei.com/Ascend910B3", "1"}, {"huawei.com/Ascend910B3-memory", "5000"}}},
+            {{"huawei.com/vnpu-mode", "hami-core"}});
+  const auto request = MakeRequest(*registry, pod, {});
+  ASSERT_TRUE(request) << request.error().message;
+  const auto fits = [&](const char* word) {
+    domain::Node node = AscendNode("Ascend910B3", {-1});
+    if (word != nullptr) node.annotations["hami-vnpu-core"] = word;
+    Cluster cluster(*registry);
+    NodeFacts facts;
+    facts.name = node.name;
+    facts.devices = registry->DevicesOf(node, nullptr);
+    facts.annotations = node.annotations;
+    cluster.PutNode(facts);
+    return cluster.Place(*request, {}).allocation.has_value();
+  };
+  EXPECT_TRUE(fits(nullptr));
+  EXPECT_TRUE(fits("true"));
+  EXPECT_FALSE(fits("false"));
+}
+
+// Memory is all that bounds templates: four of 10 AI cores each on a card of 20.
+TEST_F(RulesTest, AscendTemplatesAreBoundByMemoryAlone) {
+  domain::Node node;
+  node.name = "n";
+  node.annotations["hami.io/node-register-Ascend910B4"] =
+      R"([{"id":"n0","count":7,"devmem":65536,"devcore":20,"type":"Ascend910B4","health":true}])";
+  AddNode(node);
+  const Texts half = {{"huawei.com/Ascend910B4", "1"}, {"huawei.com/Ascend910B4-memory", "16384"}};
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_FALSE(Put(PodOf({half})).empty()) << i << why_;
+    EXPECT_EQ(slices_[0].shape, "vir10_3c_16g");
+    EXPECT_EQ(slices_[0].cores, 0);
+  }
+  EXPECT_TRUE(Put(PodOf({half})).empty());
+  EXPECT_TRUE(Says("CardInsufficientMemory")) << why_;
+}
+
 // --- Moore Threads ---
 
 TEST_F(RulesTest, MooreThreadsContainersShareTheirDevice) {
@@ -232,6 +278,37 @@ TEST_F(RulesTest, MetaxCardsHaveOnePolicy) {
   EXPECT_FALSE(Put(MetaxPod("20", Qos("best-effort"))).empty()) << why_;
 }
 
+TEST_F(RulesTest, MetaxCardsForgetTheirPolicyWhenIdle) {
+  AddNode(MetaxNode("mx", {0}));
+  const domain::Pod first = MetaxPod("20", Qos("best-effort"));
+  ASSERT_FALSE(Put(first).empty()) << why_;
+  cluster_.RemovePod(first.uid);
+  const domain::Pod whole = MetaxPod("100", Qos("best-effort"));
+  ASSERT_FALSE(Put(whole).empty()) << why_;
+  EXPECT_EQ(slices_[0].shape, "") << "a card that is taken whole has no policy";
+  cluster_.RemovePod(whole.uid);
+  EXPECT_FALSE(Put(MetaxPod("20", Qos("burst-share"))).empty()) << why_;
+}
+
+TEST_F(RulesTest, MetaxPoliciesBindOfflinePodsAndNotOnlineOnes) {
+  AddNode(MetaxNode("mx", {0}));
+  ASSERT_FALSE(Put(MetaxPod("20", Class("offline", "best-effort"))).empty()) << why_;
+  EXPECT_TRUE(Put(MetaxPod("20", Class("offline", "fixed-share"))).empty());
+  EXPECT_TRUE(Says("CardQosPolicyMismatch")) << why_;
+  EXPECT_FALSE(Put(MetaxPod("20", Class("offline", "best-effort"))).empty()) << why_;
+  EXPECT_FALSE(Put(MetaxPod("20", Class("online", "fixed-share"))).empty()) << why_;
+}
+
+TEST_F(RulesTest, MetaxCardsThatAreIllHaveAWordOfTheirOwn) {
+  domain::Node node;
+  node.name = "mx";
+  node.annotations["metax-tech.com/node-gpu-devices"] =
+      R"([{"uuid":"a","totalDevCount":16,"totalCompute":100,"totalVRam":65536,"healthy":false}])";
+  AddNode(node);
+  EXPECT_TRUE(Put(MetaxPod("20", Qos("best-effort"))).empty());
+  EXPECT_TRUE(Says("1/1 CardUnhealthy")) << why_;
+}
+
 TEST_F(RulesTest, MetaxClassesDoNotMixWithOthers) {
   AddNode(MetaxNode("mx", {0}));
   ASSERT_FALSE(Put(MetaxPod("20", Qos("best-effort"))).empty()) << why_;
@@ -288,6 +365,33 @@ TEST_F(RulesTest, MetaxTopologyChoosesTheNodeWithLinks) {
   }
 }
 
+TEST(MetaxTopology, TheConfigurationWantsItUnlessThePodSaysOtherwise) {
+  const auto registry = vendor::Registry::FromDeviceConfig(
+      "metax: {resourceVCountName: metax-tech.com/sgpu, resourceVMemoryName: "
+      "metax-tech.com/vmemory, resourceVCoreName: metax-tech.com/vcore, sgpuTopologyAware: true}",
+      nullptr);
+  ASSERT_TRUE(registry) << registry.error().message;
+  Cluster cluster(*registry);
+  for (const domain::Node& node :
+       {MetaxNode("loose", {1, 2, 3, 4}), MetaxNode("tight", {1, 1, 2, 2})}) {
+    NodeFacts facts;
+    facts.name = node.name;
+    facts.devices = registry->DevicesOf(node, nullptr);
+    cluster.PutNode(facts);
+  }
+  const auto node_for = [&](const char* word) {
+    Texts annotations = Qos("best-effort");
+    if (word != nullptr) annotations["metax-tech.com/sgpu-topology-aware"] = word;
+    const auto request = MakeRequest(*registry, MetaxPod("100", annotations, "2"), {});
+    EXPECT_TRUE(request);
+    const Decision decision = cluster.Place(*request, {});
+    return decision.allocation ? decision.allocation->node : "";
+  };
+  EXPECT_EQ(node_for(nullptr), "tight");
+  EXPECT_EQ(node_for("false"), "loose") << "the first of equals";
+  EXPECT_EQ(node_for("perhaps"), "tight") << "no word for either";
+}
+
 TEST_F(RulesTest, MetaxCardsOfNoZoneHaveNoLinks) {
   AddNode(MetaxNode("none", {0, 0}));
   AddNode(MetaxNode("zone", {1, 1, 1}));
@@ -316,6 +420,74 @@ TEST_F(RulesTest, MetaxWholeCardsByWhatNodesSayOfTheirLinks) {
   EXPECT_EQ(node_, "b");
 }
 
+TEST_F(RulesTest, MetaxWholeCardsByScoresWhereThePolicySpreads) {
+  const auto node = [](const char* name, Texts annotations) {
+    domain::Node made;
+    made.name = name;
+    made.capacity = {{"metax-tech.com/gpu", "4"}};
+    made.annotations = std::move(annotations);
+    return made;
+  };
+  AddNode(node("a", {{"metax-tech.com/gpu.topology.losses", R"({"1":10})"},
+                     {"metax-tech.com/gpu.topology.scores", R"({"1":100})"}}));
+  AddNode(node("b", {{"metax-tech.com/gpu.topology.losses", R"({"1":900})"},
+                     {"metax-tech.com/gpu.topology.scores", R"({"1":700})"}}));
+  for (const auto& [policy, best] :
+       {std::pair(NodePolicy::kBinpack, "a"), std::pair(NodePolicy::kSpread, "b")}) {
+    const domain::Pod pod = PodOf({{{"metax-tech.com/gpu", "1"}}});
+    Put(pod, {.node = policy});
+    EXPECT_EQ(node_, best) << why_;
+    cluster_.RemovePod(pod.uid);
+  }
+}
+
+// The devices of one node for a rule that is asked directly; nobody is on them but this pod.
+class IdleView : public NodeView {
+ public:
+  explicit IdleView(const domain::Node& node, std::vector<uint16_t> taken) : taken_(taken) {
+    facts_.name = node.name;
+    facts_.devices = TestRegistry().DevicesOf(node, nullptr);
+    facts_.annotations = node.annotations;
+  }
+  const NodeFacts& facts() const override { return facts_; }
+  size_t size() const override { return facts_.devices.size(); }
+  const vendor::Device& device(size_t number) const override { return facts_.devices[number]; }
+  DeviceUse use(size_t number) const override {
+    return {.slots = static_cast<int32_t>(Tenants(number).size())};
+  }
+  std::vector<Tenant> Tenants(size_t number) const override {
+    const bool taken = std::find(taken_.begin(), taken_.end(), number) != taken_.end();
+    return taken ? std::vector<Tenant>{{.same_pod = true}} : std::vector<Tenant>();
+  }
+  double ScoreBy(const Rule& rule, const domain::Pod& pod) const {
+    const auto request = MakeRequest(TestRegistry(), pod, {});
+    EXPECT_TRUE(request);
+    const vendor::Request& asked = request->containers.at(0).requests.at(0);
+    return rule.ScoreNode(
+        {.spec = TestRegistry().at(asked.vendor), .request = asked, .pod = *request}, *this,
+        taken_);
+  }
+
+ private:
+  NodeFacts facts_;
+  std::vector<uint16_t> taken_;
+};
+
+// Contract 9.3: 2000 - 321 = 1679, and 60 in ten thousands.
+TEST(MetaxScores, AreHamis) {
+  domain::Node whole;
+  whole.name = "mx";
+  whole.capacity = {{"metax-tech.com/gpu", "4"}};
+  whole.annotations["metax-tech.com/gpu.topology.losses"] = R"({"1":100,"2":321})";
+  EXPECT_DOUBLE_EQ(
+      IdleView(whole, {0, 1}).ScoreBy(MetaxWholeRule(), PodOf({{{"metax-tech.com/gpu", "2"}}})),
+      1679);
+  // Ten times the link that it gets, less the four that nobody can use any more.
+  EXPECT_DOUBLE_EQ(IdleView(MetaxNode("mx", {1, 1, 1, 1}), {0, 1})
+                       .ScoreBy(MetaxSharedRule(), MetaxPod("100", Qos("best-effort"), "2")),
+                   600'000);
+}
+
 // --- Enflame ---
 
 domain::Node DrsNode() {
@@ -342,7 +514,21 @@ TEST_F(RulesTest, EnflameSmallSlicesFillACard) {
   AddNode(DrsNode());
   for (int i = 0; i < 6; ++i) {
     ASSERT_FALSE(Put(PodOf({{{"enflame.com/drs-gcu", "1"}}})).empty()) << i << why_;
+    EXPECT_EQ(slices_[0].cores, 17) << "100 / 6, rounded up";
   }
+}
+
+// Up to twice the largest profile a number is GiB, from there on MiB.
+TEST_F(RulesTest, EnflameMemoryIsGibUntilItCannotBe) {
+  AddNode(DrsNode());
+  EXPECT_TRUE(Put(PodOf({{{"enflame.com/gcu-memory", "80"}}})).empty());
+  EXPECT_TRUE(Says("ModeNotFit")) << why_;
+  ASSERT_FALSE(Put(PodOf({{{"enflame.com/gcu-memory", "81"}}})).empty()) << why_;
+  EXPECT_EQ(slices_[0].shape, "1g.6gb");
+  ASSERT_FALSE(
+      Put(PodOf({{{"enflame.com/gcu-memory", "6"}, {"enflame.com/gcu-core", "18"}}})).empty())
+      << why_;
+  EXPECT_EQ(slices_[0].shape, "3g.20gb") << "both are covered";
 }
 
 TEST_F(RulesTest, EnflameTakesTheSmallestProfileThatCovers) {
@@ -458,6 +644,29 @@ TEST_F(RulesTest, KunlunSharesAreOfOneSizeOnACard) {
   EXPECT_TRUE(Put(share("24576")).empty());
 }
 
+// The graph of whole cards holds for shares.
+TEST_F(RulesTest, KunlunSharesOfSeveralCardsAreLinked) {
+  domain::Node node;
+  node.name = "xpu";
+  std::string devices;
+  for (int i = 0; i < 8; ++i) {
+    devices += fmt::format(R"({}{{"id":"X{}","index":{},"count":4,"devmem":98304,"devcore":100,)"
+                           R"("type":"P800","health":true}})",
+                           i > 0 ? "," : "", i, i);
+  }
+  node.annotations["hami.io/node-register-xpu"] = "[" + devices + "]";
+  node.annotations["hami.io/device-cordon"] = "X2,X3,X4,X5";
+  AddNode(node);
+  const auto share = [](const char* count) {
+    return PodOf({{{"kunlunxin.com/vxpu", count}, {"kunlunxin.com/vxpu-memory", "24576"}}});
+  };
+  EXPECT_EQ(Sorted(Put(share("2"))), (Names{"X0", "X1"})) << why_;
+  EXPECT_TRUE(Put(share("3")).empty());
+  EXPECT_TRUE(Says("NumaNotFit")) << why_;
+  EXPECT_TRUE(Put(share("4")).empty());
+  EXPECT_TRUE(Says("CardNotFoundCustomFilterRule")) << why_;
+}
+
 // --- AWS Neuron ---
 
 domain::Node NeuronNode(const char* type, int devices) {
@@ -508,6 +717,19 @@ TEST_F(RulesTest, NeuronRunsOfTrainiumAreAligned) {
   ASSERT_EQ(Put(PodOf({{{"aws.amazon.com/neuron", "4"}}})).size(), 4U) << why_;
   EXPECT_EQ(slices_[0].device, "aws-AWSNeuron-4");
   EXPECT_TRUE(Put(PodOf({{{"aws.amazon.com/neuron", "16"}}})).empty());
+}
+
+TEST_F(RulesTest, NeuronRunsStepByTheirLengthWithoutAnInstanceType) {
+  domain::Node node = NeuronNode("trn1.32xlarge", 16);
+  node.labels.clear();
+  node.annotations["hami.io/device-cordon"] = "aws-AWSNeuron-8";
+  AddNode(node);
+  ASSERT_EQ(Put(PodOf({{{"aws.amazon.com/neuron", "8"}}})).size(), 8U) << why_;
+  EXPECT_EQ(slices_[0].device, "aws-AWSNeuron-0");
+  EXPECT_TRUE(Put(PodOf({{{"aws.amazon.com/neuron", "8"}}})).empty());
+  ASSERT_EQ(Put(PodOf({{{"aws.amazon.com/neuroncore", "8"}}})).size(), 4U) << why_;
+  EXPECT_EQ(slices_[0].device, "aws-AWSNeuron-12");
+  EXPECT_EQ(slices_[0].cores, 3) << "both, as a mask";
 }
 
 // --- Vastai ---

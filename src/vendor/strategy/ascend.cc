@@ -104,8 +104,9 @@ Status AdmitTemplate(const Spec& spec, const domain::Pod& pod,
   ASSIGN_OR_RETURN(const std::optional<int64_t> asked, Asked(container, names.memory, kMost));
   if (IsAscendSoft(pod) || asked.value_or(0) == 0) return {};
   const int64_t unit_mib = int64_t{spec.units.memory_mib} * spec.units.memory_factor;
-  // Up, so that the request still covers the template.
-  const int64_t rounded = (request.memory_mib + unit_mib - 1) / unit_mib;
+  // Down: what is left is no less than was asked, so it stands for the same template; rounded up it
+  // might stand for the next, or be more than a card has.
+  const int64_t rounded = request.memory_mib / unit_mib;
   admission->limits[names.memory] = std::to_string(rounded);
   admission->requests[names.memory] = std::to_string(rounded);
   return {};

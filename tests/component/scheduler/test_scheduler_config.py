@@ -73,6 +73,19 @@ def test_a_leader_gives_up_before_its_lease_ends(config):
   assert 1.2 * retry < deadline
 
 
+def test_a_lock_is_waited_for_less_long_than_kube_scheduler_waits(config):
+  (extender,) = config["extenders"]
+  (scheduler,) = (container for document in
+                  yaml.safe_load_all((CONFIGS.parent / "30-scheduler.yaml").read_text())
+                  if document["kind"] == "Deployment"
+                  for container in document["spec"]["template"]["spec"]["containers"]
+                  if container["name"] == "hami-scheduler")
+  (retry,) = (argument.partition("=")[2] for argument in scheduler["args"]
+              if argument.startswith("--node-lock-retry-timeout="))
+  # What is left is for the writes that follow.
+  assert int(retry.removesuffix("s")) + 2 <= int(extender["httpTimeout"].removesuffix("s"))
+
+
 def test_renamed_resources_are_printed(tmp_path):
   path = tmp_path / "device-config.yaml"
   path.write_text("nvidia:\n  resourceCountName: example.com/gpu\n")
