@@ -29,6 +29,8 @@ struct IdleFlag {
 
 // The device configuration says the names of resources, in HAMi too.
 constexpr char kNamedByFile[] = "the device configuration file says it";
+// HAMi's newest scheduler has an endpoint by which its device plugin corrects NUMA choices.
+constexpr char kNoRefit[] = "there is no /refit endpoint: cards are chosen by NUMA here";
 constexpr char kKlog[] = "this program has --log-level and --log-format";
 
 constexpr auto kIdleValues = std::to_array<IdleFlag>({
@@ -71,6 +73,8 @@ constexpr auto kIdleValues = std::to_array<IdleFlag>({
     {"--default-gpu", kNamedByFile},
     {"--ascend-name", kNamedByFile},
     {"--ascend-memory", kNamedByFile},
+    {"--device-plugin-namespace", kNoRefit},
+    {"--device-plugin-service-account", kNoRefit},
     {"--vmodule", kKlog},
     {"--log_dir", kKlog},
     {"--log_file", kKlog},

@@ -80,7 +80,8 @@ TEST(SchedulerOptionsTest, FlagsThatDoNothingAreAcceptedWithAWarning) {
        {"--cambricon-mlu-name=x", "--dcu-cores=x", "--mthreads-memory=x", "--metax-vcore=x",
         "--sgpu-topology-aware=true", "--kunlun-vcount=x", "--enflame-drs-gcu-resource-name=x",
         "--profiling", "--profiling=true", "--kube-timeout=3", "--logtostderr=true",
-        "-logtostderr=true", "--vmodule=x=1"}) {
+        "--device-plugin-namespace=x", "--device-plugin-service-account=x", "-logtostderr=true",
+        "--vmodule=x=1"}) {
     const auto options = Parse({flag});
     ASSERT_TRUE(options) << flag;
     EXPECT_EQ(options->warnings.size(), 1U) << flag;
