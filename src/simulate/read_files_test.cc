@@ -182,6 +182,13 @@ TEST(ReadFilesTest, FaultsOfManifestsNameTheLine) {
   EXPECT_EQ(FaultOf("x.yaml", "# nothing\n"), "x.yaml: holds no objects");
 }
 
+// Of which the library would make documents without an end.
+TEST(ReadFilesTest, ASignThatMayNotStandThereIsNamed) {
+  EXPECT_EQ(FaultOf("x.yaml", ",a: b\n"), "x.yaml:1: a sign that may not stand here");
+  EXPECT_EQ(FaultOf("x.yaml", "kind: Namespace\n---\n, a\n"),
+            "x.yaml:3: a sign that may not stand here");
+}
+
 // Ten levels of ten aliases would be ten thousand million words.
 TEST(ReadFilesTest, AliasesCannotBlowUp) {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";

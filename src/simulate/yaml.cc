@@ -3,12 +3,14 @@
 #include "simulate/yaml.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include "base/json_writer.h"
@@ -101,6 +103,44 @@ class Writer {
   size_t bytes_ = 0;
 };
 
+// Sees where documents begin.
+class DocumentStarts : public YAML::EventHandler {
+ public:
+  const YAML::Mark& last() const { return last_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  YAML::Mark last_ = YAML::Mark::null_mark();
+};
+
+// Before a sign that may not stand there (a comma at the beginning) the library, 0.7, sees one
+// empty document after another, without an end.
+Status CheckItEnds(const std::string& file, const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  YAML::Mark before = YAML::Mark::null_mark();
+  while (parser.HandleNextDocument(starts)) {
+    if (starts.last().pos == before.pos) {
+      return Fail(At(file, before, "a sign that may not stand here"));
+    }
+    before = starts.last();
+  }
+  return {};
+}
+
 // What `kubectl get -o yaml` prints of several objects is one, with the others in it.
 bool IsList(const YAML::Node& node) {
   if (!node.IsMap()) return false;
@@ -131,7 +171,9 @@ Result<std::vector<YamlDocument>> ReadYaml(const std::string& file, std::string_
   const size_t most_bytes = kAlwaysBytes + kMostTimes * text.size();
   std::vector<YamlDocument> documents;
   try {
-    for (const YAML::Node& node : YAML::LoadAll(std::string(text))) {
+    const std::string whole(text);
+    RETURN_IF_ERROR(CheckItEnds(file, whole));
+    for (const YAML::Node& node : YAML::LoadAll(whole)) {
       RETURN_IF_ERROR(ReadOne(file, node, most_bytes, &documents));
     }
   } catch (const YAML::Exception& error) {
