@@ -3,7 +3,6 @@
 #include "extender/extender.h"
 
 #include <algorithm>
-#include <cmath>
 #include <random>
 #include <utility>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "domain/names.h"
 #include "domain/node_needs.h"
 #include "extender/events.h"
+#include "extender/priority_steps.h"
 
 namespace hami::extender {
 namespace {
@@ -20,7 +20,6 @@ namespace {
 // What a lease has left must outlast a bind by this, for the answer and for clocks.
 constexpr int64_t kLeaseMarginMs = 500;
 constexpr int64_t kShortestBindMs = 300;
-constexpr int64_t kHighestPriority = 10;
 constexpr std::string_view kUnregistered = "node unregistered";
 constexpr std::string_view kQuotaWord = "ResourceQuotaNotFit";
 
@@ -499,25 +498,6 @@ Status Extender::BindNow(const BindArgs& args) {
       break;
   }
   return Fail(Code::kUnavailable, answer.error);
-}
-
-void SpreadOverSteps(const std::vector<placement::NodeScore>& scores,
-                     std::vector<std::pair<std::string_view, int64_t>>* priorities) {
-  if (scores.empty()) return;
-  std::map<std::string_view, double> by_node;
-  double low = scores.front().score;
-  double high = low;
-  for (const placement::NodeScore& score : scores) {
-    by_node[score.node] = score.score;
-    low = std::min(low, score.score);
-    high = std::max(high, score.score);
-  }
-  for (auto& [node, priority] : *priorities) {
-    const auto found = by_node.find(node);
-    if (found == by_node.end()) continue;
-    const double part = high > low ? (found->second - low) / (high - low) : 1.0;
-    priority = std::lround(part * kHighestPriority);
-  }
 }
 
 }  // namespace hami::extender

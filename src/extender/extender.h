@@ -118,9 +118,4 @@ class Extender {
   trace::Tracer* tracer_ = nullptr;
 };
 
-// The eleven steps that /prioritize has: 0 for the worst of `scores` and for who has none, 10 for
-// the best, the others in proportion.
-void SpreadOverSteps(const std::vector<placement::NodeScore>& scores,
-                     std::vector<std::pair<std::string_view, int64_t>>* priorities);
-
 }  // namespace hami::extender

@@ -46,6 +46,16 @@ class StateMetricsTest : public ::testing::Test {
         std::make_shared<const QuotaEntry>(ReadQuotaEntry(registry_, document.root()).value()));
   }
 
+  // As the watch shows it; its annotations are right.
+  void PutPod(const FakeApi::Json& pod) {
+    json::Document document;
+    ASSERT_TRUE(document.Parse(pod.dump()));
+    const auto entry = ReadPodEntry(registry_, document.root());
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->problem, "");
+    state_.pods().OnUpsert(std::make_shared<const PodRecord>(*entry));
+  }
+
   const vendor::Registry registry_ = vendor::Registry::Default();
   ClusterState state_{registry_, base::SystemClock(), {}};
   metrics::Registry metrics_;
@@ -140,11 +150,7 @@ TEST_F(StateMetricsTest, CoresThatAreNoPercentagesBecomeSome) {
     pod["spec"]["containers"][0]["resources"]["limits"] = std::move(limits);
     pod["spec"]["nodeName"] = "n2";
     pod["metadata"]["annotations"] = {{"hami.io/vgpu-node", "n2"}, {key, text}};
-    ASSERT_TRUE(document.Parse(pod.dump()));
-    const auto entry = ReadPodEntry(registry_, document.root());
-    ASSERT_TRUE(entry);
-    EXPECT_EQ(entry->problem, "");
-    state_.pods().OnUpsert(std::make_shared<const PodRecord>(*entry));
+    PutPod(pod);
   };
   put("half", {{"amd.com/gpu", "1"}, {"amd.com/gpucores", "50"}}, "hami.io/amd-devices-allocated",
       "0x9d1c,AMD MI210,1024,32:;");
@@ -196,12 +202,7 @@ TEST_F(StateMetricsTest, MigInstancesThatNodesHaveMade) {
         R"("placement":{"start":4,"size":1})" +
         made + "}]";
     pod["metadata"]["annotations"]["hami.io/vgpu-mig-allocations"] = instance;
-    json::Document document;
-    ASSERT_TRUE(document.Parse(pod.dump()));
-    const auto entry = ReadPodEntry(registry_, document.root());
-    ASSERT_TRUE(entry);
-    EXPECT_EQ(entry->problem, "");
-    state_.pods().OnUpsert(std::make_shared<const PodRecord>(*entry));
+    PutPod(pod);
   };
   AddStateMetrics(registry_, state_, true, &metrics_);
   put("");
@@ -229,20 +230,12 @@ TEST_F(StateMetricsTest, SlicesOfOneDeviceAddUpAndEndedInitContainersHoldNothing
       {"hami.io/vgpu-node", "n1"},
       {"hami.io/vgpu-devices-allocated",
        "GPU-n1-0,NVIDIA,700,5:;GPU-n1-0,NVIDIA,1000,10:GPU-n1-0,NVIDIA,1000,10:;"}};
-  const auto put = [&] {
-    json::Document document;
-    EXPECT_TRUE(document.Parse(pod.dump()));
-    const auto entry = ReadPodEntry(registry_, document.root());
-    ASSERT_TRUE(entry);
-    EXPECT_EQ(entry->problem, "");
-    state_.pods().OnUpsert(std::make_shared<const PodRecord>(*entry));
-  };
   AddStateMetrics(registry_, state_, false, &metrics_);
   const auto held = [](const char* container) {
     return R"({zone="vGPU",namespace="default",node="n1",pod="two",container_index=")" +
            std::string(container) + R"(",device_uuid="GPU-n1-0"} )";
   };
-  put();
+  PutPod(pod);
   EXPECT_THAT(metrics_.Text(),
               HasSubstr("hami_vgpu_memory_allocated_bytes" + held("0") + "734003200\n"));
   EXPECT_THAT(metrics_.Text(),
@@ -250,7 +243,7 @@ TEST_F(StateMetricsTest, SlicesOfOneDeviceAddUpAndEndedInitContainersHoldNothing
   EXPECT_THAT(metrics_.Text(), HasSubstr("hami_vgpu_core_allocated_ratio" + held("1") + "20\n"));
   pod["status"]["initContainerStatuses"] = {
       {{"name", "init"}, {"state", {{"terminated", {{"exitCode", 0}}}}}}};
-  put();
+  PutPod(pod);
   EXPECT_THAT(metrics_.Text(), Not(HasSubstr(held("0"))));
   EXPECT_THAT(metrics_.Text(), HasSubstr(held("1")));
 }
