@@ -6,13 +6,18 @@
 #include <signal.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <memory>
+#include <thread>
 
 namespace hami::base {
 namespace {
 
 constexpr int64_t kForever = 3'600'000;
+
+// So that the thread most likely waits already. Where it does not, a test shows less, and is right.
+void LetItWait() { std::this_thread::sleep_for(std::chrono::milliseconds(50)); }
 
 TEST(PeriodicTest, RoundsFollowEachOtherAsTheySay) {
   std::atomic<int> rounds{0};
@@ -34,6 +39,7 @@ TEST(PeriodicTest, TheEndWaitsForNoNextRound) {
     return kForever;
   });
   first.get_future().wait();
+  LetItWait();
   periodic.reset();
   EXPECT_EQ(rounds, 1);
 }
@@ -51,6 +57,7 @@ TEST(PeriodicTest, TheEndCutsAPauseAndWaitsForItsRound) {
   });
   itself = periodic.get();
   began.get_future().wait();
+  LetItWait();
   periodic.reset();
   EXPECT_TRUE(ended);
 }
