@@ -417,6 +417,11 @@ void ClusterState::OnRoom(std::function<void()> signal) {
   waiting_.OnRoom(std::move(signal));
 }
 
+void ClusterState::NoteWaiting(const placement::Request& request, const PodEntry& pod) {
+  const std::lock_guard lock(mutex_);
+  waiting_.Note(request, pod, clock_.MonotonicNs());
+}
+
 void ClusterState::NoteNeeds(const std::string& uid, domain::NodeNeeds needs,
                              std::string_view text) {
   const std::lock_guard lock(mutex_);

@@ -121,6 +121,8 @@ class ClusterState {
   void Settle(const std::string& uid, const PodPointer& pod);
 
   // --- Waiting pods ---
+  // kube-scheduler itself has no node for it; we may be what it lacks.
+  void NoteWaiting(const placement::Request& request, const PodEntry& pod);
   // Which nodes a pod that waits can use at all; `text` is the same for equal needs.
   void NoteNeeds(const std::string& uid, domain::NodeNeeds needs, std::string_view text);
   // Called whenever room may have come free, with the lock held: it must only signal.

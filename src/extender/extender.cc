@@ -226,7 +226,7 @@ std::string Extender::Nothing(const FilterArgs& args, const domain::Pod& pod,
     result.failed.emplace_back(misfit.node, misfit.text);
   }
   const placement::NearestMiss* nearest = decision.nearest ? &*decision.nearest : nullptr;
-  NoteNeeds(args, pod.uid);
+  NoteNeeds(args.pod, pod.uid);
   const kube::EventSubject subject = SubjectOf({pod.namespace_name, pod.name}, pod.uid);
   for (kube::EventWords& words : NothingFits(decision.misfits, nearest)) {
     events_.Record(subject, std::move(words));
@@ -234,14 +234,14 @@ std::string Extender::Nothing(const FilterArgs& args, const domain::Pod& pod,
   return WriteFilterResult(args, result);
 }
 
-void Extender::NoteNeeds(const FilterArgs& args, const std::string& uid) {
-  const json::Value spec = args.pod["spec"];
+void Extender::NoteNeeds(json::Value pod, const std::string& uid) {
+  const json::Value spec = pod["spec"];
   std::string text;
   for (const json::Value part :
        {spec["nodeSelector"], spec["affinity"]["nodeAffinity"], spec["tolerations"]}) {
     text += part.exists() ? part.Json() : "-";
   }
-  state_.NoteNeeds(uid, domain::ReadNodeNeeds(args.pod), text);
+  state_.NoteNeeds(uid, domain::ReadNodeNeeds(pod), text);
 }
 
 // What only a quota keeps out gets no room by others leaving.
@@ -357,6 +357,10 @@ std::string Extender::Preempt(std::string_view body) {
   call.End("answered");
   // Room is held for it already: its own victims are leaving.
   if (state_.FindReservation(ask->pod.uid)) return WritePreemptResult({});
+  // Before the look: kube-scheduler may have heard of room that we hear of only now, and does not
+  // ask again.
+  state_.NoteWaiting(ask->request, EntryOf(ask->pod, ask->request));
+  NoteNeeds(args->pod, ask->pod.uid);
   std::vector<PreemptArgs::Node> useful;
   for (const PreemptArgs::Node& node : args->nodes) {
     std::optional<placement::NodeFacts> facts;

@@ -84,7 +84,7 @@ class Extender {
                      std::string* node);
   std::string Nothing(const FilterArgs& args, const domain::Pod& pod,
                       const placement::Decision& decision);
-  void NoteNeeds(const FilterArgs& args, const std::string& uid);
+  void NoteNeeds(json::Value pod, const std::string& uid);
   void AskForRoom(const domain::Pod& pod, const placement::Request& request,
                   const placement::Decision& decision);
   Status WriteDown(const domain::Pod& pod, size_t annotation_bytes,

@@ -45,6 +45,19 @@ TEST_F(PreemptionTest, WhereDevicesAreFreeCpuMayBeMade) {
   EXPECT_FALSE(state_.FindReservation("uh"));
 }
 
+// kube-scheduler refuses it for CPU and has heard of a card that came free before we have: nothing
+// but us makes it ask again.
+TEST_F(PreemptionTest, WhoWasRefusedVictimsIsWokenByRoom) {
+  PutNode("n1", 1, 10'000);
+  PutHolder("holder", "u1", "n1", 8'000);
+  EXPECT_EQ(Preempt(pod_, {{"n1", Victims({"plain"})}}), Json::object());
+  EXPECT_TRUE(state_.TakeWakeable(10).empty());
+  state_.pods().OnDelete({"default", "holder"}, 0);
+  const std::vector<WaitingPod> wakeable = state_.TakeWakeable(10);
+  ASSERT_EQ(wakeable.size(), 1U);
+  EXPECT_EQ(wakeable[0].uid, "uh");
+}
+
 TEST_F(PreemptionTest, PodsWithoutDevicesAreNoneOfOurBusiness) {
   const Json victims = {{"n1", Victims({"a", "b"})}};
   EXPECT_EQ(Preempt(PodJson("cpu", "uc", 0, 0, 0), victims), victims);
