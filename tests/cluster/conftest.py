@@ -3,9 +3,13 @@
 
 The cluster is called test-VERSION, or with HAMI_CLUSTER_NAME in place of "test"; few tests need
 another one beside. One that is up already is used and stays; otherwise it is made and removed,
-unless HAMI_KEEP_CLUSTER is set. Each test has a namespace of its own."""
+unless HAMI_KEEP_CLUSTER is set. Each test has a namespace of its own.
+
+With `-n 2` tests of one cluster run beside those of another; who shares a cluster runs one after
+the other."""
 
 import os
+import pathlib
 import re
 import sys
 
@@ -14,10 +18,36 @@ from api_server import build_proxy
 from classic import IGNORED, Classic
 from cluster_harness import ROOT, Cluster, Namespace, call, cluster_verb
 from dra import Driver, Tenants
+from xdist.scheduler import LoadScopeScheduling
 
 IMAGE = ROOT / "tools" / "cluster" / "image.py"
 VERSION = os.environ.get("HAMI_CLUSTER_VERSION", "1.36")
 NAME = os.environ.get("HAMI_CLUSTER_NAME", "test")
+
+
+def group_of(file):
+  """What the tests of a file share with those of other files; its own name: nothing."""
+  if file in ("test_classic", "test_failover", "test_simulate", "test_weather"):
+    return "classic_cluster"
+  if file == "test_webhook" or file.startswith("test_kube_"):
+    return "server"
+  return file if file in ("test_bare_node", "test_openb", "test_without_cdi") else "cluster"
+
+
+def pytest_itemcollected(item):
+  group = group_of(item.path.stem)
+  for name in ("cluster", "classic_cluster", "server"):
+    if name in item.fixturenames and group != name:
+      raise pytest.UsageError(f"{item.path} uses {name}, which conftest.group_of does not say")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+  class ByGroup(LoadScopeScheduling):
+    def _split_scope(self, nodeid):
+      return group_of(pathlib.Path(nodeid.partition("::")[0]).stem)
+
+  return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,9 @@ Help for people stands in tools/dev/image.sh.
 """
 
 import argparse
+import contextlib
+import fcntl
+import os
 import sys
 
 import cluster_folder
@@ -25,6 +28,18 @@ MAKERS = {
 }
 
 
+@contextlib.contextmanager
+def only_one_at_a_time():
+  """Tests of two clusters make the same images."""
+  images.FOLDER.mkdir(parents=True, exist_ok=True)
+  descriptor = os.open(images.FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+  fcntl.flock(descriptor, fcntl.LOCK_EX)
+  try:
+    yield
+  finally:
+    os.close(descriptor)
+
+
 def main() -> int:
   parser = argparse.ArgumentParser(prog="./dev image", description=__doc__.splitlines()[0])
   parser.add_argument("--no-import", action="store_true")
@@ -33,14 +48,14 @@ def main() -> int:
   for name in args.names:
     if name not in MAKERS:
       parser.error(f"no image '{name}'; there are: {' '.join(MAKERS)}")
-  images.FOLDER.mkdir(parents=True, exist_ok=True)
   archives = []
-  for name in args.names or MAKERS:
-    path = images.archive(name)
-    changed = MAKERS[name](simulated_gpu.BUILD).write(path)
-    print(f"localhost/{name}:dev  {path.stat().st_size / 2**20:5.1f} MiB"
-          f"{'' if changed else ', as it was'}", flush=True)
-    archives.append(path)
+  with only_one_at_a_time():
+    for name in args.names or MAKERS:
+      path = images.archive(name)
+      changed = MAKERS[name](simulated_gpu.BUILD).write(path)
+      print(f"localhost/{name}:dev  {path.stat().st_size / 2**20:5.1f} MiB"
+            f"{'' if changed else ', as it was'}", flush=True)
+      archives.append(path)
   if args.no_import:
     return 0
   for folder in cluster_folder.list_folders():

@@ -25,7 +25,7 @@ for test in json.load(sys.stdin)["tests"]:
 }
 
 verb_soak() {
-  local seconds=600 pattern=. pytest_pattern=() failed=() name command tests code
+  local seconds=600 pattern=. pytest_pattern=() failed=() name command tests files code
   while (($#)); do
     case $1 in
       --seconds) seconds=${2:?--seconds needs a number} && shift ;;
@@ -52,9 +52,11 @@ verb_soak() {
     name=${command[0]}
     run_step "soak-$name" "soak $name" "${command[@]:1}" || failed+=("$name")
   done
+  # By name: collected together, files of different folders take each other's helpers.
+  mapfile -t files < <(git grep -l 'mark\.soak' -- 'tests/*test_*.py')
   code=0
   run_step soak-pytest "soak pytest" \
-    "$HAMI_VENV/bin/pytest" -v -m soak "${pytest_pattern[@]}" || code=$?
+    "$HAMI_VENV/bin/pytest" -v -n 2 -m soak "${pytest_pattern[@]}" "${files[@]}" || code=$?
   # 5: pytest found no such case.
   ((code == 0 || code == 5)) || failed+=("pytest")
   ((${#tests[@]} > 0 || code != 5)) || die "no soak test matches '$pattern'"

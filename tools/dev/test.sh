@@ -128,7 +128,7 @@ _fuzz_step() (  # _fuzz_step PATTERN
   wait
 )
 
-# One version after the other: tests of one wait for as much time as they need.
+# One version after the other. Two clusters of it at a time, since tests mostly wait.
 _cluster_step() {  # _cluster_step PATTERN
   local version report pattern=() marks
   [ "$1" = . ] || pattern=(-k "$1")
@@ -140,7 +140,7 @@ _cluster_step() {  # _cluster_step PATTERN
     mkdir -p "$report"
     HAMI_CLUSTER_VERSION=$version HAMI_FAILED_LINES='^(FAILED|ERROR) ' \
       run_step "test-cluster-$version" "test cluster $version" \
-      "$HAMI_VENV/bin/pytest" -v -m "$marks" -rsfE -p no:xdist \
+      "$HAMI_VENV/bin/pytest" -v -m "$marks" -rsfE -n 2 \
       -o junit_family=xunit1 --junit-xml "$report/pytest.xml" "${pattern[@]}" tests/cluster ||
       true
     [ -f "$report/pytest.xml" ] || : >"$report/no-report"
