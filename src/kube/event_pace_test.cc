@@ -7,12 +7,11 @@
 namespace hami::kube {
 namespace {
 
-// How many go out until `end_ms`, if there is always one to write and, until `said_until_ms`,
-// something is said each 10 ms.
-int Sent(int64_t end_ms, int64_t said_until_ms) {
-  EventPace pace;
+// How many go out from `begin_ms` until `end_ms`, if there is always one to write and, until
+// `said_until_ms`, something is said each 10 ms.
+int Sent(EventPace& pace, int64_t begin_ms, int64_t end_ms, int64_t said_until_ms) {
   int sent = 0;
-  for (int64_t now_ms = 0; now_ms < end_ms; ++now_ms) {
+  for (int64_t now_ms = begin_ms; now_ms < end_ms; ++now_ms) {
     if (now_ms < said_until_ms && now_ms % 10 == 0) pace.NoteSaid(now_ms);
     while (pace.WaitMs(now_ms) == 0) {
       pace.NoteSent(now_ms);
@@ -22,6 +21,11 @@ int Sent(int64_t end_ms, int64_t said_until_ms) {
   return sent;
 }
 
+int Sent(int64_t end_ms, int64_t said_until_ms) {
+  EventPace pace;
+  return Sent(pace, 0, end_ms, said_until_ms);
+}
+
 TEST(EventPaceTest, AFewGoOutAtOnce) {
   EventPace pace;
   pace.NoteSaid(5'000);
@@ -29,15 +33,26 @@ TEST(EventPaceTest, AFewGoOutAtOnce) {
     EXPECT_EQ(pace.WaitMs(5'000), 0) << i;
     pace.NoteSent(5'000);
   }
-  EXPECT_EQ(pace.WaitMs(5'000), EventPace::kBusyEveryMs);
+  EXPECT_EQ(pace.WaitMs(5'000), EventPace::kHeldBackEveryMs);
 }
 
 TEST(EventPaceTest, WhileMuchIsSaidLittleIsWritten) {
-  EXPECT_NEAR(Sent(60'000, 60'000), EventPace::kBurst + 600, 2);
+  EXPECT_NEAR(Sent(10'000, 10'000), EventPace::kBurst + 10, 2);
+}
+
+TEST(EventPaceTest, WhereItIsNeverQuietTheyComeSteadily) {
+  EXPECT_NEAR(Sent(60'000, 60'000), EventPace::kBurst + 10 + 500, 3);
 }
 
 TEST(EventPaceTest, AfterwardsTheRestIsWritten) {
-  EXPECT_NEAR(Sent(20'000, 10'000), EventPace::kBurst + 110 + 900, 4);
+  // Ten seconds of it, one until it counts as quiet, nine of quiet.
+  EXPECT_NEAR(Sent(20'000, 10'000), EventPace::kBurst + 10 + 10 + 900, 4);
+}
+
+TEST(EventPaceTest, AfterAPauseTheyAreHeldBackAnew) {
+  EventPace pace;
+  Sent(pace, 0, 20'000, 18'000);
+  EXPECT_NEAR(Sent(pace, 20'000, 28'000, 28'000), 8, 2);
 }
 
 TEST(EventPaceTest, WaitingForAsLongAsItSaysIsEnough) {
