@@ -27,7 +27,7 @@ from table import Table  # noqa: E402
 FILTER = {100: (0, 4000, 10_000), 1000: (0, 10_000, 100_000), 5000: (0, 10_000, 100_000)}
 QUICK = {100: (0, 4000), 1000: (10_000,)}
 ATTEMPT_NODES = 5000
-CLUSTER = ("pods-300", "pods-5000", "waits", "webhook")
+CLUSTER = ("pods-300", "pods-300-default", "pods-5000", "pods-5000-default", "waits", "webhook")
 PARTS = (*(f"filter-{nodes}" for nodes in FILTER), "start", "attempt", *CLUSTER)
 GROUPS = {"filter": PARTS[:3], "cluster": CLUSTER, "all": PARTS}
 
@@ -45,7 +45,7 @@ def chosen_parts(arguments):
   for name in arguments.part or ["all"]:
     parts += GROUPS.get(name, (name,))
   if arguments.quick:
-    left_out = ("filter-5000", "pods-5000")
+    left_out = ("filter-5000", "pods-5000", "pods-5000-default")
     parts = [name for name in parts if name not in left_out or name in (arguments.part or [])]
   return list(dict.fromkeys(parts))
 
