@@ -2,10 +2,10 @@
 
 #include "extender/wire.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "base/json_writer.h"
-#include "extender/repeated_names.h"
 
 namespace hami::extender {
 namespace {
@@ -43,14 +43,10 @@ Result<json::Value> ReadArgs(std::string_view body, json::Document* document) {
 }
 
 Status ReadNames(json::Value list, FilterArgs* args) {
-  args->names.reserve(list.size());
-  for (const json::Value item : list.Elements()) {
-    args->names.push_back(item.Text());
-    if (args->names.back().empty()) {
-      return Fail(Code::kInvalidArgument, "extender args have a node name that is no text");
-    }
+  if (!list.ReadTexts(&args->names) ||
+      std::ranges::any_of(args->names, [](std::string_view name) { return name.empty(); })) {
+    return Fail(Code::kInvalidArgument, "extender args have a node name that is no text");
   }
-  DropRepeated(&args->names);
   return {};
 }
 

@@ -40,13 +40,6 @@ TEST(WireTest, WholeNodesGiveTheirNames) {
   EXPECT_THAT(args->nodes, SizeIs(2));
 }
 
-TEST(WireTest, ANameThatComesTwiceIsOneNode) {
-  json::Document document;
-  const auto args = ReadFilterArgs(R"({"Pod":{},"NodeNames":["a","b","a"]})", &document);
-  ASSERT_TRUE(args);
-  EXPECT_THAT(args->names, ElementsAre("a", "b"));
-}
-
 TEST(WireTest, WhatCannotBeAnsweredSaysWhy) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "extender args"},
@@ -57,6 +50,7 @@ TEST(WireTest, WhatCannotBeAnsweredSaysWhy) {
       {R"({"Pod":{}})", "neither NodeNames nor Nodes"},
       {R"({"Pod":{},"Nodes":null,"NodeNames":null})", "neither NodeNames nor Nodes"},
       {R"({"Pod":{},"NodeNames":["a",7]})", "no text"},
+      {R"({"Pod":{},"NodeNames":["a",""]})", "no text"},
       {R"({"Pod":{},"Nodes":{"items":[{"metadata":{}}]}})", "without name"},
   };
   for (const auto& [body, why] : cases) {

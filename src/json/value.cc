@@ -169,6 +169,19 @@ size_t Value::size() const {
   return 0;
 }
 
+bool Value::ReadTexts(std::vector<std::string_view>* texts) const {
+  texts->clear();
+  dom::array array;
+  if (document_ == nullptr || As<dom::element>(document_, index_).get(array) != simdjson::SUCCESS) {
+    return false;
+  }
+  texts->reserve(array.size());
+  for (const dom::element element : array) {
+    if (element.get(texts->emplace_back()) != simdjson::SUCCESS) return false;
+  }
+  return true;
+}
+
 std::string Value::Json() const {
   if (document_ == nullptr) return {};
   return simdjson::minify(As<dom::element>(document_, index_));

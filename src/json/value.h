@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 
@@ -89,6 +90,9 @@ class Value {
   Range<ElementIterator> Elements() const;
   Range<MemberIterator> Members() const;
   size_t size() const;  // elements or members
+  // The elements of an array in one go: thousands of names come with each decision. False: one of
+  // them is no text, or this is no array.
+  bool ReadTexts(std::vector<std::string_view>* texts) const;
 
   // The value as JSON without spaces; "" if missing.
   std::string Json() const;

@@ -72,6 +72,19 @@ TEST(ValueTest, WalksArraysAndObjectsInTheirOrder) {
   EXPECT_THAT(members, ElementsAre("z=1", "a={}", "m=\"x\""));
 }
 
+TEST(ValueTest, ReadsTextsOfAnArray) {
+  const Document document =
+      Read(R"({"list":["a","","b\"c"],"empty":[],"mixed":["a",7],"text":"a"})");
+  std::vector<std::string_view> texts = {"before"};
+  EXPECT_TRUE(document.root()["list"].ReadTexts(&texts));
+  EXPECT_EQ(texts, (std::vector<std::string_view>{"a", "", "b\"c"}));
+  EXPECT_TRUE(document.root()["empty"].ReadTexts(&texts));
+  EXPECT_TRUE(texts.empty());
+  for (const char* other : {"mixed", "text", "none"}) {
+    EXPECT_FALSE(document.root()[other].ReadTexts(&texts)) << other;
+  }
+}
+
 TEST(ValueTest, TextThatIsNoJsonIsRefusedWhole) {
   for (const char* text : {"", "{", "{\"a\":1}x", "{\"a\":tru}", "[1,]", "\"\xff\"", "{'a':1}",
                            "[1 2]", "nul", "{\"a\" 1}"}) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "placement/compiled.h"
 #include "placement/fit.h"
@@ -45,8 +46,28 @@ class BestFew {
   size_t count_ = 0;
 };
 
-// Calls visit(number, name) for each name, with kNone for unknown ones. Names mostly come in the
-// order in which nodes were put, so the next number is tried before the index.
+// Nodes by number that were met in this round. Names come from outside and may repeat, and a set of
+// them would be a tenth of a decision.
+class Met {
+ public:
+  void Begin(size_t limit) {
+    if (++round_ == 0) {
+      rounds_.clear();
+      round_ = 1;
+    }
+    if (rounds_.size() < limit) rounds_.resize(limit);
+  }
+  // Whether it is the first time.
+  bool Note(uint32_t number) { return std::exchange(rounds_[number], round_) != round_; }
+
+ private:
+  uint32_t round_ = 0;
+  std::vector<uint32_t> rounds_;
+};
+
+// Calls visit(number, name) once for each node of that name, and with kNone for unknown names.
+// Names mostly come in the order in which nodes were put, so the next number is tried before the
+// index.
 template <typename Visit>
 void ForEachNode(const ClusterIndex& index, std::span<const std::string_view> names,
                  const Visit& visit) {
@@ -58,6 +79,8 @@ void ForEachNode(const ClusterIndex& index, std::span<const std::string_view> na
     }
     return;
   }
+  static thread_local Met met;
+  met.Begin(limit);
   uint32_t next = 0;
   for (const std::string_view name : names) {
     const uint32_t number = next < limit && table.Is(next, name) ? next : table.Find(name);
@@ -65,7 +88,7 @@ void ForEachNode(const ClusterIndex& index, std::span<const std::string_view> na
       visit(NameIndex::kNone, name);
     } else {
       next = number + 1;
-      visit(number, name);
+      if (met.Note(number)) visit(number, name);
     }
   }
 }

@@ -124,7 +124,8 @@ class Cluster {
 
   // The best of `nodes` (names; empty span: all). Changes nothing: the caller puts the pod. A name
   // that is not known, or has no devices, is a misfit "node unregistered" (a pod without devices
-  // goes to any known node). What the pod holds already counts as free.
+  // goes to any known node). A known name that repeats is one node. What the pod holds already
+  // counts as free.
   Decision Place(const Request& request, std::span<const std::string_view> nodes) const;
   // The same on one node: for a bind without a reservation.
   Decision PlaceOn(const Request& request, std::string_view node) const;

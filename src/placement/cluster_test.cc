@@ -165,6 +165,20 @@ TEST(ClusterTest, OnlyTheNamedNodesAreTried) {
   EXPECT_FALSE(cluster.PlaceOn(TestRequest({{.memory_mib = 10}}), "unknown").allocation);
 }
 
+TEST(ClusterTest, ANameThatRepeatsIsOneNode) {
+  const Cluster cluster = MatrixCluster();
+  const std::vector<std::string_view> names = {"node2", "node1", "node2", "node1", "node1"};
+  std::vector<Misfit> misfits;
+  EXPECT_EQ(cluster.Fitting(TestRequest({{.memory_mib = 10}}), names, &misfits).size(), 2U);
+  EXPECT_TRUE(misfits.empty());
+  const Decision decision = cluster.Place(TestRequest({{.count = 9, .memory_mib = 10}}), names);
+  ASSERT_EQ(decision.misfits.size(), 2U);
+  EXPECT_EQ(decision.misfits[0].node, "node2");
+  EXPECT_EQ(decision.misfits[1].node, "node1");
+  // Each time anew.
+  EXPECT_EQ(cluster.Fitting(TestRequest({{.memory_mib = 10}}), names, nullptr).size(), 2U);
+}
+
 TEST(ClusterTest, FittingScoresAllThatFit) {
   const Cluster cluster = MatrixCluster();
   Request request = TestRequest({{.count = 2, .memory_mib = 3000}});
