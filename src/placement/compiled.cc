@@ -92,6 +92,7 @@ CompiledRequest::CompiledRequest(const ClusterIndex& of_index, const Request& of
       chooses_sets = chooses_sets || asks.back().chooses_sets;
       has_rules = has_rules || asks.back().rule != nullptr;
       asks_by_id = asks_by_id || asks.back().by_id;
+      asks_across = asks_across || asked.across_devices;
       if (std::find(vendors.begin(), vendors.end(), asked.vendor) == vendors.end()) {
         vendors.push_back(asked.vendor);
         possible = possible && !of_index.summaries(asked.vendor).empty();

@@ -73,6 +73,7 @@ struct CompiledRequest {
   bool chooses_sets = false;              // a rule, in sets of devices
   bool has_rules = false;
   bool asks_by_id = false;
+  bool asks_across = false;  // cores of an unknown number of devices
 };
 
 // Whether the node could fit by its summaries. False is certain, true is not. Nothing of `own` may

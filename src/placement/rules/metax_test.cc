@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// MetaX: QoS policies and classes of shared cards, links, scores of whole ones.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "placement/rules/fake_rules.h"
+#include "placement/rules/rules.h"
+
+namespace hami::placement {
+namespace {
+
+domain::Node MetaxNode(const std::string& name, const std::vector<int32_t>& zones) {
+  return Announced(name, "metax-tech.com/node-gpu-devices", zones.size(), [&](size_t i) {
+    return fmt::format(R"({{"uuid":"{}-{}","totalDevCount":16,"totalCompute":100,)"
+                       R"("totalVRam":65536,"healthy":true,"linkZone":{}}})",
+                       name, i, zones[i]);
+  });
+}
+
+domain::Pod MetaxPod(const char* cores, Texts annotations, const char* count = "1") {
+  return PodOf({{{"metax-tech.com/sgpu", count},
+                 {"metax-tech.com/vcore", cores},
+                 {"metax-tech.com/vmemory", "4"}}},
+               std::move(annotations));
+}
+
+Texts Qos(const char* policy) { return {{"metax-tech.com/sgpu-qos-policy", policy}}; }
+Texts Class(const char* name, const char* policy = "best-effort") {
+  Texts annotations = Qos(policy);
+  annotations["metax-tech.com/sgpu-app-class"] = name;
+  return annotations;
+}
+
+TEST_F(RulesTest, MetaxCardsHaveOnePolicy) {
+  AddNode(MetaxNode("mx", {0}));
+  ASSERT_FALSE(Put(MetaxPod("20", Qos("best-effort"))).empty()) << why_;
+  EXPECT_TRUE(Put(MetaxPod("20", Qos("fixed-share"))).empty());
+  EXPECT_TRUE(Says("CardQosPolicyMismatch")) << why_;
+  EXPECT_FALSE(Put(MetaxPod("20", Qos("best-effort"))).empty()) << why_;
+}
+
+TEST_F(RulesTest, MetaxCardsForgetTheirPolicyWhenIdle) {
+  AddNode(MetaxNode("mx", {0}));
+  const domain::Pod first = MetaxPod("20", Qos("best-effort"));
+  ASSERT_FALSE(Put(first).empty()) << why_;
+  cluster_.RemovePod(first.uid);
+  const domain::Pod whole = MetaxPod("100", Qos("best-effort"));
+  ASSERT_FALSE(Put(whole).empty()) << why_;
+  EXPECT_EQ(slices_[0].shape, "") << "a card that is taken whole has no policy";
+  cluster_.RemovePod(whole.uid);
+  EXPECT_FALSE(Put(MetaxPod("20", Qos("burst-share"))).empty()) << why_;
+}
+
+TEST_F(RulesTest, MetaxPoliciesBindOfflinePodsAndNotOnlineOnes) {
+  AddNode(MetaxNode("mx", {0}));
+  ASSERT_FALSE(Put(MetaxPod("20", Class("offline", "best-effort"))).empty()) << why_;
+  EXPECT_TRUE(Put(MetaxPod("20", Class("offline", "fixed-share"))).empty());
+  EXPECT_TRUE(Says("CardQosPolicyMismatch")) << why_;
+  EXPECT_FALSE(Put(MetaxPod("20", Class("offline", "best-effort"))).empty()) << why_;
+  EXPECT_FALSE(Put(MetaxPod("20", Class("online", "fixed-share"))).empty()) << why_;
+}
+
+TEST_F(RulesTest, MetaxCardsThatAreIllHaveAWordOfTheirOwn) {
+  AddNode(Announced(
+      "mx", "metax-tech.com/node-gpu-devices",
+      R"([{"uuid":"a","totalDevCount":16,"totalCompute":100,"totalVRam":65536,"healthy":false}])"));
+  EXPECT_TRUE(Put(MetaxPod("20", Qos("best-effort"))).empty());
+  EXPECT_TRUE(Says("1/1 CardUnhealthy")) << why_;
+}
+
+TEST_F(RulesTest, MetaxClassesDoNotMixWithOthers) {
+  AddNode(MetaxNode("mx", {0}));
+  ASSERT_FALSE(Put(MetaxPod("20", Qos("best-effort"))).empty()) << why_;
+  for (const char* name : {"online", "offline"}) {
+    EXPECT_TRUE(Put(MetaxPod("20", Class(name))).empty());
+    EXPECT_TRUE(Says("CardAppClassMismatch")) << why_;
+  }
+}
+
+TEST_F(RulesTest, MetaxOnlineTakesNoCoresAndOfflineAvoidsIt) {
+  AddNode(MetaxNode("mx", {0}));
+  ASSERT_FALSE(Put(MetaxPod("90", Class("offline"))).empty()) << why_;
+  ASSERT_FALSE(Put(MetaxPod("90", Class("online"))).empty()) << why_;
+  EXPECT_EQ(slices_[0].cores, 0);
+  EXPECT_TRUE(Put(MetaxPod("5", Class("offline"))).empty());
+  EXPECT_TRUE(Says("CardAppClassMismatch")) << why_;
+  EXPECT_FALSE(Put(MetaxPod("90", Class("online"))).empty()) << why_;
+}
+
+TEST_F(RulesTest, MetaxOnlineGoesWhereFewAreAndLeavesOfflineAlone) {
+  AddNode(MetaxNode("mx", {0, 0, 0}));
+  const Names offline = Put(MetaxPod("20", Class("offline")));
+  const Names first = Put(MetaxPod("20", Class("online")));
+  const Names second = Put(MetaxPod("20", Class("online")));
+  const Names third = Put(MetaxPod("20", Class("online")));
+
+  ASSERT_FALSE(third.empty()) << why_;
+  EXPECT_NE(first, offline);
+  EXPECT_NE(second, offline);
+  EXPECT_NE(second, first);
+  EXPECT_NE(third, offline) << "an online neighbour costs less than suspending";
+}
+
+TEST_F(RulesTest, MetaxWholeCardsComeFromTheSmallestZoneThatSuffices) {
+  AddNode(MetaxNode("mx", {1, 1, 1, 1, 2, 2, 0}));
+
+  EXPECT_EQ(Sorted(Put(MetaxPod("100", Qos("best-effort"), "2"))), (Names{"mx-4", "mx-5"})) << why_;
+  EXPECT_EQ(Put(MetaxPod("100", Qos("best-effort"), "3")).size(), 3U) << why_;
+  for (const domain::Slice& slice : slices_) EXPECT_LT(slice.device, "mx-4");
+  const Names last = Sorted(Put(MetaxPod("100", Qos("best-effort"), "2")));
+  ASSERT_EQ(last.size(), 2U) << why_;
+  EXPECT_LT(last[0], "mx-4");
+  EXPECT_EQ(last[1], "mx-6") << "without links, last";
+}
+
+TEST_F(RulesTest, MetaxTopologyChoosesTheNodeWithLinks) {
+  AddNode(MetaxNode("loose", {1, 2, 3, 4}));
+  AddNode(MetaxNode("tight", {1, 1, 2, 2}));
+  Texts annotations = Qos("best-effort");
+  annotations["metax-tech.com/sgpu-topology-aware"] = "true";
+  for (const NodePolicy policy : {NodePolicy::kBinpack, NodePolicy::kSpread}) {
+    Put(MetaxPod("100", annotations, "2"), {.node = policy});
+    EXPECT_EQ(node_, "tight") << why_;
+  }
+}
+
+TEST(MetaxTopology, TheConfigurationWantsItUnlessThePodSaysOtherwise) {
+  const auto registry = vendor::Registry::FromDeviceConfig(
+      "metax: {resourceVCountName: metax-tech.com/sgpu, resourceVMemoryName: "
+      "metax-tech.com/vmemory, resourceVCoreName: metax-tech.com/vcore, sgpuTopologyAware: true}",
+      nullptr);
+  ASSERT_TRUE(registry) << registry.error().message;
+  Cluster cluster(*registry);
+  for (const domain::Node& node :
+       {MetaxNode("loose", {1, 2, 3, 4}), MetaxNode("tight", {1, 1, 2, 2})}) {
+    cluster.PutNode(FactsOf(node, *registry));
+  }
+  const auto node_for = [&](const char* word) {
+    Texts annotations = Qos("best-effort");
+    if (word != nullptr) annotations["metax-tech.com/sgpu-topology-aware"] = word;
+    const auto request = MakeRequest(*registry, MetaxPod("100", annotations, "2"), {});
+    EXPECT_TRUE(request);
+    const Decision decision = cluster.Place(*request, {});
+    return decision.allocation ? decision.allocation->node : "";
+  };
+  EXPECT_EQ(node_for(nullptr), "tight");
+  EXPECT_EQ(node_for("false"), "loose") << "the first of equals";
+  EXPECT_EQ(node_for("perhaps"), "tight") << "no word for either";
+}
+
+TEST_F(RulesTest, MetaxCardsOfNoZoneHaveNoLinks) {
+  AddNode(MetaxNode("none", {0, 0}));
+  AddNode(MetaxNode("zone", {1, 1, 1}));
+  Texts annotations = Qos("best-effort");
+  annotations["metax-tech.com/sgpu-topology-aware"] = "true";
+  Put(MetaxPod("100", annotations, "2"));
+  EXPECT_EQ(node_, "zone") << why_;
+}
+
+TEST_F(RulesTest, MetaxWholeCardsByWhatNodesSayOfTheirLinks) {
+  const auto node = [](const char* name, const char* key, const char* text) {
+    domain::Node made;
+    made.name = name;
+    made.capacity = {{"metax-tech.com/gpu", "4"}};
+    made.annotations[key] = text;
+    return made;
+  };
+  AddNode(node("a", "metax-tech.com/gpu.topology.losses", R"({"1":10,"2":900})"));
+  AddNode(node("b", "metax-tech.com/gpu.topology.losses", R"({"1":500,"2":321})"));
+  Put(PodOf({{{"metax-tech.com/gpu", "2"}}}));
+  EXPECT_EQ(node_, "b") << why_;
+  Put(PodOf({{{"metax-tech.com/gpu", "1"}}}));
+  EXPECT_EQ(node_, "a");
+  // Two containers with one each are two cards.
+  Put(PodOf({{{"metax-tech.com/gpu", "1"}}, {{"metax-tech.com/gpu", "1"}}}));
+  EXPECT_EQ(node_, "b");
+}
+
+TEST_F(RulesTest, MetaxWholeCardsByScoresWhereThePolicySpreads) {
+  const auto node = [](const char* name, Texts annotations) {
+    domain::Node made;
+    made.name = name;
+    made.capacity = {{"metax-tech.com/gpu", "4"}};
+    made.annotations = std::move(annotations);
+    return made;
+  };
+  AddNode(node("a", {{"metax-tech.com/gpu.topology.losses", R"({"1":10})"},
+                     {"metax-tech.com/gpu.topology.scores", R"({"1":100})"}}));
+  AddNode(node("b", {{"metax-tech.com/gpu.topology.losses", R"({"1":900})"},
+                     {"metax-tech.com/gpu.topology.scores", R"({"1":700})"}}));
+  for (const auto& [policy, best] :
+       {std::pair(NodePolicy::kBinpack, "a"), std::pair(NodePolicy::kSpread, "b")}) {
+    const domain::Pod pod = PodOf({{{"metax-tech.com/gpu", "1"}}});
+    Put(pod, {.node = policy});
+    EXPECT_EQ(node_, best) << why_;
+    cluster_.RemovePod(pod.uid);
+  }
+}
+
+// The devices of one node for a rule that is asked directly; nobody is on them but this pod.
+class IdleView : public NodeView {
+ public:
+  explicit IdleView(const domain::Node& node, std::vector<uint16_t> taken)
+      : facts_(FactsOf(node)), taken_(std::move(taken)) {}
+  const NodeFacts& facts() const override { return facts_; }
+  size_t size() const override { return facts_.devices.size(); }
+  const vendor::Device& device(size_t number) const override { return facts_.devices[number]; }
+  DeviceUse use(size_t number) const override {
+    return {.slots = static_cast<int32_t>(Tenants(number).size())};
+  }
+  std::vector<Tenant> Tenants(size_t number) const override {
+    const bool taken = std::find(taken_.begin(), taken_.end(), number) != taken_.end();
+    return taken ? std::vector<Tenant>{{.same_pod = true}} : std::vector<Tenant>();
+  }
+  double ScoreBy(const Rule& rule, const domain::Pod& pod) const {
+    const auto request = MakeRequest(TestRegistry(), pod, {});
+    EXPECT_TRUE(request);
+    const vendor::Request& asked = request->containers.at(0).requests.at(0);
+    return rule.ScoreNode(
+        {.spec = TestRegistry().at(asked.vendor), .request = asked, .pod = *request}, *this,
+        taken_);
+  }
+
+ private:
+  NodeFacts facts_;
+  std::vector<uint16_t> taken_;
+};
+
+// Contract 9.3: 2000 - 321 = 1679, and 60 in ten thousands.
+TEST(MetaxScores, AreHamis) {
+  domain::Node whole;
+  whole.name = "mx";
+  whole.capacity = {{"metax-tech.com/gpu", "4"}};
+  whole.annotations["metax-tech.com/gpu.topology.losses"] = R"({"1":100,"2":321})";
+  EXPECT_DOUBLE_EQ(
+      IdleView(whole, {0, 1}).ScoreBy(MetaxWholeRule(), PodOf({{{"metax-tech.com/gpu", "2"}}})),
+      1679);
+  // Ten times the link that it gets, less the four that nobody can use any more.
+  EXPECT_DOUBLE_EQ(IdleView(MetaxNode("mx", {1, 1, 1, 1}), {0, 1})
+                       .ScoreBy(MetaxSharedRule(), MetaxPod("100", Qos("best-effort"), "2")),
+                   600'000);
+}
+
+}  // namespace
+}  // namespace hami::placement
