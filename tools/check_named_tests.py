@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks that the tests that pages of docs/ name exist.
 
-In the pages below a word in backquotes like `Suite.Case` is a case of a *_test.cc, `test_case` one of
-tests/**/*.py. In a table with a column "held by" each row names at least one.
+In the pages below a word in backquotes like `Suite.Case` is a case of a *_test.cc, `test_case` one
+of tests/**/*.py. In a table with a column "held by" each row names at least one.
 """
 
 import argparse

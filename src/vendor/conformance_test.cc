@@ -631,6 +631,28 @@ TEST(VendorTable, NeuronNamesDevicesOrCores) {
   EXPECT_EQ(by_core["NEURON_RESOURCE_TYPE"], "aws.amazon.com/neuroncore");
 }
 
+// An online pod of MetaX reserves no cores; its reader expects that zeros are not there.
+TEST(VendorTable, MetaxLeavesZerosOut) {
+  const Registry registry = Registry::Default();
+  domain::Pod pod;
+  pod.containers.emplace_back().name = "serve";
+  domain::Allocation allocation;
+  allocation.node = "n1";
+  const auto written = [&](int32_t memory_mib, int32_t cores) {
+    domain::Slice slice;
+    slice.vendor = "Metax-SGPU";
+    slice.device = "GPU-a";
+    slice.memory_mib = memory_mib;
+    slice.cores = cores;
+    allocation.slices = {slice};
+    Texts texts = registry.WriteAllocation(pod, allocation, {}, kNowNs);
+    return texts["metax-tech.com/gpu-devices-allocated"];
+  };
+  EXPECT_EQ(written(1024, 20), R"([[{"uuid":"GPU-a","compute":20,"vRam":1024}]])");
+  EXPECT_EQ(written(1024, 0), R"([[{"uuid":"GPU-a","vRam":1024}]])");
+  EXPECT_EQ(written(0, 20), R"([[{"uuid":"GPU-a","compute":20}]])");
+}
+
 // Contract 11.10: Inferentia has 4 cores a device, Inferentia2 and Trainium 2; each node says it.
 TEST(VendorTable, NeuronCoresOfADeviceAreTheNodesOwn) {
   const Registry registry = Registry::Default();

@@ -130,6 +130,124 @@ TEST_F(RulesTest, MetaxTopologyChoosesTheNodeWithLinks) {
   }
 }
 
+Texts On(const char* card, Texts annotations) {
+  annotations["metax-tech.com/use-gpuuuid"] = card;
+  return annotations;
+}
+
+Policy Packed() {
+  Policy policy;
+  policy.device.keys = {DeviceKey::kBinpack};
+  return policy;
+}
+
+TEST_F(RulesTest, MetaxPodsWithoutAPolicyBindNobody) {
+  AddNode(MetaxNode("mx", {0}));
+  ASSERT_FALSE(Put(MetaxPod("20", {})).empty()) << why_;
+  ASSERT_FALSE(Put(MetaxPod("20", Qos("fixed-share"))).empty()) << why_;
+  EXPECT_TRUE(Put(MetaxPod("20", Qos("burst-share"))).empty());
+}
+
+TEST_F(RulesTest, MetaxPodsWithoutAClassKeepOffCardsOfClasses) {
+  AddNode(MetaxNode("mx", {0}));
+  ASSERT_FALSE(Put(MetaxPod("20", Class("offline"))).empty()) << why_;
+  EXPECT_TRUE(Put(MetaxPod("20", Qos("best-effort"))).empty());
+  EXPECT_TRUE(Says("CardAppClassMismatch")) << why_;
+}
+
+TEST_F(RulesTest, MetaxOnlineFitsWhereNoCoresAreLeft) {
+  AddNode(MetaxNode("mx", {0}));
+  ASSERT_FALSE(Put(MetaxPod("100", Class("offline"))).empty()) << why_;
+  EXPECT_FALSE(Put(MetaxPod("50", Class("online"))).empty()) << why_;
+}
+
+// Whatever the policy says: it would take the fullest card.
+TEST_F(RulesTest, MetaxOnlineGoesWhereFewestOnlineAre) {
+  AddNode(MetaxNode("mx", {0, 0}));
+  for (const char* card : {"mx-0", "mx-0", "mx-1"}) {
+    ASSERT_FALSE(Put(MetaxPod("20", On(card, Class("online")))).empty()) << why_;
+  }
+  EXPECT_EQ(Put(MetaxPod("20", Class("online")), Packed()), Names{"mx-1"}) << why_;
+}
+
+TEST_F(RulesTest, MetaxOnlineGoesWhereFewerOfflineAreIfOnlineAreAlike) {
+  AddNode(MetaxNode("mx", {0, 0}));
+  for (const char* card : {"mx-0", "mx-0", "mx-1"}) {
+    ASSERT_FALSE(Put(MetaxPod("20", On(card, Class("offline")))).empty()) << why_;
+  }
+  for (const char* card : {"mx-0", "mx-1"}) {
+    ASSERT_FALSE(Put(MetaxPod("20", On(card, Class("online")))).empty()) << why_;
+  }
+  EXPECT_EQ(Put(MetaxPod("20", Class("online")), Packed()), Names{"mx-1"}) << why_;
+}
+
+// Nodes as cards: alone is best, then beside online ones, then beside both; who would suspend goes
+// elsewhere. The node's policy would take the fuller one.
+TEST_F(RulesTest, MetaxOnlineChoosesTheNodeWhereItHarmsLeast) {
+  const auto hold = [this](const char* card, const char* name) {
+    ASSERT_FALSE(Put(MetaxPod("20", On(card, Class(name)))).empty()) << why_;
+  };
+  AddNode(MetaxNode("a", {0}));
+  hold("a-0", "online");
+  AddNode(MetaxNode("b", {0}));
+  domain::Pod pod = MetaxPod("20", Class("online"));
+  Put(pod);
+  EXPECT_EQ(node_, "b") << "alone";
+  cluster_.RemovePod(pod.uid);
+
+  hold("b-0", "offline");
+  Put(pod);
+  EXPECT_EQ(node_, "a") << "nobody is suspended";
+  cluster_.RemovePod(pod.uid);
+
+  hold("b-0", "online");
+  Put(pod);
+  EXPECT_EQ(node_, "a") << "online alike, without offline";
+  cluster_.RemovePod(pod.uid);
+
+  hold("a-0", "online");
+  hold("a-0", "online");
+  Put(pod);
+  EXPECT_EQ(node_, "b") << "fewer online";
+}
+
+TEST_F(RulesTest, MetaxPodsWithAClassTakeNoPartInLinks) {
+  AddNode(MetaxNode("mx", {2, 1, 1}));
+  const domain::Pod plain = MetaxPod("100", Qos("best-effort"));
+  EXPECT_EQ(Put(plain, Packed()), Names{"mx-0"}) << "of the smallest zone" << why_;
+  cluster_.RemovePod(plain.uid);
+  EXPECT_EQ(Put(MetaxPod("100", Class("offline")), Packed()), Names{"mx-2"}) << why_;
+}
+
+TEST_F(RulesTest, MetaxCardsWithoutLinksAreNoZone) {
+  AddNode(MetaxNode("mx", {1, 1, 1, 0, 0}));
+  const Names names = Put(MetaxPod("100", Qos("best-effort"), "2"));
+  ASSERT_EQ(names.size(), 2U) << why_;
+  EXPECT_LT(Sorted(names)[1], "mx-3");
+}
+
+TEST_F(RulesTest, MetaxPartsOfCardsHaveNoTopology) {
+  AddNode(MetaxNode("loose", {1, 2}));
+  AddNode(MetaxNode("tight", {1, 1}));
+  Texts annotations = Qos("best-effort");
+  annotations["metax-tech.com/sgpu-topology-aware"] = "true";
+  Put(MetaxPod("20", annotations, "2"));
+  EXPECT_EQ(node_, "loose") << "the first of equals";
+}
+
+// What others hold cannot be linked any more: of the two that are left none are lost.
+TEST_F(RulesTest, MetaxTopologyCountsTheLinksOfFreeCards) {
+  AddNode(MetaxNode("a", {1, 1, 1, 1}));
+  for (const char* card : {"a-0", "a-1"}) {
+    ASSERT_FALSE(Put(MetaxPod("100", On(card, Qos("best-effort")))).empty()) << why_;
+  }
+  AddNode(MetaxNode("b", {1, 1, 1}));
+  Texts annotations = Qos("best-effort");
+  annotations["metax-tech.com/sgpu-topology-aware"] = "true";
+  Put(MetaxPod("100", annotations, "2"), {.node = NodePolicy::kSpread});
+  EXPECT_EQ(node_, "a") << why_;
+}
+
 TEST(MetaxTopology, TheConfigurationWantsItUnlessThePodSaysOtherwise) {
   const auto registry = vendor::Registry::FromDeviceConfig(
       "metax: {resourceVCountName: metax-tech.com/sgpu, resourceVMemoryName: "
