@@ -631,6 +631,25 @@ TEST(VendorTable, NeuronNamesDevicesOrCores) {
   EXPECT_EQ(by_core["NEURON_RESOURCE_TYPE"], "aws.amazon.com/neuroncore");
 }
 
+// A soft share of Ascend has no template, also where its memory is that of one.
+TEST(VendorTable, AscendNamesTemplatesOfHardSplitsAlone) {
+  const Registry registry = Registry::Default();
+  domain::Pod pod;
+  pod.containers.emplace_back().name = "train";
+  domain::Allocation allocation;
+  allocation.node = "n1";
+  domain::Slice& slice = allocation.slices.emplace_back();
+  slice.vendor = "Ascend910B3";
+  slice.device = "NPU-a";
+  slice.memory_mib = 16384;
+  const auto written = [&] {
+    return registry.WriteAllocation(pod, allocation, {}, kNowNs)["huawei.com/Ascend910B3"];
+  };
+  EXPECT_EQ(written(), R"([{"UUID":"NPU-a","temp":"vir05_1c_16g","memory":16384,"core":0}])");
+  pod.annotations["huawei.com/vnpu-mode"] = "hami-core";
+  EXPECT_EQ(written(), R"([{"UUID":"NPU-a","memory":16384,"core":0}])");
+}
+
 // An online pod of MetaX reserves no cores; its reader expects that zeros are not there.
 TEST(VendorTable, MetaxLeavesZerosOut) {
   const Registry registry = Registry::Default();

@@ -55,6 +55,28 @@ TEST_F(RulesTest, AscendTakesTheLargestNetworkGroup) {
   EXPECT_EQ(Sorted(names), (Names{"n1", "n2", "n3"}));
 }
 
+// One card without an id, or another family: there are no groups, the policy chooses.
+TEST_F(RulesTest, AscendGroupsNothingWhereNotAllHaveAGroup) {
+  AddNode(AscendNode("Ascend910B3", {2, 2, -1, 1}));
+  EXPECT_EQ(Sorted(Put(PodOf({{{"huawei.com/Ascend910B3", "2"}}}))), (Names{"n2", "n3"})) << why_;
+}
+
+TEST_F(RulesTest, AscendOfOtherFamiliesHaveNoGroups) {
+  AddNode(AscendNode("Ascend310P", {2, 2, 2, 1}));
+  EXPECT_EQ(Sorted(Put(PodOf({{{"huawei.com/Ascend310P", "2"}}}))), (Names{"n2", "n3"})) << why_;
+}
+
+// Contract 1.7: the share of the largest group, times ten.
+TEST(AscendScores, AreHamis) {
+  const domain::Pod three = PodOf({{{"huawei.com/Ascend910B3", "3"}}});
+  const auto score = [&](const std::vector<int32_t>& networks) {
+    return IdleView(AscendNode("Ascend910B3", networks), {0, 1, 2}).ScoreBy(AscendRule(), three);
+  };
+  EXPECT_DOUBLE_EQ(score({1, 1, 1, 2}), 10);
+  EXPECT_DOUBLE_EQ(score({1, 2, 1, 2}), 20.0 / 3);
+  EXPECT_DOUBLE_EQ(score({1, 1, 1, -1}), 0);
+}
+
 TEST_F(RulesTest, AscendPrefersTheNodeWithOneGroup) {
   AddNode(AscendNode("Ascend910B3", {1, 2, 3, 4}, "torn"));
   AddNode(AscendNode("Ascend910B3", {5, 5, 5, 5}, "one"));
@@ -106,6 +128,7 @@ TEST(AscendSoftSplit, TheConfigurationAllowsItUnlessTheNodeSaysOtherwise) {
   EXPECT_TRUE(fits(nullptr));
   EXPECT_TRUE(fits("true"));
   EXPECT_FALSE(fits("false"));
+  EXPECT_FALSE(fits("perhaps")) << "what is no truth value allows nothing";
 }
 
 // Memory is all that bounds templates: four of 10 AI cores each on a card of 20.

@@ -10,10 +10,11 @@
 namespace hami::placement {
 namespace {
 
-domain::Node DrsNode() {
+domain::Node DrsNode(int slices = 6,
+                     const std::string& profiles = R"("1g.6gb":"0","3g.20gb":"1","6g.40gb":"2")") {
   return Announced("drs", "enflame.com/gcu-drs-capacity",
-                   R"({"devices":[{"index":"0","minor":"0","capacity":6}],)"
-                   R"("profiles":{"1g.6gb":"0","3g.20gb":"1","6g.40gb":"2"}})");
+                   R"({"devices":[{"index":"0","minor":"0","capacity":)" + std::to_string(slices) +
+                       R"(}],"profiles":{)" + profiles + "}}");
 }
 
 TEST_F(RulesTest, EnflameSlicesAreCountedAlsoOfPodsReadBack) {
@@ -33,6 +34,36 @@ TEST_F(RulesTest, EnflameSmallSlicesFillACard) {
     ASSERT_FALSE(Put(PodOf({{{"enflame.com/drs-gcu", "1"}}})).empty()) << i << why_;
     EXPECT_EQ(slices_[0].cores, 17) << "100 / 6, rounded up";
   }
+}
+
+// A third of the cores is 34 % of them, three times.
+TEST_F(RulesTest, EnflameRoundedCoresLeaveTheLastSliceUsable) {
+  AddNode(DrsNode(3, R"("1g.8gb":"0","3g.24gb":"1")"));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_FALSE(Put(PodOf({{{"enflame.com/gcu-core", "34"}}})).empty()) << i << why_;
+    EXPECT_EQ(slices_[0].shape, "1g.8gb");
+  }
+}
+
+TEST_F(RulesTest, EnflameMemoryBoundsWhereSlicesAreLeft) {
+  AddNode(DrsNode(2, R"("1g.16gb":"0","2g.24gb":"1")"));
+  ASSERT_FALSE(Put(PodOf({{{"enflame.com/drs-gcu", "1"}}})).empty()) << why_;
+  EXPECT_TRUE(Put(PodOf({{{"enflame.com/drs-gcu", "1"}}})).empty()) << "32 GiB of 24";
+  EXPECT_TRUE(Says("CardInsufficientMemory")) << why_;
+}
+
+// By slices, not by the letters of the name.
+TEST_F(RulesTest, EnflameProfilesAreOrderedByTheirSize) {
+  AddNode(DrsNode(10, R"("10g.80gb":"1","2g.16gb":"0")"));
+  ASSERT_FALSE(Put(PodOf({{{"enflame.com/gcu-memory", "10"}}})).empty()) << why_;
+  EXPECT_EQ(slices_[0].shape, "2g.16gb");
+}
+
+TEST_F(RulesTest, EnflameDrsCardsAreNotSharedInPercent) {
+  AddNode(DrsNode());
+  EXPECT_TRUE(
+      Put(PodOf({{{"enflame.com/vgcu", "1"}, {"enflame.com/vgcu-percentage", "22"}}})).empty());
+  EXPECT_TRUE(Says("ModeNotFit")) << why_;
 }
 
 // Up to twice the largest profile a number is GiB, from there on MiB.

@@ -17,6 +17,7 @@
 #include "placement/cluster.h"
 #include "placement/fake_cluster.h"
 #include "placement/request.h"
+#include "placement/rules/rules.h"
 
 namespace hami::placement {
 
@@ -117,6 +118,35 @@ class RulesTest : public testing::Test {
   std::string why_;   // of the last Put that did not fit
   std::string node_;  // of the last that did
   std::vector<domain::Slice> slices_;
+};
+
+// The devices of one node for a rule that is asked directly; nobody is on them but this pod.
+class IdleView : public NodeView {
+ public:
+  explicit IdleView(const domain::Node& node, std::vector<uint16_t> taken)
+      : facts_(FactsOf(node)), taken_(std::move(taken)) {}
+  const NodeFacts& facts() const override { return facts_; }
+  size_t size() const override { return facts_.devices.size(); }
+  const vendor::Device& device(size_t number) const override { return facts_.devices[number]; }
+  DeviceUse use(size_t number) const override {
+    return {.slots = static_cast<int32_t>(Tenants(number).size())};
+  }
+  std::vector<Tenant> Tenants(size_t number) const override {
+    const bool taken = std::find(taken_.begin(), taken_.end(), number) != taken_.end();
+    return taken ? std::vector<Tenant>{{.same_pod = true}} : std::vector<Tenant>();
+  }
+  double ScoreBy(const Rule& rule, const domain::Pod& pod) const {
+    const auto request = MakeRequest(TestRegistry(), pod, {});
+    EXPECT_TRUE(request);
+    const vendor::Request& asked = request->containers.at(0).requests.at(0);
+    return rule.ScoreNode(
+        {.spec = TestRegistry().at(asked.vendor), .request = asked, .pod = *request}, *this,
+        taken_);
+  }
+
+ private:
+  NodeFacts facts_;
+  std::vector<uint16_t> taken_;
 };
 
 }  // namespace hami::placement

@@ -70,10 +70,6 @@ class Kunlun : public Rule {
     return can_be ? Reason::kNone : Reason::kNumaNotFit;
   }
 
-  Reason RefuseDevice(const RuleAsk& /*ask*/, const NodeView& node, size_t device) const override {
-    return node.use(device).slots > 0 ? Reason::kExclusiveDeviceAllocateConflict : Reason::kNone;
-  }
-
   bool ChoosesSets(const RuleAsk& /*ask*/) const override { return true; }
 
   std::vector<uint16_t> ChooseSet(const RuleAsk& ask, const NodeView& node,

@@ -37,6 +37,10 @@ TEST(Kunlun, ChoosesByWings) {
   EXPECT_EQ(ChooseKunlun(Cards{0, 2, 4, 6}, 4), (Cards{0, 2, 4, 6}));
   EXPECT_EQ(ChooseKunlun(Cards{0, 1, 6, 7}, 4), Cards());
   EXPECT_EQ(ChooseKunlun(Cards{0, 1, 2, 4, 5, 7}, 4), (Cards{0, 1, 4, 5}));
+  for (const Cards& four : {Cards{0, 1, 4, 5}, Cards{2, 3, 6, 7}, Cards{1, 3, 5, 7},
+                            Cards{0, 3, 4, 7}, Cards{1, 2, 5, 6}}) {
+    EXPECT_EQ(ChooseKunlun(four, 4), four);
+  }
   // Of six, two that are linked stay: 0,1,4,5 would leave 2 and 7.
   EXPECT_EQ(ChooseKunlun(Cards{0, 1, 2, 4, 5, 6}, 4), (Cards{0, 1, 4, 5}));
   EXPECT_EQ(ChooseKunlun(Cards{0, 1, 3, 4, 5, 6}, 4), (Cards{0, 1, 4, 5}));
@@ -86,6 +90,36 @@ domain::Node XpuNode(size_t count) {
                        R"("type":"P800","health":true}})",
                        i, i);
   });
+}
+
+// What is torn before the pod counts too: four and one of eight are worse than two and one.
+TEST_F(RulesTest, KunlunComparesWithWhatWasUsed) {
+  AddNode(KunlunNode("four"));
+  ASSERT_EQ(Put(PodOf({{{"kunlunxin.com/xpu", "4"}}})).size(), 4U) << why_;
+  AddNode(KunlunNode("two"));
+  const auto request = MakeRequest(TestRegistry(), PodOf({{{"kunlunxin.com/xpu", "2"}}}), {});
+  ASSERT_TRUE(request);
+  const Decision pair = cluster_.PlaceOn(*request, "two");
+  ASSERT_TRUE(pair.allocation);
+  cluster_.PutPod(TestPod("pair", *request, *pair.allocation));
+
+  Put(PodOf({{{"kunlunxin.com/xpu", "1"}}}), {.node = NodePolicy::kBinpack});
+  EXPECT_EQ(node_, "two") << why_;
+}
+
+TEST_F(RulesTest, KunlunSharesLeaveTheNodeToThePolicy) {
+  AddNode(XpuNode(8));
+  const auto share = [] {
+    return PodOf({{{"kunlunxin.com/vxpu", "1"}, {"kunlunxin.com/vxpu-memory", "24576"}}});
+  };
+  ASSERT_FALSE(Put(share()).empty()) << why_;
+  domain::Node empty = XpuNode(8);
+  empty.name = "empty";
+  std::string& text = empty.annotations["hami.io/node-register-xpu"];
+  for (size_t at = 0; (at = text.find("\"X", at)) != std::string::npos; ++at) text[at + 1] = 'Y';
+  AddNode(empty);
+  Put(share(), {.node = NodePolicy::kSpread});
+  EXPECT_EQ(node_, "empty") << why_;
 }
 
 TEST_F(RulesTest, KunlunSharesAreOfOneSizeOnACard) {

@@ -321,34 +321,20 @@ TEST_F(RulesTest, MetaxWholeCardsByScoresWhereThePolicySpreads) {
   }
 }
 
-// The devices of one node for a rule that is asked directly; nobody is on them but this pod.
-class IdleView : public NodeView {
- public:
-  explicit IdleView(const domain::Node& node, std::vector<uint16_t> taken)
-      : facts_(FactsOf(node)), taken_(std::move(taken)) {}
-  const NodeFacts& facts() const override { return facts_; }
-  size_t size() const override { return facts_.devices.size(); }
-  const vendor::Device& device(size_t number) const override { return facts_.devices[number]; }
-  DeviceUse use(size_t number) const override {
-    return {.slots = static_cast<int32_t>(Tenants(number).size())};
+TEST_F(RulesTest, MetaxWholeCardsByScoresWhereNodesSayNoLosses) {
+  for (const auto& [name, text] :
+       {std::pair("a", R"({"1":100})"), std::pair("b", R"({"1":700})")}) {
+    domain::Node node = Announced(name, "metax-tech.com/gpu.topology.scores", text);
+    node.capacity = {{"metax-tech.com/gpu", "4"}};
+    AddNode(node);
   }
-  std::vector<Tenant> Tenants(size_t number) const override {
-    const bool taken = std::find(taken_.begin(), taken_.end(), number) != taken_.end();
-    return taken ? std::vector<Tenant>{{.same_pod = true}} : std::vector<Tenant>();
+  for (const NodePolicy policy : {NodePolicy::kBinpack, NodePolicy::kSpread}) {
+    const domain::Pod pod = PodOf({{{"metax-tech.com/gpu", "1"}}});
+    Put(pod, {.node = policy});
+    EXPECT_EQ(node_, "b") << why_;
+    cluster_.RemovePod(pod.uid);
   }
-  double ScoreBy(const Rule& rule, const domain::Pod& pod) const {
-    const auto request = MakeRequest(TestRegistry(), pod, {});
-    EXPECT_TRUE(request);
-    const vendor::Request& asked = request->containers.at(0).requests.at(0);
-    return rule.ScoreNode(
-        {.spec = TestRegistry().at(asked.vendor), .request = asked, .pod = *request}, *this,
-        taken_);
-  }
-
- private:
-  NodeFacts facts_;
-  std::vector<uint16_t> taken_;
-};
+}
 
 // Contract 9.3: 2000 - 321 = 1679, and 60 in ten thousands.
 TEST(MetaxScores, AreHamis) {
