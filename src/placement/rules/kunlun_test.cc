@@ -41,7 +41,7 @@ TEST(Kunlun, ChoosesByWings) {
                             Cards{0, 3, 4, 7}, Cards{1, 2, 5, 6}}) {
     EXPECT_EQ(ChooseKunlun(four, 4), four);
   }
-  // Of six, two that are linked stay: 0,1,4,5 would leave 2 and 7.
+  // Of six, two that are linked stay.
   EXPECT_EQ(ChooseKunlun(Cards{0, 1, 2, 4, 5, 6}, 4), (Cards{0, 1, 4, 5}));
   EXPECT_EQ(ChooseKunlun(Cards{0, 1, 3, 4, 5, 6}, 4), (Cards{0, 1, 4, 5}));
 }
@@ -105,6 +105,17 @@ TEST_F(RulesTest, KunlunComparesWithWhatWasUsed) {
 
   Put(PodOf({{{"kunlunxin.com/xpu", "1"}}}), {.node = NodePolicy::kBinpack});
   EXPECT_EQ(node_, "two") << why_;
+}
+
+// A container's card is torn from what the pod's other containers have, too: two beside each other
+// in an empty wing are better than two beside a third.
+TEST_F(RulesTest, KunlunContainersOfAPodAreScoredTogether) {
+  const Texts one = {{"kunlunxin.com/xpu", "1"}};
+  AddNode(KunlunNode("used"));
+  ASSERT_EQ(Put(PodOf({one})).size(), 1U) << why_;
+  AddNode(KunlunNode("empty"));
+  Put(PodOf({one, one}));
+  EXPECT_EQ(node_, "empty") << why_;
 }
 
 TEST_F(RulesTest, KunlunSharesLeaveTheNodeToThePolicy) {

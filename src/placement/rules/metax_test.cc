@@ -321,6 +321,19 @@ TEST_F(RulesTest, MetaxWholeCardsByScoresWhereThePolicySpreads) {
   }
 }
 
+// What others hold is no part of what the pod takes.
+TEST_F(RulesTest, MetaxWholeCardsByLossesOfThePodAlone) {
+  domain::Node node = Announced("a", "metax-tech.com/gpu.topology.losses", R"({"1":10,"2":900})");
+  node.capacity = {{"metax-tech.com/gpu", "4"}};
+  AddNode(node);
+  ASSERT_FALSE(Put(PodOf({{{"metax-tech.com/gpu", "1"}}})).empty()) << why_;
+  node.name = "b";
+  node.annotations["metax-tech.com/gpu.topology.losses"] = R"({"1":500})";
+  AddNode(node);
+  Put(PodOf({{{"metax-tech.com/gpu", "1"}}}));
+  EXPECT_EQ(node_, "a") << why_;
+}
+
 TEST_F(RulesTest, MetaxWholeCardsByScoresWhereNodesSayNoLosses) {
   for (const auto& [name, text] :
        {std::pair("a", R"({"1":100})"), std::pair("b", R"({"1":700})")}) {

@@ -12,11 +12,16 @@
 namespace hami::placement {
 namespace {
 
-TEST_F(RulesTest, MooreThreadsContainersShareTheirDevice) {
+// Two cards.
+domain::Node MooreThreadsNode() {
   domain::Node node;
   node.name = "mt";
   node.capacity = {{"mthreads.com/sgpu-core", "32"}, {"mthreads.com/sgpu-memory", "192"}};
-  AddNode(node);
+  return node;
+}
+
+TEST_F(RulesTest, MooreThreadsContainersShareTheirDevice) {
+  AddNode(MooreThreadsNode());
   const auto half = [](const char* cores) {
     return Texts{{"mthreads.com/vgpu", "1"},
                  {"mthreads.com/sgpu-memory", "32"},
@@ -30,11 +35,13 @@ TEST_F(RulesTest, MooreThreadsContainersShareTheirDevice) {
   EXPECT_TRUE(Put(PodOf({half("12"), half("12")})).empty()) << "two cards have room, one has not";
 }
 
+TEST_F(RulesTest, MooreThreadsContainersMayHaveSeveralDevices) {
+  AddNode(MooreThreadsNode());
+  EXPECT_EQ(Put(PodOf({{{"mthreads.com/vgpu", "2"}}})).size(), 2U) << why_;
+}
+
 TEST_F(RulesTest, MooreThreadsPodsNeedNotBeWhereOthersAre) {
-  domain::Node node;
-  node.name = "mt";
-  node.capacity = {{"mthreads.com/sgpu-core", "32"}, {"mthreads.com/sgpu-memory", "192"}};
-  AddNode(node);
+  AddNode(MooreThreadsNode());
   const Texts quarter = {{"mthreads.com/vgpu", "1"},
                          {"mthreads.com/sgpu-memory", "32"},
                          {"mthreads.com/sgpu-core", "4"}};
