@@ -59,6 +59,7 @@ struct QuotaLeft {
 
 struct CompiledRequest {
   CompiledRequest(const ClusterIndex& index, const Request& request);
+  void ReadQuotas(const NamespaceState* space);  // of the pod; may be null
 
   const ClusterIndex* index;
   const Request* request;
