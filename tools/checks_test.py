@@ -357,6 +357,31 @@ class Reference(Tree):
     self.expect(self.run_tool(*arguments, "--check"), 1, "is not what environment.def says")
 
 
+class NamedTests(Tree):
+  PAGE = "docs/reference/hami-weak-points.md"
+  HEAD = "| what | held by |\n| --- | --- |\n"
+
+  def setUp(self) -> None:
+    super().setUp()
+    self.put("src/a/a_test.cc", "TEST_F(OneTest, IsThere) {}\n")
+    self.put("tests/b/test_b.py", "def test_of_python():\n  pass\n")
+
+  def check(self, text: str) -> tuple[int, str]:
+    self.put(self.PAGE, text)
+    return self.run_tool("check_named_tests.py", "--root", self.root)
+
+  def test_right_page(self) -> None:
+    self.expect(self.check(self.HEAD + "| x | `OneTest.IsThere`, `test_of_python` |\n"
+                           "\n| y | no tests in this one |\n"), 0)
+
+  def test_names_that_are_none(self) -> None:
+    self.expect(self.check("`OneTest.IsGone`\n`test_gone`\n"), 1,
+                ":1: no test is called OneTest.IsGone", ":2: no test is called test_gone")
+
+  def test_row_without_a_test(self) -> None:
+    self.expect(self.check(self.HEAD + "| x | nothing |\n"), 1, ":3: a row without a test")
+
+
 class Counts(Tree):
   """tools/dev/count_tests.py: nothing red is counted green."""
 

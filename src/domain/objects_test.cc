@@ -76,6 +76,8 @@ TEST(ReadPodTest, Scheduling) {
   EXPECT_EQ(pod.nominated_node_name, "node-2");
   EXPECT_EQ(pod.phase, "Pending");
   EXPECT_EQ(pod.priority, -5);
+  EXPECT_EQ(pod.priority_class, "batch");
+  EXPECT_TRUE(pod.has_deadline);
   EXPECT_TRUE(pod.never_preempts);
   EXPECT_TRUE(pod.gated);
   EXPECT_THAT(pod.overhead, ElementsAre(Pair("cpu", "250m"), Pair("memory", "120Mi")));

@@ -54,6 +54,8 @@ void ReadSpec(const json::Value& spec, PodParts* parts) {
   const int64_t priority = spec["priority"].Int();
   pod.priority = static_cast<int32_t>(std::clamp<int64_t>(
       priority, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
+  pod.priority_class = spec["priorityClassName"].Text();
+  pod.has_deadline = spec["activeDeadlineSeconds"].kind() == json::Kind::kNumber;
   pod.never_preempts = spec["preemptionPolicy"].Text() == "Never";
   pod.gated = spec["schedulingGates"].size() > 0;
   parts->spec_pod_group = spec["schedulingGroup"]["podGroupName"].Text();

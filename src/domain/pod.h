@@ -56,6 +56,8 @@ struct Pod {
   std::string nominated_node_name;  // room is being made there
   std::string phase;                // "Pending", "Running", "Succeeded", "Failed"
   int32_t priority = 0;
+  std::string priority_class;   // priorityClassName; empty: none
+  bool has_deadline = false;    // activeDeadlineSeconds
   bool never_preempts = false;  // preemptionPolicy: Never
   bool gated = false;           // schedulingGates are not empty
   bool terminating = false;     // has a deletionTimestamp

@@ -82,11 +82,17 @@ Status ReadSpec(std::string_view message, PodParts* parts) {
         pod.containers.push_back(std::move(container));
         break;
       }
+      case 5:
+        pod.has_deadline = true;
+        break;
       case 10:
         pod.node_name = fields.Text();
         break;
       case 19:
         pod.scheduler_name = fields.Text();
+        break;
+      case 24:
+        pod.priority_class = fields.Text();
         break;
       case 25:
         pod.priority = fields.Signed32();

@@ -20,11 +20,17 @@ std::vector<std::string> AskedTexts(const vendor::Registry& registry, const doma
   std::vector<std::string> texts;
   for (size_t i = 0; i < request.containers.size(); ++i) {
     for (const vendor::Request& ask : request.containers[i].requests) {
+      const vendor::Spec& spec = registry.at(ask.vendor);
+      if (spec.core_unit == vendor::CoreUnit::kUnits && ask.cores > 0) {
+        texts.push_back(fmt::format("{}: {} {} of {}", pod.containers[i].name, ask.cores,
+                                    ask.cores == 1 ? "core" : "cores", spec.common_word));
+        continue;
+      }
       const std::string memory = ask.memory_mib > 0 ? fmt::format("{} MiB", ask.memory_mib)
                                                     : fmt::format("{} % of memory", ask.memory_pct);
       texts.push_back(fmt::format(
-          "{}: {} {}, {}{}{}", pod.containers[i].name, ask.count,
-          registry.at(ask.vendor).common_word, ask.count > 1 ? "each with " : "with ", memory,
+          "{}: {} {}, {}{}{}", pod.containers[i].name, ask.count, spec.common_word,
+          ask.count > 1 ? "each with " : "with ", memory,
           ask.cores > 0 ? fmt::format(" and {} % of cores", ask.cores) : std::string()));
     }
   }

@@ -11,6 +11,7 @@
 namespace hami::explain {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -93,6 +94,12 @@ TEST(PlacingTest, NodesWithoutRoomCardByCardNearestFirst) {
   EXPECT_EQ(placing.misses[1].node, "far");
   EXPECT_EQ(placing.more, 1U);
   EXPECT_EQ(TextOf(NoRoom()), Golden("pod_no_room"));
+}
+
+TEST(PlacingTest, NeuronCoresAreNoPercentages) {
+  PlacingFacts facts = Question("1", "1");
+  facts.pod.containers[0].limits = {{"aws.amazon.com/neuroncore", "8"}};
+  EXPECT_THAT(ExplainPlacing(Vendors(), facts).asked, ElementsAre("main: 8 cores of AWSNeuron"));
 }
 
 TEST(PlacingTest, RoomThatIsThereNow) {

@@ -32,8 +32,10 @@ class ExtenderTest : public ::testing::Test {
   explicit ExtenderTest(ExtenderOptions options = {}) : options_(std::move(options)) {}
 
   void PutNode(const std::string& name, int gpus, int memory_mib, bool takes_binding = true) {
-    const Json node = NodeJson(name, takes_binding, gpus, memory_mib);
-    api_.Put("/api/v1/nodes/" + name, node);
+    PutNode(NodeJson(name, takes_binding, gpus, memory_mib));
+  }
+  void PutNode(const Json& node) {
+    api_.Put("/api/v1/nodes/" + node["metadata"]["name"].get<std::string>(), node);
     json::Document document;
     EXPECT_TRUE(document.Parse(node.dump()));
     auto entry = ReadNodeEntry(registry_, document.root());
@@ -70,6 +72,10 @@ class ExtenderTest : public ::testing::Test {
         {"hami.io/vgpu-node", node},
         {"hami.io/vgpu-devices-allocated",
          "GPU-" + node + "-0,NVIDIA," + std::to_string(memory_mib) + ",10:;"}};
+    ShowPod(pod);
+  }
+  // As the watch shows it.
+  void ShowPod(const Json& pod) {
     json::Document document;
     EXPECT_TRUE(document.Parse(pod.dump()));
     auto record = ReadPodRecord(registry_, document.root());

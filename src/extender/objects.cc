@@ -57,6 +57,7 @@ placement::PodFacts FactsOf(const domain::Pod& pod, const placement::Request& re
   facts.priority = pod.priority;
   facts.cpu_milli = request.cpu_milli;
   facts.memory_bytes = request.memory_bytes;
+  facts.traits = placement::TraitsOf(pod);
   return facts;
 }
 

@@ -18,6 +18,8 @@ namespace {
 
 // More slices than any pod has: annotations may say anything, and what is beyond is left out.
 constexpr size_t kMostSlices = UINT16_MAX;
+constexpr uint64_t kHasDeadline = 1;
+constexpr uint64_t kIsBestEffort = 2;
 
 class Packer {
  public:
@@ -110,6 +112,10 @@ domain::Slice UnpackSlice(Unpacker* in) {
 void UnpackAmounts(Unpacker* in, placement::PodFacts* facts) {
   facts->cpu_milli = in->Signed();
   facts->memory_bytes = in->Signed();
+  const uint64_t traits = in->Number();
+  facts->traits.has_deadline = (traits & kHasDeadline) != 0;
+  facts->traits.is_best_effort = (traits & kIsBestEffort) != 0;
+  facts->traits.priority_class = in->Text();
   facts->kinds.resize(in->Number());
   for (domain::ContainerKind& kind : facts->kinds) {
     kind = static_cast<domain::ContainerKind>(in->Number());
@@ -144,6 +150,9 @@ PodRecord::PodRecord(const PodEntry& entry)
   end(kSlices);
   out.Signed(facts.cpu_milli);
   out.Signed(facts.memory_bytes);
+  out.Number((facts.traits.has_deadline ? kHasDeadline : 0) |
+             (facts.traits.is_best_effort ? kIsBestEffort : 0));
+  out.Text(facts.traits.priority_class);
   out.Number(facts.kinds.size());
   for (const domain::ContainerKind kind : facts.kinds) out.Number(static_cast<uint64_t>(kind));
   out.Number(entry.labels.size());

@@ -20,13 +20,16 @@ constexpr int kRounds = 500;
 // Everything that an entry has, as a text.
 std::string TextOf(const PodEntry& entry) {
   const placement::PodFacts& facts = entry.facts;
-  nlohmann::json all = {{"key", entry.key.Text()},
-                        {"flags", {entry.bound, entry.over, entry.terminating, facts.init_done}},
-                        {"decided", entry.decided_s},
-                        {"labels", entry.labels},
-                        {"problem", entry.problem},
-                        {"pod", {facts.uid, facts.namespace_name, facts.name, facts.node}},
-                        {"numbers", {facts.priority, facts.cpu_milli, facts.memory_bytes}}};
+  nlohmann::json all = {
+      {"key", entry.key.Text()},
+      {"flags", {entry.bound, entry.over, entry.terminating, facts.init_done}},
+      {"decided", entry.decided_s},
+      {"labels", entry.labels},
+      {"problem", entry.problem},
+      {"pod", {facts.uid, facts.namespace_name, facts.name, facts.node}},
+      {"scopes",
+       {facts.traits.has_deadline, facts.traits.is_best_effort, facts.traits.priority_class}},
+      {"numbers", {facts.priority, facts.cpu_milli, facts.memory_bytes}}};
   for (const domain::ContainerKind kind : facts.kinds) all["kinds"].push_back(kind);
   for (const domain::Slice& slice : facts.slices) {
     nlohmann::json text = {slice.container,  slice.vendor, slice.device,
@@ -53,6 +56,7 @@ PodEntry FullEntry() {
   entry.facts.priority = -7;
   entry.facts.cpu_milli = 63'500;
   entry.facts.memory_bytes = int64_t{1} << 40;
+  entry.facts.traits = {.has_deadline = true, .is_best_effort = false, .priority_class = "batch"};
   entry.facts.slices = {{.container = 2,
                          .vendor = "NVIDIA",
                          .device = "GPU-a",

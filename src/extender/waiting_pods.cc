@@ -31,6 +31,9 @@ std::string KindOf(const placement::Request& request) {
       kind += one.shape.name;
     }
   }
+  add(request.traits.has_deadline);
+  add(request.traits.is_best_effort);
+  kind += request.traits.priority_class;
   for (const auto& [key, value] : request.pod_annotations) kind += '\n' + key + '=' + value;
   for (const vendor::Selectors& selectors : request.selectors) {
     for (const auto* list :
@@ -92,6 +95,7 @@ placement::PodFacts TentativeFacts(const WaitingPod& pod, const domain::Allocati
   facts.node = allocation.node;
   for (const placement::ContainerAsk& ask : pod.request.containers) facts.kinds.push_back(ask.kind);
   facts.slices = allocation.slices;
+  facts.traits = pod.request.traits;
   return facts;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <cerrno>
 #include <future>
 #include <stdexcept>
 #include <string>
@@ -41,6 +42,15 @@ class Peer {
   Peer& Say(const std::string& text) {
     ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL);
     return *this;
+  }
+
+  // False when the server has ended the connection, or takes nothing for half a minute.
+  bool TrySay(const std::string& text) {
+    const timeval patience = {.tv_sec = 30, .tv_usec = 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    const ssize_t sent = ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL);
+    EXPECT_FALSE(sent < 0 && errno == EAGAIN) << "the server keeps a peer that does not read";
+    return sent >= 0;
   }
 
   // Everything until the server ends the connection.
@@ -188,6 +198,31 @@ TEST_F(HttpServerTest, APeerThatDoesNotReadIsLeft) {
   // Returns when the server has given up on it; what the kernel holds is still delivered.
   server_->Stop(60'000);
   EXPECT_LT(peer.All().size(), size_t{50} << 20);
+}
+
+// Its answers fill the kernel's buffers, then nothing more of it is read: neither requests nor
+// answers pile up here, and its time runs out.
+TEST_F(HttpServerTest, APeerThatPipelinesAndReadsNothingIsLeft) {
+  constexpr size_t kAnswerBytes = 1 << 20;
+  // Both far more than two sockets hold.
+  constexpr size_t kMostBytes = 64 << 20;
+  constexpr size_t kMostAnswers = 32;
+  std::atomic<size_t> answered = 0;
+  Start({.write_timeout_ms = 100},
+        {{"GET", "/large", [&answered](const ServerRequest&) {
+            ++answered;
+            return ServerResponse{.body = std::string(kAnswerBytes, 'x')};
+          }}});
+  std::string many;
+  for (int i = 0; i < 1'000; ++i) many += "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+  Peer peer(server_->port());
+  size_t said = 0;
+  while (said < kMostBytes && peer.TrySay(many)) said += many.size();
+  EXPECT_LT(said, kMostBytes) << "requests were taken without an end";
+  EXPECT_GT(answered, 0U);
+  EXPECT_LT(answered, kMostAnswers) << "answers were made that nobody takes";
+  EXPECT_THAT(Ask(kGetAndClose), EndsWith("ok")) << "others are served";
+  server_->Stop(0);  // nobody counts any more
 }
 
 TEST_F(HttpServerTest, SlowPeersKeepNobodyWaiting) {

@@ -79,6 +79,11 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"ThreeInitsAndApp",
             {{{kInit, 100, 0}}, {{kInit, 300, 0}}, {{kInit, 200, 0}}, {{kApp, 50, 0}}},
             {{1, 300, 0}, {}}},
+        // HAMi takes the larger one (contract 11.6).
+        Row{"OneInitTwice", {{{kInit, 100, 10}, {kInit, 200, 20}}}, {{2, 300, 30}, {}}},
+        Row{"SidecarInitAndApp",
+            {{{ContainerKind::kSidecar, 100, 10}}, {{kInit, 200, 20}}, {{kApp, 150, 15}}},
+            {{2, 300, 30}, {}}},
         Row{"TwoGpusEach",
             {{{kInit, 200, 20, "g0"}, {kInit, 300, 30, "g1"}},
              {{kApp, 100, 10, "g0"}, {kApp, 150, 15, "g1"}}},

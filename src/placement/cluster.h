@@ -44,6 +44,7 @@ struct PodFacts {
   int32_t priority = 0;
   int64_t cpu_milli = 0;
   int64_t memory_bytes = 0;
+  ScopeTraits traits;  // for quotas with scopes
 };
 
 // One ResourceQuota's limits on vendors' memory and cores (contract 1.11). Of several in a
@@ -55,9 +56,11 @@ struct QuotaFacts {
   // "limits.nvidia.com/gpumem" -> 20480: MiB, or units of device-config's memoryFactor, also for
   // vendors of which pods ask in larger ones; 0 blocks.
   std::map<std::string, int64_t> limits;
+  QuotaScope scope;
 };
 
-// What the pods of a namespace hold of one vendor, and the smallest limit; none: no limit.
+// What the pods of a namespace hold of one vendor, and the smallest limit of quotas without scopes;
+// none: no limit.
 struct QuotaUse {
   std::string namespace_name;
   vendor::VendorId vendor = 0;

@@ -196,6 +196,20 @@ TEST(ClusterTest, FittingScoresAllThatFit) {
   EXPECT_LT(fitting[0].score, 0);
 }
 
+// Contract 11.21: HAMi adds up devices of all vendors, whichever the pod asks for.
+TEST(ClusterTest, DevicesOfOtherVendorsDoNotCountForANode) {
+  Cluster cluster(TestRegistry());
+  cluster.PutNode(TestNode("idle", {{.id = "GPU-a"}, {.id = "DCU-a", .word = "DCU"}}));
+  cluster.PutNode(TestNode("used", {{.id = "GPU-b"}}));
+  PodFacts dcu = TestHolder("dcu", "idle", {"DCU-a"}, 8000, 100);
+  dcu.slices[0].vendor = "DCU";
+  cluster.PutPod(dcu);
+  cluster.PutPod(TestHolder("gpu", "used", {"GPU-b"}, 1000, 10));
+  const Decision decision = cluster.Place(TestRequest({{.memory_mib = 1000}}), {});
+  ASSERT_TRUE(decision.allocation);
+  EXPECT_EQ(decision.allocation->node, "used") << "the fuller one for who asks for a GPU";
+}
+
 TEST(ClusterTest, OvercommitmentIsTold) {
   Cluster cluster = MatrixCluster();
   EXPECT_THAT(cluster.Overcommitted(), IsEmpty());

@@ -3,6 +3,7 @@
 #include "placement/compiled.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/check.h"
 #include "vendor/selectors.h"
@@ -78,6 +79,17 @@ Precheck PrecheckOf(const ClusterIndex& index, const CompiledAsk& ask, const Pol
   return check;
 }
 
+void TakeLeft(const std::optional<int64_t>& limit, int64_t held, std::optional<int64_t>* left) {
+  if (!limit) return;
+  *left = std::min(left->value_or(std::numeric_limits<int64_t>::max()), *limit - held);
+}
+
+void TakeLeft(const NamespaceState::Limit& limit, const NamespaceState::Held& held,
+              const NamespaceState::Held& mine, QuotaLeft* left) {
+  TakeLeft(limit.memory_mib, held.memory_mib - mine.memory_mib, &left->memory_mib);
+  TakeLeft(limit.cores, held.cores - mine.cores, &left->cores);
+}
+
 }  // namespace
 
 CompiledRequest::CompiledRequest(const ClusterIndex& of_index, const Request& of_request)
@@ -92,6 +104,7 @@ CompiledRequest::CompiledRequest(const ClusterIndex& of_index, const Request& of
       chooses_sets = chooses_sets || asks.back().chooses_sets;
       has_rules = has_rules || asks.back().rule != nullptr;
       asks_by_id = asks_by_id || asks.back().by_id;
+      asks_across = asks_across || asked.across_devices;
       if (std::find(vendors.begin(), vendors.end(), asked.vendor) == vendors.end()) {
         vendors.push_back(asked.vendor);
         possible = possible && !of_index.summaries(asked.vendor).empty();
@@ -102,20 +115,28 @@ CompiledRequest::CompiledRequest(const ClusterIndex& of_index, const Request& of
     asks[i].last_of_container = i + 1 == asks.size() || asks[i + 1].container != asks[i].container;
     prechecks.push_back(PrecheckOf(of_index, asks[i], of_request.policy));
   }
-  const NamespaceState* space = of_index.FindNamespace(of_request.namespace_name);
-  if (space == nullptr || space->limits.empty()) return;
-  quota.resize(of_index.registry().size());
+  ReadQuotas(of_index.FindNamespace(of_request.namespace_name));
+}
+
+void CompiledRequest::ReadQuotas(const NamespaceState* space) {
+  if (space == nullptr || (space->limits.empty() && space->scoped.empty())) return;
+  quota.resize(index->registry().size());
+  const bool has_own = own != nullptr && own->space == space;
   for (const vendor::VendorId vendor : vendors) {
-    NamespaceState::Held held;
-    if (!space->held.empty()) held = space->held[vendor];
-    if (own != nullptr && own->space == space) {
-      const NamespaceState::Held mine = of_index.HeldOf(*own, vendor);
-      held.memory_mib -= mine.memory_mib;
-      held.cores -= mine.cores;
+    // What the pod holds already does not count.
+    const NamespaceState::Held mine =
+        has_own ? index->HeldOf(*own, vendor) : NamespaceState::Held();
+    if (!space->limits.empty()) {
+      NamespaceState::Held held;
+      if (!space->held.empty()) held = space->held[vendor];
+      TakeLeft(space->limits[vendor], held, mine, &quota[vendor]);
     }
-    const NamespaceState::Limit& limit = space->limits[vendor];
-    if (limit.memory_mib) quota[vendor].memory_mib = *limit.memory_mib - held.memory_mib;
-    if (limit.cores) quota[vendor].cores = *limit.cores - held.cores;
+    for (const NamespaceState::Scoped& scoped : space->scoped) {
+      if (!Matches(scoped.scope, request->traits)) continue;
+      const bool counts_own = has_own && index->IsWithin(scoped.scope, *own);
+      TakeLeft(scoped.limits[vendor], scoped.held[vendor],
+               counts_own ? mine : NamespaceState::Held(), &quota[vendor]);
+    }
   }
 }
 

@@ -59,6 +59,7 @@ struct QuotaLeft {
 
 struct CompiledRequest {
   CompiledRequest(const ClusterIndex& index, const Request& request);
+  void ReadQuotas(const NamespaceState* space);  // of the pod; may be null
 
   const ClusterIndex* index;
   const Request* request;
@@ -73,6 +74,7 @@ struct CompiledRequest {
   bool chooses_sets = false;              // a rule, in sets of devices
   bool has_rules = false;
   bool asks_by_id = false;
+  bool asks_across = false;  // cores of an unknown number of devices
 };
 
 // Whether the node could fit by its summaries. False is certain, true is not. Nothing of `own` may

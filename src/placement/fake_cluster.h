@@ -123,6 +123,7 @@ inline PodFacts TestPod(std::string uid, const Request& request,
   pod.slices = allocation.slices;
   pod.cpu_milli = request.cpu_milli;
   pod.memory_bytes = request.memory_bytes;
+  pod.traits = request.traits;
   return pod;
 }
 

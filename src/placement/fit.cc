@@ -30,6 +30,7 @@ void Fitter::Start(uint32_t number) {
   std::fill(sums_.begin(), sums_.end(), Sum());
   failed_ask_ = compiled_->asks.size();
   has_offers_ = false;
+  ReadRequests();
   const PodState* own = compiled_->own;
   if (own == nullptr || &index.node(own->node) != node_) return;
   index.AddUse(*own, *node_, -1, &used_);
@@ -37,6 +38,24 @@ void Fitter::Start(uint32_t number) {
     if (slice.device >= used_.size() || !slice.more || !slice.more->mig) continue;
     mig_taken_[slice.device] &= ~MigBits(slice.more->mig->start, slice.more->mig->size);
   }
+}
+
+void Fitter::ReadRequests() {
+  if (!compiled_->asks_across) return;
+  on_node_.clear();
+  for (const CompiledAsk& ask : compiled_->asks) {
+    const VendorRange* range = node_->RangeOf(ask.request->vendor);
+    on_node_.push_back(range == nullptr
+                           ? *ask.request
+                           : RequestOn(*ask.request, node_->facts.devices[range->begin]));
+  }
+}
+
+RuleAsk Fitter::RuleAskOf(const CompiledAsk& ask) const {
+  return {.spec = *ask.spec,
+          .request = RequestOf(ask),
+          .pod = *compiled_->request,
+          .container = ask.container};
 }
 
 bool Fitter::Fit(uint32_t number, ReasonCounts* reasons) {
@@ -97,21 +116,18 @@ bool Fitter::FitAll(ReasonCounts* reasons) {
 
 bool Fitter::FitAsk(uint16_t number, ReasonCounts* reasons) {
   const CompiledAsk& ask = compiled_->asks[number];
+  const int32_t count = RequestOf(ask).count;
   const VendorRange* range = node_->RangeOf(ask.request->vendor);
   const size_t total = range == nullptr ? 0 : size_t{range->end} - range->begin;
   if (reasons != nullptr) reasons->Start(total);
   bool several_times = false;
   for (size_t i = 0; i < total; ++i) several_times |= node_->devices[range->begin + i].mig;
-  if (total == 0 || (std::cmp_less(total, ask.request->count) && !several_times)) {
+  if (total == 0 || (std::cmp_less(total, count) && !several_times)) {
     if (reasons != nullptr) reasons->SetWhole(Reason::kNodeInsufficientDevice);
     return false;
   }
   if (ask.rule != nullptr) {
-    const RuleAsk rule_ask{.spec = *ask.spec,
-                           .request = *ask.request,
-                           .pod = *compiled_->request,
-                           .container = ask.container};
-    const Reason reason = ask.rule->RefuseNode(rule_ask, FitView(*this, *range));
+    const Reason reason = ask.rule->RefuseNode(RuleAskOf(ask), FitView(*this, *range));
     if (reason != Reason::kNone) {
       if (reasons != nullptr) reasons->SetWhole(reason);
       return false;
@@ -129,7 +145,7 @@ bool Fitter::FitAsk(uint16_t number, ReasonCounts* reasons) {
     }
   }
   has_offers_ = true;
-  if (std::cmp_less(ranks_.size(), ask.request->count) && !several_times) {
+  if (std::cmp_less(ranks_.size(), count) && !several_times) {
     if (reasons != nullptr) {
       reasons->Add(Reason::kAllocatedCardsInsufficientRequest, ranks_.size());
     }
@@ -142,7 +158,7 @@ bool Fitter::FitAsk(uint16_t number, ReasonCounts* reasons) {
 
 DeviceUse Fitter::NeedFor(const CompiledAsk& ask, uint16_t number) const {
   if (ask.fixed_need) return *ask.fixed_need;
-  const vendor::Need need = NeedOn(*ask.spec, *ask.request, node_->facts.devices[number]);
+  const vendor::Need need = NeedOn(*ask.spec, RequestOf(ask), node_->facts.devices[number]);
   return {.slots = need.slots,
           .memory_mib = need.memory_mib,
           .cores = ask.in_percent ? std::min(need.cores, 100) : need.cores};
@@ -223,12 +239,8 @@ Offer Fitter::Check(const CompiledAsk& ask, uint16_t number) const {
   }
   if (ask.rule != nullptr) {
     const VendorRange* range = node_->RangeOf(device.vendor);
-    const RuleAsk rule_ask{.spec = *ask.spec,
-                           .request = *ask.request,
-                           .pod = *compiled_->request,
-                           .container = ask.container};
     const FitView view(*this, *range);
-    offer.reason = ask.rule->RefuseDevice(rule_ask, view, size_t{number} - range->begin);
+    offer.reason = ask.rule->RefuseDevice(RuleAskOf(ask), view, size_t{number} - range->begin);
   }
   return offer;
 }
@@ -263,10 +275,6 @@ void Fitter::Take(uint16_t number, uint16_t device, const Offer& offer) {
   pick.mig = offer.mig;
   if (ask.rule != nullptr) {
     const VendorRange* range = node_->RangeOf(ask.request->vendor);
-    const RuleAsk rule_ask{.spec = *ask.spec,
-                           .request = *ask.request,
-                           .pod = *compiled_->request,
-                           .container = ask.container};
     domain::Slice slice;
     slice.container = ask.container;
     slice.vendor = ask.spec->common_word;
@@ -274,7 +282,7 @@ void Fitter::Take(uint16_t number, uint16_t device, const Offer& offer) {
     slice.memory_mib = pick.memory_mib;
     slice.cores = pick.cores;
     slice.shape = ask.request->shape.name;
-    ask.rule->Shape(rule_ask, FitView(*this, *range), size_t{device} - range->begin, &slice);
+    ask.rule->Shape(RuleAskOf(ask), FitView(*this, *range), size_t{device} - range->begin, &slice);
     pick.taken = ask.rule->UseOf(node_->facts.devices[device], slice);
     pick.memory_mib = slice.memory_mib;
     pick.cores = slice.cores;
@@ -313,7 +321,7 @@ void Fitter::ResumeInit(size_t first, size_t end) {
 bool Fitter::Walk(uint16_t number, ReasonCounts* reasons) {
   const CompiledAsk& ask = compiled_->asks[number];
   const size_t first = picks_.size();
-  const auto wanted = static_cast<size_t>(ask.request->count);
+  const auto wanted = static_cast<size_t>(RequestOf(ask).count);
   std::optional<int32_t> numa;
   for (const DeviceRank& rank : ranks_) {
     if (compiled_->request->policy.numa_bind && numa != rank.numa) {

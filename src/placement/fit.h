@@ -85,6 +85,11 @@ class Fitter {
   bool HasRoom(const CompiledAsk& ask, uint16_t device, const DeviceUse& need) const;
   bool TakeStep();  // of SearchFit; false: there are none left
   const CompiledRequest& compiled() const { return *compiled_; }
+  // What it asks of this node: of another one it may be another number of devices.
+  const vendor::Request& RequestOf(const CompiledAsk& ask) const {
+    if (on_node_.empty()) return *ask.request;
+    return on_node_[static_cast<size_t>(&ask - compiled_->asks.data())];
+  }
   const NodeState& node() const { return *node_; }
   void Start(uint32_t node);
   Offer Check(const CompiledAsk& ask, uint16_t device) const;
@@ -104,8 +109,10 @@ class Fitter {
     int64_t cores = 0;
   };
 
+  void ReadRequests();
   bool FitAll(ReasonCounts* reasons);
   bool FitAsk(uint16_t number, ReasonCounts* reasons);
+  RuleAsk RuleAskOf(const CompiledAsk& ask) const;
   bool Walk(uint16_t number, ReasonCounts* reasons);
   bool ChooseSet(uint16_t number, ReasonCounts* reasons);
   DeviceRank RankOf(uint16_t device, const DeviceUse& need) const;
@@ -117,6 +124,7 @@ class Fitter {
   const NodeState* node_ = nullptr;
   std::vector<DeviceUse> used_;  // by device of the node
   std::vector<uint64_t> mig_taken_;
+  std::vector<vendor::Request> on_node_;  // by ask; empty: as they stand in the request
   std::vector<Pick> picks_;
   // Of the ask at hand: what fits, best first, and what it would give.
   std::vector<DeviceRank> ranks_;

@@ -13,7 +13,7 @@ namespace hami::placement {
 bool Fitter::ChooseSet(uint16_t number, ReasonCounts* reasons) {
   const CompiledAsk& ask = compiled_->asks[number];
   const VendorRange* range = node_->RangeOf(ask.request->vendor);
-  const auto wanted = static_cast<size_t>(ask.request->count);
+  const auto wanted = static_cast<size_t>(RequestOf(ask).count);
   std::vector<uint16_t> fitting;  // of the range, best first
   std::optional<int32_t> numa;
   for (const DeviceRank& rank : ranks_) {
@@ -33,11 +33,7 @@ bool Fitter::ChooseSet(uint16_t number, ReasonCounts* reasons) {
   }
   std::vector<uint16_t> chosen;
   if (ask.chooses_sets) {
-    const RuleAsk rule_ask{.spec = *ask.spec,
-                           .request = *ask.request,
-                           .pod = *compiled_->request,
-                           .container = ask.container};
-    chosen = ask.rule->ChooseSet(rule_ask, FitView(*this, *range), fitting);
+    chosen = ask.rule->ChooseSet(RuleAskOf(ask), FitView(*this, *range), fitting);
     if (chosen.size() != wanted) {
       if (reasons != nullptr) {
         reasons->Add(Reason::kCardNotFoundCustomFilterRule, fitting.size());
@@ -78,11 +74,7 @@ double Fitter::RuleScore() const {
     for (const Pick& pick : picks_) {
       if (pick.ask == i) chosen.push_back(static_cast<uint16_t>(pick.device - range->begin));
     }
-    const RuleAsk rule_ask{.spec = *ask.spec,
-                           .request = *ask.request,
-                           .pod = *compiled_->request,
-                           .container = ask.container};
-    score += ask.rule->ScoreNode(rule_ask, FitView(*this, *range), chosen);
+    score += ask.rule->ScoreNode(RuleAskOf(ask), FitView(*this, *range), chosen);
   }
   return score;
 }

@@ -455,6 +455,20 @@ TEST(FitTest, WhatThePodHoldsAlreadyIsFree) {
   EXPECT_FALSE(cluster.Place(request, {}).allocation);
 }
 
+// Contract 11.2: HAMi compares the vendor's word with the model, and counts what is asked never.
+// Before the pod the large card is the fuller one, with it the small one.
+TEST(FitTest, WhatIsAskedIsPartOfTheScore) {
+  const NodeFacts node =
+      TestNode("node", {{.id = "GPU-small"}, {.id = "GPU-large", .memory_mib = 16000}});
+  const Cluster cluster = With(node, {TestHolder("a", "node", {"GPU-small"}, 4000, 10),
+                                      TestHolder("b", "node", {"GPU-large"}, 9000, 10)});
+  Request request = TestRequest({{.memory_mib = 4000}});
+  request.policy.device.keys = {DeviceKey::kBinpack};
+  EXPECT_EQ(TextOf(cluster, request), "fits on GPU-small");
+  request.policy.device.keys = {DeviceKey::kSpread};
+  EXPECT_EQ(TextOf(cluster, request), "fits on GPU-large");
+}
+
 TEST(FitTest, NativeResourcesAreCheckedWhereAsked) {
   NodeFacts node = TwoCards();
   node.cpu_milli = 4000;

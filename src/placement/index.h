@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,13 +86,24 @@ struct NamespaceState {
     int64_t cores = 0;
   };
   std::vector<Held> held;  // by vendor
-  std::map<std::string, std::map<std::string, int64_t>, std::less<>> quotas;
-  // Smallest of all quotas by vendor; none: no limit.
+  struct Quota {
+    std::map<std::string, int64_t> limits;
+    QuotaScope scope;
+  };
+  std::map<std::string, Quota, std::less<>> quotas;
+  // Smallest of all quotas without scopes by vendor; none: no limit.
   struct Limit {
     std::optional<int64_t> memory_mib;
     std::optional<int64_t> cores;
   };
   std::vector<Limit> limits;  // by vendor; empty: no quota has any
+  // Quotas with scopes, each for its own pods.
+  struct Scoped {
+    QuotaScope scope;
+    std::vector<Limit> limits;  // by vendor
+    std::vector<Held> held;     // likewise
+  };
+  std::vector<Scoped> scoped;
 };
 
 struct PodState {
@@ -101,6 +113,9 @@ struct PodState {
   uint32_t node = NameIndex::kNone;
   int32_t priority = 0;
   bool init_done = false;
+  bool has_deadline = false;
+  bool is_best_effort = false;
+  const std::string* priority_class = nullptr;  // of the index; null: none
   int64_t cpu_milli = 0;
   int64_t memory_bytes = 0;
   std::vector<domain::ContainerKind> kinds;
@@ -193,6 +208,7 @@ class ClusterIndex {
               std::vector<DeviceUse>* used) const;
   // What it holds of one vendor, of all devices together.
   NamespaceState::Held HeldOf(const PodState& pod, vendor::VendorId vendor) const;
+  bool IsWithin(const QuotaScope& scope, const PodState& pod) const;
   DeviceUse UseOf(const NodeState& node, const HeldSlice& slice) const;
   domain::Slice SliceOf(const NodeState& node, const HeldSlice& slice) const;
   PodFacts FactsOf(const PodState& pod) const;
@@ -213,6 +229,9 @@ class ClusterIndex {
   NamespaceState* SpaceOf(std::string_view name);
   void DropIfUnused(NamespaceState* space);
   void ReadLimits(NamespaceState* space);
+  bool ReadLimits(const NamespaceState::Quota& quota,
+                  std::vector<NamespaceState::Limit>* limits) const;
+  void CountScoped(const PodState& pod, NamespaceState::Scoped* scoped) const;
 
   const vendor::Registry* registry_;
   std::vector<const Rule*> rules_;  // by vendor
@@ -228,6 +247,7 @@ class ClusterIndex {
   std::vector<std::unique_ptr<PodState>> pods_;
   std::vector<uint32_t> free_pods_;
   NameIndex pod_index_;
+  std::set<std::string, std::less<>> priority_classes_;  // that pods have had: a few
   std::map<std::string, std::unique_ptr<NamespaceState>, std::less<>> namespaces_;
 };
 

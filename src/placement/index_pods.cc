@@ -37,6 +37,11 @@ void ClusterIndex::PutPod(const PodFacts& facts) {
   pod.node = NodeNumber(facts.node);
   pod.priority = facts.priority;
   pod.init_done = facts.init_done;
+  pod.has_deadline = facts.traits.has_deadline;
+  pod.is_best_effort = facts.traits.is_best_effort;
+  if (!facts.traits.priority_class.empty()) {
+    pod.priority_class = &*priority_classes_.insert(facts.traits.priority_class).first;
+  }
   pod.cpu_milli = facts.cpu_milli;
   pod.memory_bytes = facts.memory_bytes;
   pod.kinds = facts.kinds;
@@ -182,6 +187,25 @@ void ClusterIndex::CountPod(PodState* pod, int sign) {
     const NamespaceState::Held of_pod = HeldOf(*pod, vendor);
     held[vendor].memory_mib += sign * of_pod.memory_mib;
     held[vendor].cores += sign * of_pod.cores;
+    for (NamespaceState::Scoped& scoped : pod->space->scoped) {
+      if (!IsWithin(scoped.scope, *pod)) continue;
+      scoped.held[vendor].memory_mib += sign * of_pod.memory_mib;
+      scoped.held[vendor].cores += sign * of_pod.cores;
+    }
+  }
+}
+
+bool ClusterIndex::IsWithin(const QuotaScope& scope, const PodState& pod) const {
+  return Matches(scope, pod.has_deadline, pod.is_best_effort,
+                 pod.priority_class == nullptr ? "" : std::string_view(*pod.priority_class));
+}
+
+void ClusterIndex::CountScoped(const PodState& pod, NamespaceState::Scoped* scoped) const {
+  if (!IsWithin(scoped->scope, pod)) return;
+  for (size_t id = 0; id < registry_->size(); ++id) {
+    const NamespaceState::Held held = HeldOf(pod, static_cast<vendor::VendorId>(id));
+    scoped->held[id].memory_mib += held.memory_mib;
+    scoped->held[id].cores += held.cores;
   }
 }
 
@@ -261,6 +285,9 @@ PodFacts ClusterIndex::FactsOf(const PodState& pod) const {
   facts.kinds = pod.kinds;
   facts.init_done = pod.init_done;
   facts.priority = pod.priority;
+  facts.traits.has_deadline = pod.has_deadline;
+  facts.traits.is_best_effort = pod.is_best_effort;
+  if (pod.priority_class != nullptr) facts.traits.priority_class = *pod.priority_class;
   facts.cpu_milli = pod.cpu_milli;
   facts.memory_bytes = pod.memory_bytes;
   for (const HeldSlice& slice : pod.slices) {

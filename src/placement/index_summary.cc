@@ -97,7 +97,7 @@ void ClusterIndex::SummariseVendor(uint32_t number, const VendorRange& range) {
 
 void ClusterIndex::PutQuota(const QuotaFacts& quota) {
   NamespaceState* space = SpaceOf(quota.namespace_name);
-  space->quotas[quota.name] = quota.limits;
+  space->quotas[quota.name] = {.limits = quota.limits, .scope = quota.scope};
   ReadLimits(space);
 }
 
@@ -112,32 +112,52 @@ void ClusterIndex::RemoveQuota(std::string_view namespace_name, std::string_view
   DropIfUnused(space);
 }
 
-void ClusterIndex::ReadLimits(NamespaceState* space) {
-  space->limits.assign(registry_->size(), {});
+bool ClusterIndex::ReadLimits(const NamespaceState::Quota& quota,
+                              std::vector<NamespaceState::Limit>* limits) const {
   bool any = false;
-  for (const auto& [name, limits] : space->quotas) {
-    for (size_t id = 0; id < registry_->size(); ++id) {
-      const vendor::Spec& spec = registry_->at(static_cast<vendor::VendorId>(id));
-      const vendor::ResourceNames& names = spec.resources;
-      const auto limit_of = [&limits](const std::string& resource) -> const int64_t* {
-        if (resource.empty()) return nullptr;
-        const auto found = limits.find("limits." + resource);
-        return found == limits.end() ? nullptr : &found->second;
-      };
-      if (const int64_t* memory = limit_of(names.memory)) {
-        // As HAMi has it (contract 1.11): the unit of requests, 256 MiB for MLU, does not count.
-        const int64_t factor = std::max<int64_t>(spec.units.memory_factor, 1);
-        const int64_t most = std::numeric_limits<int64_t>::max() / factor;
-        TakeSmaller(&space->limits[id].memory_mib, std::min(*memory, most) * factor);
-        any = true;
-      }
-      if (const int64_t* cores = limit_of(names.cores)) {
-        TakeSmaller(&space->limits[id].cores, *cores);
-        any = true;
-      }
+  for (size_t id = 0; id < registry_->size(); ++id) {
+    const vendor::Spec& spec = registry_->at(static_cast<vendor::VendorId>(id));
+    const vendor::ResourceNames& names = spec.resources;
+    const auto limit_of = [&quota](const std::string& resource) -> const int64_t* {
+      if (resource.empty()) return nullptr;
+      const auto found = quota.limits.find("limits." + resource);
+      return found == quota.limits.end() ? nullptr : &found->second;
+    };
+    if (const int64_t* memory = limit_of(names.memory)) {
+      // As HAMi has it (contract 1.11): the unit of requests, 256 MiB for MLU, does not count.
+      const int64_t factor = std::max<int64_t>(spec.units.memory_factor, 1);
+      const int64_t most = std::numeric_limits<int64_t>::max() / factor;
+      TakeSmaller(&(*limits)[id].memory_mib, std::min(*memory, most) * factor);
+      any = true;
+    }
+    if (const int64_t* cores = limit_of(names.cores)) {
+      TakeSmaller(&(*limits)[id].cores, *cores);
+      any = true;
     }
   }
+  return any;
+}
+
+void ClusterIndex::ReadLimits(NamespaceState* space) {
+  space->limits.assign(registry_->size(), {});
+  space->scoped.clear();
+  bool any = false;
+  for (const auto& [name, quota] : space->quotas) {
+    if (quota.scope.empty()) {
+      any = ReadLimits(quota, &space->limits) || any;
+      continue;
+    }
+    NamespaceState::Scoped scoped{.scope = quota.scope, .limits = {}, .held = {}};
+    scoped.limits.resize(registry_->size());
+    scoped.held.resize(registry_->size());
+    if (ReadLimits(quota, &scoped.limits)) space->scoped.push_back(std::move(scoped));
+  }
   if (!any) space->limits.clear();
+  if (space->scoped.empty()) return;
+  for (const std::unique_ptr<PodState>& pod : pods_) {
+    if (pod == nullptr || pod->space != space) continue;
+    for (NamespaceState::Scoped& scoped : space->scoped) CountScoped(*pod, &scoped);
+  }
 }
 
 }  // namespace hami::placement

@@ -43,15 +43,16 @@ double LackOf(const DeviceState& device, const DeviceUse& used, const Offer& off
 }
 
 std::string TextOf(std::string_view id, const DeviceState& device, const DeviceUse& used,
-                   const Offer& offer) {
+                   const Offer& offer, bool in_percent) {
   switch (offer.reason) {
     case Reason::kCardInsufficientMemory:
       return fmt::format("{} has {} MiB free of {} asked", id,
                          std::max(device.total.memory_mib - used.memory_mib, 0),
                          offer.need.memory_mib);
     case Reason::kCardInsufficientCore:
-      return fmt::format("{} has {} % of its cores free of {} asked", id,
-                         std::max(device.total.cores - used.cores, 0), offer.need.cores);
+      return fmt::format("{} has {}{} of its cores free of {} asked", id,
+                         std::max(device.total.cores - used.cores, 0), in_percent ? " %" : "",
+                         offer.need.cores);
     case Reason::kCardTimeSlicingExhausted:
       return fmt::format("{} has all of its {} slots taken", id, device.total.slots);
     case Reason::kExclusiveDeviceAllocateConflict:
@@ -89,7 +90,7 @@ void NearestSearch::Add(const Fitter& fitter, const CompiledAsk& ask, const Vend
     const Offer offer = offers != nullptr ? offers[i] : fitter.Check(ask, i);
     lacks_.push_back(LackOf(fitter.node().devices[i], fitter.used(i), offer));
   }
-  const auto wanted = static_cast<size_t>(ask.request->count);
+  const auto wanted = static_cast<size_t>(fitter.RequestOf(ask).count);
   if (wanted == 1) {
     std::swap(lacks_.front(), *std::min_element(lacks_.begin(), lacks_.end()));
   } else {
@@ -151,18 +152,20 @@ std::optional<NearestMiss> NearestSearch::Take() {
         ++fitting;
         continue;
       }
-      cards.emplace_back(LackOf(node.devices[i], fitter_.used(i), offer),
-                         TextOf(node.DeviceId(i), node.devices[i], fitter_.used(i), offer));
+      cards.emplace_back(
+          LackOf(node.devices[i], fitter_.used(i), offer),
+          TextOf(node.DeviceId(i), node.devices[i], fitter_.used(i), offer, ask.in_percent));
     }
-    if (fitting >= ask.request->count && compiled_.asks.size() > 1) continue;
+    const int32_t count = fitter_.RequestOf(ask).count;
+    if (fitting >= count && compiled_.asks.size() > 1) continue;
     base::StableSortBy(&cards, [](const auto& card) { return card.first; });
     if (!first) text += "; ";
     first = false;
     if (compiled_.request->containers.size() > 1) {
       text += fmt::format("container {}: ", ask.container + 1);
     }
-    text += fmt::format("{} of {} {} cards {}", std::min(fitting, ask.request->count),
-                        ask.request->count, ask.spec->common_word, fitting == 1 ? "fits" : "fit");
+    text += fmt::format("{} of {} {} cards {}", std::min(fitting, count), count,
+                        ask.spec->common_word, fitting == 1 ? "fits" : "fit");
     for (size_t i = 0; i < std::min(cards.size(), kMostCards); ++i) text += "; " + cards[i].second;
     if (cards.size() > kMostCards) {
       text += fmt::format("; and {} more", cards.size() - kMostCards);

@@ -25,6 +25,7 @@ Result<QuotaFacts> ReadQuota(const vendor::Registry& registry, const json::Value
     const Result<int64_t> limit = domain::ParseQuantity(value.Text());
     if (limit && *limit >= 0) facts.limits[std::string(name)] = *limit;
   }
+  facts.scope = ReadScope(object["spec"]);
   return facts;
 }
 

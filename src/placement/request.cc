@@ -72,6 +72,7 @@ Result<Request> MakeRequest(const vendor::Registry& registry, const domain::Pod&
   ASSIGN_OR_RETURN(const NativeAsk native, ReadNativeAsk(pod));
   request.cpu_milli = native.cpu_milli;
   request.memory_bytes = native.memory_bytes;
+  request.traits = TraitsOf(pod);
   if (!request.WantsDevices()) return request;
   for (size_t id = 0; id < registry.size(); ++id) {
     request.selectors.push_back(registry.SelectorsOf(pod, static_cast<vendor::VendorId>(id)));

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "domain/pod.h"
+#include "placement/quota_scope.h"
 #include "vendor/registry.h"
 
 namespace hami::placement {
@@ -60,6 +61,7 @@ struct Request {
   Policy policy;
   int64_t cpu_milli = 0;  // what the pod adds on its node, native resources
   int64_t memory_bytes = 0;
+  ScopeTraits traits;  // which quotas with scopes hold for the pod
   // Nodes without so much CPU and memory left do not fit. For callers that have no kube-scheduler
   // before them; nodes whose CPU is not known (0) are not looked at.
   bool check_native = false;

@@ -25,7 +25,7 @@ class Search {
     const VendorRange* range = fitter_.node().RangeOf(ask.request->vendor);
     if (range == nullptr) return false;
     return Extend(number, first, fitter_.Ranked(ask), {.device = 0, .choice = 0},
-                  static_cast<size_t>(ask.request->count));
+                  static_cast<size_t>(fitter_.RequestOf(ask).count));
   }
 
   // Where the next device of an ask comes from, so that no set is tried in two orders: the place in
@@ -40,7 +40,7 @@ class Search {
               size_t missing) {
     if (missing == 0) return Close(number, first);
     const CompiledAsk& ask = compiled_.asks[number];
-    const size_t wanted = static_cast<size_t>(ask.request->count);
+    const size_t wanted = static_cast<size_t>(fitter_.RequestOf(ask).count);
     for (size_t place = from.device; place < order.size(); ++place) {
       if (!fitter_.TakeStep()) return false;
       if (compiled_.request->policy.numa_bind && missing < wanted &&
@@ -137,7 +137,7 @@ bool SearchFit(Fitter* fitter) {
   for (uint16_t i = range->begin; i < range->end; ++i) {
     unequal = unequal || fitter->node().devices[i].mig;
   }
-  if (failed == 0 && !(unequal && ask.request->count > 1)) return false;
+  if (failed == 0 && !(unequal && fitter->RequestOf(ask).count > 1)) return false;
   fitter->StartAgain();
   if (failed > 0 && !unequal && !fitter->FitsAlone(static_cast<uint16_t>(failed))) return false;
   if (Search(fitter).Run()) return true;

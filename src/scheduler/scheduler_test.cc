@@ -207,6 +207,26 @@ TEST_F(SchedulerTest, WhatWasBoundBeforeItStartedCounts) {
   EXPECT_EQ(answer["FailedNodes"]["n1"], "1/1 CardInsufficientMemory");
 }
 
+// Contract 11.15: HAMi's scheduler stamps its handshakes on every node, with devices or without.
+// A node of a plugin that awaits the answer to one is no exception.
+TEST_F(SchedulerTest, NodesAreNotWritten) {
+  PutNode("n1");
+  api_.Put("/api/v1/nodes/plain", NodeJson("plain", false, 0, 0));
+  Json asked = NodeJson("asked", false, 1, 10'000);
+  asked["metadata"]["annotations"]["hami.io/node-handshake"] = "Reported_2026-08-21 10:00:00";
+  asked["metadata"]["annotations"]["hami.io/node-dcu-register"] =
+      "DCU-1,4,32768,100,DCU-Z100L,0,true,0,hami-core:";
+  api_.Put("/api/v1/nodes/asked", asked);
+  StartScheduler();
+  ASSERT_TRUE(Eventually([this] { return IsReady() && Leads(); }));
+  PutPod(PodJson("a", "ua", 1, 6'000, 10));
+  ASSERT_THAT(Filter(PodJson("a", "ua", 1, 6'000, 10), {"n1", "asked"})["NodeNames"], SizeIs(1));
+  // What came later was read too: everything that a node could cause has been.
+  PutNode("last");
+  EXPECT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_nodes 4"); }));
+  EXPECT_THAT(api_.Writes(), IsEmpty());
+}
+
 TEST_F(SchedulerTest, DecidesOnlyWhileTheLeaseIsHere) {
   PutNode("n1");
   StartScheduler(Electing());

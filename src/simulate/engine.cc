@@ -153,6 +153,7 @@ class Engine {
     pod.slices = std::move(allocation.slices);
     // Who is there is past its init containers: the room that counts is that of the rest.
     pod.init_done = true;
+    pod.traits = request.traits;
     pod.cpu_milli = request.cpu_milli;
     pod.memory_bytes = request.memory_bytes;
     cluster_.PutPod(pod);

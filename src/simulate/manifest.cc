@@ -84,6 +84,7 @@ placement::PodFacts FactsOf(const vendor::Registry& registry, const domain::Pod&
   facts.node = pod.node_name;
   facts.init_done = pod.init_done;
   facts.priority = pod.priority;
+  facts.traits = placement::TraitsOf(pod);
   for (const domain::PodContainer& container : pod.containers) {
     facts.kinds.push_back(container.kind);
   }

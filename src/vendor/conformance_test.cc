@@ -37,6 +37,7 @@ Texts ReadTexts(const json::Value& object) {
 std::string Describe(const Request& request) {
   std::string text = fmt::format("count={} memory={} pct={} cores={}", request.count,
                                  request.memory_mib, request.memory_pct, request.cores);
+  if (request.across_devices) text += " across";
   if (request.shape.slots != 1) text += fmt::format(" slots={}", request.shape.slots);
   if (!request.shape.name.empty()) text += " shape=" + request.shape.name;
   return text;
@@ -628,6 +629,84 @@ TEST(VendorTable, NeuronNamesDevicesOrCores) {
   Texts by_core = written("aws.amazon.com/neuroncore", "4");
   EXPECT_EQ(by_core["AWS_NEURON_IDS"], "4,5,6,7");
   EXPECT_EQ(by_core["NEURON_RESOURCE_TYPE"], "aws.amazon.com/neuroncore");
+}
+
+// A soft share of Ascend has no template, also where its memory is that of one.
+TEST(VendorTable, AscendNamesTemplatesOfHardSplitsAlone) {
+  const Registry registry = Registry::Default();
+  domain::Pod pod;
+  pod.containers.emplace_back().name = "train";
+  domain::Allocation allocation;
+  allocation.node = "n1";
+  domain::Slice& slice = allocation.slices.emplace_back();
+  slice.vendor = "Ascend910B3";
+  slice.device = "NPU-a";
+  slice.memory_mib = 16384;
+  const auto written = [&] {
+    return registry.WriteAllocation(pod, allocation, {}, kNowNs)["huawei.com/Ascend910B3"];
+  };
+  EXPECT_EQ(written(), R"([{"UUID":"NPU-a","temp":"vir05_1c_16g","memory":16384,"core":0}])");
+  pod.annotations["huawei.com/vnpu-mode"] = "hami-core";
+  EXPECT_EQ(written(), R"([{"UUID":"NPU-a","memory":16384,"core":0}])");
+}
+
+// An online pod of MetaX reserves no cores; its reader expects that zeros are not there.
+TEST(VendorTable, MetaxLeavesZerosOut) {
+  const Registry registry = Registry::Default();
+  domain::Pod pod;
+  pod.containers.emplace_back().name = "serve";
+  domain::Allocation allocation;
+  allocation.node = "n1";
+  const auto written = [&](int32_t memory_mib, int32_t cores) {
+    domain::Slice slice;
+    slice.vendor = "Metax-SGPU";
+    slice.device = "GPU-a";
+    slice.memory_mib = memory_mib;
+    slice.cores = cores;
+    allocation.slices = {slice};
+    Texts texts = registry.WriteAllocation(pod, allocation, {}, kNowNs);
+    return texts["metax-tech.com/gpu-devices-allocated"];
+  };
+  EXPECT_EQ(written(1024, 20), R"([[{"uuid":"GPU-a","compute":20,"vRam":1024}]])");
+  EXPECT_EQ(written(1024, 0), R"([[{"uuid":"GPU-a","vRam":1024}]])");
+  EXPECT_EQ(written(0, 20), R"([[{"uuid":"GPU-a","compute":20}]])");
+}
+
+// Contract 11.10: Inferentia has 4 cores a device, Inferentia2 and Trainium 2; each node says it.
+TEST(VendorTable, NeuronCoresOfADeviceAreTheNodesOwn) {
+  const Registry registry = Registry::Default();
+  const auto devices_of = [&](const char* name, const char* cores) {
+    domain::Node node;
+    node.name = name;
+    node.capacity = {{"aws.amazon.com/neuron", "4"}, {"aws.amazon.com/neuroncore", cores}};
+    return registry.DevicesOf(node, nullptr);
+  };
+  const std::vector<Device> four = devices_of("inf1", "16");
+  const std::vector<Device> two = devices_of("inf2", "8");
+  EXPECT_EQ(Describe(four.at(1)),
+            "inf1-AWSNeuron-1 index=1 slots=4 memory=0 cores=4 numa=0 type=AWSNeuron");
+  EXPECT_EQ(two.at(1).cores, 2) << "another node before it changes nothing";
+
+  const auto on = [&](int32_t cores, const Device& device) {
+    return Describe(RequestOn({.count = 1, .cores = cores, .across_devices = cores > 2}, device));
+  };
+  EXPECT_EQ(on(2, four[0]), "count=1 memory=0 pct=0 cores=2");
+  EXPECT_EQ(on(4, four[0]), "count=1 memory=0 pct=0 cores=4");
+  EXPECT_EQ(on(4, two[0]), "count=2 memory=0 pct=0 cores=2");
+  EXPECT_EQ(on(12, four[0]), "count=3 memory=0 pct=0 cores=4");
+  EXPECT_EQ(on(6, four[0]), "count=1 memory=0 pct=0 cores=6 across") << "more than one has";
+  EXPECT_EQ(on(8, Device()), "count=1 memory=0 pct=0 cores=8 across");
+
+  domain::Pod pod;
+  pod.containers.emplace_back().name = "train";
+  pod.containers[0].limits = {{"aws.amazon.com/neuroncore", "3"}};
+  domain::Allocation allocation;
+  allocation.node = "inf1";
+  allocation.slices = {
+      {.container = 0, .vendor = "AWSNeuron", .device = "inf1-AWSNeuron-1", .cores = 0b1010},
+      {.container = 0, .vendor = "AWSNeuron", .device = "inf1-AWSNeuron-2", .cores = 0b1111}};
+  Texts written = registry.WriteAllocation(pod, allocation, four, kNowNs);
+  EXPECT_EQ(written["AWS_NEURON_IDS"], "5,7,8,9,10,11");
 }
 
 TEST(VendorTable, LeavesOutDevicesThatCannotBeAndSaysSo) {

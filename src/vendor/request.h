@@ -29,7 +29,10 @@ struct Request {
   int32_t memory_mib = 0;  // of each device; 0: memory_pct counts
   int32_t memory_pct = 0;  // of each device's memory
   int32_t cores = 0;       // of each device, in percent; NeedOn says what that takes of one
-  Shape shape;             // templates and profiles that the vendor rounded to; may be empty
+  // Cores are asked of all devices together, count is 1: how many devices that is depends on the
+  // node's (AWS Neuron). RequestOn says it.
+  bool across_devices = false;
+  Shape shape;  // templates and profiles that the vendor rounded to; may be empty
 
   bool operator==(const Request&) const = default;
 };

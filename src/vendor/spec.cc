@@ -16,6 +16,16 @@ std::vector<std::string> Spec::ResourceNameList() const {
   return names;
 }
 
+Request RequestOn(const Request& request, const Device& device) {
+  Request fitted = request;
+  const bool fills = device.cores > 0 && request.cores % device.cores == 0;
+  if (!request.across_devices || !fills) return fitted;
+  fitted.across_devices = false;
+  fitted.count = request.cores / device.cores;
+  fitted.cores = device.cores;
+  return fitted;
+}
+
 Need NeedOn(const Spec& spec, const Request& request, const Device& device) {
   Need need;
   need.slots = request.shape.slots;

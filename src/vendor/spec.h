@@ -181,6 +181,11 @@ struct Spec {
   std::vector<std::string> ResourceNameList() const;
 };
 
+// What is asked of a node that has such devices: where cores are asked across devices and fill
+// several of them, so many with all of their cores. Anything else stays as it is: cores of one
+// device, which may have fewer.
+Request RequestOn(const Request& request, const Device& device);
+
 // What a request takes of that device.
 struct Need {
   int32_t slots = 1;

@@ -65,6 +65,14 @@ TEST(ManifestsTest, EveryResourceOfOursConcernsTheWebhook) {
   }
 }
 
+// Contract 11.28: HAMi's webhook is passed by when it does not answer, and only the leader does.
+TEST(ManifestsTest, WhoConcernsUsWaitsForAnyReplica) {
+  const std::string text = Manifest("40-webhook.yaml");
+  EXPECT_NE(text.find("failurePolicy: Fail\n"), std::string::npos);
+  EXPECT_EQ(text.find("failurePolicy: Ignore"), std::string::npos);
+  EXPECT_EQ(text.find("hami.io/scheduler-role"), std::string::npos) << "the Service has all";
+}
+
 std::set<std::string> AllProtected() {
   const std::vector<std::string> keys = vendor::Registry::Default().DecisionKeys();
   std::set<std::string> all(keys.begin(), keys.end());

@@ -25,10 +25,6 @@ bool Contains(std::span<const int32_t> cards, int32_t card) {
 
 bool IsLeft(int32_t card) { return card < kWing; }
 
-bool AreLinked(int32_t a, int32_t b) {
-  return IsLeft(a) == IsLeft(b) || a + kWing == b || b + kWing == a;
-}
-
 Cards WingOf(std::span<const int32_t> free, bool left) {
   Cards wing;
   for (const int32_t card : free) {
@@ -38,22 +34,14 @@ Cards WingOf(std::span<const int32_t> free, bool left) {
   return wing;
 }
 
-// Four of five or six free ones over both wings. Of six, the two that stay should be linked.
+// Four of five or six free ones over both wings, of which at most three are in one. If more than
+// one such four is free then the others are linked whichever is taken.
 Cards ChooseCrossed(std::span<const int32_t> free) {
-  Cards any;
   for (const auto& four : kCrossed) {
-    if (!std::all_of(four.begin(), four.end(),
-                     [&](int32_t card) { return Contains(free, card); })) {
-      continue;
-    }
-    any.assign(four.begin(), four.end());
-    Cards rest;
-    for (const int32_t card : free) {
-      if (!Contains(four, card)) rest.push_back(card);
-    }
-    if (rest.size() != 2 || AreLinked(rest[0], rest[1])) return any;
+    const auto is_free = [&](int32_t card) { return Contains(free, card); };
+    if (std::ranges::all_of(four, is_free)) return {four.begin(), four.end()};
   }
-  return any;
+  return {};
 }
 
 // How torn a wing is of which so many cards are used: 1 of 4 is worst, none and 3 are alike.
@@ -68,10 +56,6 @@ class Kunlun : public Rule {
     const int32_t count = ask.request.count;
     const bool can_be = count == 1 || count == 2 || count == 4 || count == kAll;
     return can_be ? Reason::kNone : Reason::kNumaNotFit;
-  }
-
-  Reason RefuseDevice(const RuleAsk& /*ask*/, const NodeView& node, size_t device) const override {
-    return node.use(device).slots > 0 ? Reason::kExclusiveDeviceAllocateConflict : Reason::kNone;
   }
 
   bool ChoosesSets(const RuleAsk& /*ask*/) const override { return true; }

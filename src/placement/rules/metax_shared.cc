@@ -113,7 +113,7 @@ class MetaxShared final : public Rule {
     if (wanted.app_class == vendor::kMetaxOffline && classes.online > 0) {
       return Reason::kCardAppClassMismatch;
     }
-    if (IsOnline(ask) || ask.request.cores == kWholeCard) return Reason::kNone;
+    if (IsOnline(ask)) return Reason::kNone;
     for (const Tenant& tenant : node.Tenants(device)) {
       const std::string_view policy = vendor::ReadMetaxShape(tenant.shape).policy;
       if (!policy.empty() && policy != wanted.policy) return Reason::kCardQosPolicyMismatch;

@@ -37,11 +37,14 @@ class Neuron final : public Rule {
     return idle ? Reason::kNone : Reason::kExclusiveDeviceAllocateConflict;
   }
 
-  bool ChoosesSets(const RuleAsk& ask) const override { return ask.request.count > 1; }
+  bool ChoosesSets(const RuleAsk& ask) const override {
+    return ask.request.count > 1 || ask.request.across_devices;
+  }
 
   std::vector<uint16_t> ChooseSet(const RuleAsk& ask, const NodeView& node,
                                   std::span<const uint16_t> fitting) const override {
     const auto count = static_cast<size_t>(ask.request.count);
+    if (count == 1) return Rule::ChooseSet(ask, node, fitting);
     std::vector<bool> fits(node.size(), false);
     for (const uint16_t number : fitting) fits[number] = true;
     const size_t step = IsInferentia(node) ? 1 : count;

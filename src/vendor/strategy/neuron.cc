@@ -38,22 +38,18 @@ Result<Request> AskNeuron(const Spec& spec, const domain::Pod& /*pod*/,
     request.count = static_cast<int32_t>(*count);
     return request;  // cores 0: all of each
   }
-  const int64_t per_device = spec.units.card_cores;
+  const int64_t fewest = spec.units.card_cores;
   ASSIGN_OR_RETURN(const std::optional<int64_t> cores,
-                   Asked(container, names.cores, kMostDevices * per_device));
+                   Asked(container, names.cores, kMostDevices * fewest));
   if (!cores || *cores == 0) return request;
-  if (*cores < per_device) {
-    request.count = 1;
-    request.cores = static_cast<int32_t>(*cores);
-    return request;
+  if (*cores > 1 && *cores % fewest != 0) {
+    return Refuse(
+        container, names.cores,
+        fmt::format("{} is neither 1 nor a multiple of {}, the cores of a device", *cores, fewest));
   }
-  if (*cores % per_device != 0) {
-    return Refuse(container, names.cores,
-                  fmt::format("{} is neither 1 nor a multiple of {}, the cores of a device", *cores,
-                              per_device));
-  }
-  request.count = static_cast<int32_t>(*cores / per_device);
-  request.cores = static_cast<int32_t>(per_device);
+  request.count = 1;
+  request.cores = static_cast<int32_t>(*cores);
+  request.across_devices = *cores > fewest;
   return request;
 }
 

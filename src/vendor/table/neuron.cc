@@ -10,7 +10,7 @@ Spec NeuronSpec() {
   spec.common_word = "AWSNeuron";
   spec.section = "awsneuron";
   spec.resources = {.count = "aws.amazon.com/neuron", .cores = "aws.amazon.com/neuroncore"};
-  // Of a device, where cores are asked: masks have two bits.
+  // Of the smallest device (Inferentia2, Trainium); Inferentia's have 4. Nodes tell their own.
   spec.units.card_cores = 2;
   spec.core_unit = CoreUnit::kUnits;
   spec.rule = ChoiceRule::kNeuron;
