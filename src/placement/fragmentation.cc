@@ -21,15 +21,8 @@ constexpr double kRolloutShare = 0.1;
 // Of the largest usual node: 128 CPUs and 8 devices.
 constexpr double kLargestCpuMilli = 128'000;
 constexpr double kLargestDevices = 8;
-
-// What decides between nodes that lose about the same, in devices lost.
-struct LeftoverWeights {
-  double cpu = 0;      // all of the largest CPU left
-  double devices = 0;  // all of the most devices left
-  double place = 0;    // the last in the order of use
-};
-constexpr LeftoverWeights kWhileNobodyLeaves{.cpu = 0.05, .devices = 0.05, .place = 0};
-constexpr LeftoverWeights kWherePodsLeave{.cpu = 0.05, .devices = 0.025, .place = 0.02};
+constexpr double kLeftoverWeight = 0.1;
+constexpr double kLeftoverWeightInTurnover = 0.2;
 
 constexpr size_t kMemoEntries = size_t{1} << 15;
 
@@ -421,11 +414,11 @@ double Fragmentation::Loss(const NodeRoom& room) {
   return entry.loss;
 }
 
-double Fragmentation::Leftover(const NodeRoom& room, double place) const {
-  const LeftoverWeights& weights = mix_.turns_over() ? kWherePodsLeave : kWhileNobodyLeaves;
+double Fragmentation::Leftover(const NodeRoom& room) const {
   const double devices = static_cast<double>(FreeTotal(room.devices)) / kWholeDevice;
-  return weights.cpu * static_cast<double>(room.cpu_milli) / kLargestCpuMilli +
-         weights.devices * devices / kLargestDevices + weights.place * place;
+  const double weight = mix_.turns_over() ? kLeftoverWeightInTurnover : kLeftoverWeight;
+  return weight * 0.5 *
+         (static_cast<double>(room.cpu_milli) / kLargestCpuMilli + devices / kLargestDevices);
 }
 
 }  // namespace hami::placement

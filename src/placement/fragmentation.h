@@ -59,11 +59,8 @@ class Fragmentation {
   // Whether the cheap part is all of it.
   bool IsCheap() const { return mix_.turns_over(); }
 
-  // What decides between nodes that lose about the same: how empty the node is, and where pods
-  // leave its place in the order in which nodes were first used, 0 for the first and 1 for the
-  // last. Who comes next then fills the first nodes up again, and the last ones fall idle as a
-  // whole.
-  double Leftover(const NodeRoom& room, double place) const;
+  // How empty the node is, weighted so that it decides between nodes that lose about the same.
+  double Leftover(const NodeRoom& room) const;
 
  private:
   struct Entry {
