@@ -124,32 +124,64 @@ TEST(EngineTest, WhatCannotBeReadIsRefusedWithItsReason) {
 
 // The policy must not know names: renamed and put in another order, the same pods fill the same
 // cluster as well. Only nodes that are alike in all that is measured may change places.
-TEST(EngineTest, NamesOfNodesChangeNothing) {
-  std::string pods;
-  for (int i = 0; i < 60; ++i) {
-    const char* const shapes[] = {"3000,10,1,810", "11000,10,1,1000", "8000,10,1,470",
-                                  "4000,10,1,320", "12000,10,0,0"};
-    pods += "p" + std::to_string(i) + "," + shapes[i * 7 % 5] + "\n";
-  }
-  const std::vector<std::string> kinds = {"32000,1000,4,A", "64000,1000,2,B", "8000,1000,1,C",
-                                          "32000,1000,4,A", "16000,1000,2,B", "96000,1000,8,A"};
-  std::vector<std::string> names = {"a", "b", "c", "d", "e", "f"};
-  std::vector<size_t> order = {0, 1, 2, 3, 4, 5};
-  std::optional<Outcome> first;
-  for (int round = 0; round < 6; ++round) {
-    std::string nodes;
-    for (const size_t kind : order) nodes += names[(kind + round) % 6] + "," + kinds[kind] + "\n";
-    const Outcome outcome = simulate::Run(Vendors(), Of(nodes, pods), Listed(60), Options());
-    if (!first) first = outcome;
-    ASSERT_EQ(outcome.points.size(), first->points.size());
-    for (size_t i = 0; i < outcome.points.size(); ++i) {
-      EXPECT_THAT(outcome.points[i].allocated, DoubleNear(first->points[i].allocated, 1e-9)) << i;
-      EXPECT_THAT(outcome.points[i].fragments, DoubleNear(first->points[i].fragments, 1e-9)) << i;
+class NamesTest : public ::testing::Test {
+ protected:
+  static constexpr size_t kPods = 60;
+
+  NamesTest() {
+    for (size_t i = 0; i < kPods; ++i) {
+      const char* const shapes[] = {"3000,10,1,810", "11000,10,1,1000", "8000,10,1,470",
+                                    "4000,10,1,320", "12000,10,0,0"};
+      pods_ += "p" + std::to_string(i) + "," + shapes[i * 7 % 5] + "\n";
     }
-    for (size_t i = 0; i < 60; ++i) EXPECT_EQ(outcome.pods[i].fate, first->pods[i].fate) << i;
-    std::ranges::next_permutation(order);
-    std::ranges::rotate(order, order.begin() + 1);
   }
+
+  // Every time with other names, in another order.
+  Outcome Play(const std::vector<Arrival>& arrivals) {
+    const std::vector<std::string> kinds = {"32000,1000,4,A", "64000,1000,2,B", "8000,1000,1,C",
+                                            "32000,1000,4,A", "16000,1000,2,B", "96000,1000,8,A"};
+    const std::vector<std::string> names = {"a", "b", "c", "d", "e", "f"};
+    std::string nodes;
+    for (const size_t kind : order_) nodes += names[(kind + round_) % 6] + "," + kinds[kind] + "\n";
+    ++round_;
+    std::ranges::next_permutation(order_);
+    std::ranges::rotate(order_, order_.begin() + 1);
+    return simulate::Run(Vendors(), Of(nodes, pods_), arrivals, Options());
+  }
+
+  void ExpectTheSame(const std::vector<Arrival>& arrivals) {
+    const Outcome first = Play(arrivals);
+    for (int i = 0; i < 5; ++i) {
+      const Outcome outcome = Play(arrivals);
+      ASSERT_EQ(outcome.points.size(), first.points.size());
+      for (size_t k = 0; k < outcome.points.size(); ++k) {
+        EXPECT_THAT(outcome.points[k].allocated, DoubleNear(first.points[k].allocated, 1e-9)) << k;
+        EXPECT_THAT(outcome.points[k].fragments, DoubleNear(first.points[k].fragments, 1e-9)) << k;
+      }
+      for (size_t k = 0; k < arrivals.size(); ++k) {
+        EXPECT_EQ(outcome.pods[k].fate, first.pods[k].fate) << k;
+      }
+    }
+  }
+
+ private:
+  std::string pods_;
+  std::vector<size_t> order_ = {0, 1, 2, 3, 4, 5};
+  size_t round_ = 0;
+};
+
+TEST_F(NamesTest, NamesOfNodesChangeNothing) { ExpectTheSame(Listed(kPods)); }
+
+TEST_F(NamesTest, NamesOfNodesChangeNothingWherePodsLeave) {
+  Random random(3);
+  std::vector<Arrival> arrivals;
+  for (size_t i = 0; i < 600; ++i) {
+    const auto now = static_cast<double>(i);
+    arrivals.push_back({.pod = static_cast<uint32_t>(random.Below(kPods)),
+                        .arrives_s = now,
+                        .leaves_s = now + 80 * random.Unit()});
+  }
+  ExpectTheSame(arrivals);
 }
 
 TEST(DrawTest, ASeedIsAlwaysTheSame) {
