@@ -22,14 +22,12 @@ constexpr double kRolloutShare = 0.1;
 constexpr double kLargestCpuMilli = 128'000;
 constexpr double kLargestDevices = 8;
 
-// What decides between nodes that lose about the same, in devices lost.
-struct LeftoverWeights {
-  double cpu = 0;      // all of the largest CPU left
-  double devices = 0;  // all of the most devices left
-  double place = 0;    // the last in the order of use
-};
-constexpr LeftoverWeights kWhileNobodyLeaves{.cpu = 0.05, .devices = 0.05, .place = 0};
-constexpr LeftoverWeights kWherePodsLeave{.cpu = 0.025, .devices = 0.025, .place = 0.02};
+// What decides between nodes that lose about the same, in devices lost. Amounts that are equal but
+// for rounding decide too, so that figures are repeated only with the same order of the sums.
+constexpr double kLeftoverWeight = 0.1;
+constexpr double kCpuWeightInTurnover = 0.025;
+constexpr double kDevicesWeightInTurnover = 0.025;
+constexpr double kPlaceWeightInTurnover = 0.02;
 
 constexpr size_t kMemoEntries = size_t{1} << 15;
 
@@ -405,10 +403,13 @@ double Fragmentation::Loss(const NodeRoom& room) {
 }
 
 double Fragmentation::Leftover(const NodeRoom& room, double place) const {
-  const LeftoverWeights& weights = mix_.turns_over() ? kWherePodsLeave : kWhileNobodyLeaves;
   const double devices = static_cast<double>(FreeTotal(room.devices)) / kWholeDevice;
-  return weights.cpu * static_cast<double>(room.cpu_milli) / kLargestCpuMilli +
-         weights.devices * devices / kLargestDevices + weights.place * place;
+  if (!mix_.turns_over()) {
+    return kLeftoverWeight * 0.5 *
+           (static_cast<double>(room.cpu_milli) / kLargestCpuMilli + devices / kLargestDevices);
+  }
+  return kCpuWeightInTurnover * static_cast<double>(room.cpu_milli) / kLargestCpuMilli +
+         kDevicesWeightInTurnover * devices / kLargestDevices + kPlaceWeightInTurnover * place;
 }
 
 }  // namespace hami::placement
