@@ -32,6 +32,7 @@ void Cluster::RemoveNode(std::string_view name) { impl_->index.RemoveNode(name);
 void Cluster::PutPod(const PodFacts& pod) {
   impl_->index.PutPod(pod);
   impl_->fragments.Observe(pod.uid, ShapeOf(impl_->index.registry(), pod, FindNode(pod.node)));
+  if (!pod.slices.empty()) impl_->fragments.ObserveUse(impl_->index.FindNode(pod.node));
 }
 void Cluster::RemovePod(std::string_view uid) {
   if (impl_->index.FindPod(uid) != nullptr) impl_->fragments.ObserveDeparture();

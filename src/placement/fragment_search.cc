@@ -83,6 +83,12 @@ void FragmentSearch::ObserveDeparture() {
   measure_.ObserveDeparture();
 }
 
+void FragmentSearch::ObserveUse(uint32_t node) {
+  const std::lock_guard lock(mutex_);
+  if (node >= place_in_use_.size()) place_in_use_.resize(size_t{node} + 1);
+  if (place_in_use_[node] == 0) place_in_use_[node] = ++used_nodes_;
+}
+
 FragmentSearch::Row* FragmentSearch::RowOf(const CompiledRequest& compiled) {
   if (!compiled.quota.empty()) return nullptr;
   const int64_t cpu_milli = compiled.request->cpu_milli;
@@ -104,6 +110,7 @@ void FragmentSearch::Enter(const CompiledRequest& compiled, uint32_t number) {
   const ClusterIndex& index = *compiled.index;
   if (known_.size() < index.node_limit()) known_.resize(index.node_limit());
   node_ = &index.node(number);
+  number_ = number;
   const bool leaves = compiled.own != nullptr && compiled.own->node == number;
   before_ = leaves ? &passing_ : &known_[number];
   Known& known = *before_;
@@ -152,7 +159,18 @@ void FragmentSearch::RoomWith(const CompiledRequest& compiled, uint16_t device,
 }
 
 double FragmentSearch::CheapCost(double loss_before) {
-  return measure_.StaticLoss(after_) - loss_before + measure_.Leftover(after_);
+  return measure_.StaticLoss(after_) - loss_before + Leftover();
+}
+
+double FragmentSearch::FullCost(double loss_before) {
+  return measure_.Loss(after_) - loss_before + Leftover();
+}
+
+double FragmentSearch::Leftover() const {
+  const bool was_used = number_ < place_in_use_.size() && place_in_use_[number_] != 0;
+  if (!was_used) return measure_.Leftover(after_, 1);
+  return measure_.Leftover(
+      after_, static_cast<double>(place_in_use_[number_]) / static_cast<double>(known_.size()));
 }
 
 void FragmentSearch::FindOptions(const CompiledRequest& compiled, uint32_t node, double loss_before,
@@ -221,7 +239,7 @@ double FragmentSearch::Refine(const CompiledRequest& compiled, uint32_t node, co
   if (!IsSingle(compiled)) {
     fitter->Fit(node, nullptr);
     RoomAfter(compiled, *fitter);
-    return measure_.Loss(after_) - before + measure_.Leftover(after_);
+    return FullCost(before);
   }
   fitter->Start(node);
   double best_cost = std::numeric_limits<double>::infinity();
@@ -235,7 +253,7 @@ double FragmentSearch::Refine(const CompiledRequest& compiled, uint32_t node, co
     used.memory_mib += offer.need.memory_mib;
     used.cores += offer.need.cores;
     RoomWith(compiled, judged.device[i], used);
-    const double cost = measure_.Loss(after_) - before + measure_.Leftover(after_);
+    const double cost = FullCost(before);
     if (cost >= best_cost) continue;
     best_cost = cost;
     best_offer = offer;

@@ -7,6 +7,7 @@
 //
 // Names decide nothing, nor does the order in which nodes were put: between nodes of equal cost it
 // is a hash of what they have free, and those with the same hash are alike in all that is measured.
+// Where pods leave, nodes have an order that stays: that in which they were first used.
 // Any thread; callers are let in one by one.
 
 #pragma once
@@ -38,6 +39,10 @@ class FragmentSearch {
 
   // A pod that had room has gone.
   void ObserveDeparture();
+
+  // A pod with devices is on the node: if it is the first ever, the node comes next in the order of
+  // use. One that takes the number of a node that is gone takes its place in the order too.
+  void ObserveUse(uint32_t node);
 
   // The best of the nodes, all of which may fit by their summaries; kNone if none fits. The
   // fitter's picks are those of the node. `cost` is in devices lost, lower is better.
@@ -92,17 +97,23 @@ class FragmentSearch {
   void FindOptions(const CompiledRequest& compiled, uint32_t node, double loss_before,
                    Fitter* fitter);
   double CheapCost(double loss_before);
+  // By the whole measure.
+  double FullCost(double loss_before);
+  double Leftover() const;  // of `after_`
 
   std::mutex mutex_;
   Fragmentation measure_;
   std::vector<uint64_t> seen_;  // hashes of uids
   std::unordered_map<std::string, std::unique_ptr<Row>> rows_;
-  std::vector<Known> known_;  // by node
-  Known passing_;             // a node that a pod is leaving
+  std::vector<Known> known_;            // by node
+  std::vector<uint32_t> place_in_use_;  // by node, from 1 on in the order of use; 0: never used
+  uint32_t used_nodes_ = 0;
+  Known passing_;  // a node that a pod is leaving
   uint64_t clock_ = 0;
   std::string key_;
   // Space that is used again and again.
   const NodeState* node_ = nullptr;
+  uint32_t number_ = 0;  // of node_
   Known* before_ = nullptr;
   NodeRoom after_;
   std::vector<Option> options_;

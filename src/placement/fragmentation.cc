@@ -21,8 +21,13 @@ constexpr double kRolloutShare = 0.1;
 // Of the largest usual node: 128 CPUs and 8 devices.
 constexpr double kLargestCpuMilli = 128'000;
 constexpr double kLargestDevices = 8;
+
+// What decides between nodes that lose about the same, in devices lost. Amounts that are equal but
+// for rounding decide too, so that figures are repeated only with the same order of the sums.
 constexpr double kLeftoverWeight = 0.1;
-constexpr double kLeftoverWeightInTurnover = 0.2;
+constexpr double kCpuWeightInTurnover = 0.025;
+constexpr double kDevicesWeightInTurnover = 0.025;
+constexpr double kPlaceWeightInTurnover = 0.02;
 
 constexpr size_t kMemoEntries = size_t{1} << 15;
 
@@ -80,22 +85,6 @@ bool TakeAsk(const DeviceAsk& ask, std::vector<DeviceRoom>* devices) {
     taken |= uint64_t{1} << (best % 64);
   }
   return true;
-}
-
-// A pod that asks for several whole devices counts as often.
-void CountByDevices(std::vector<TypicalPod>* pods) {
-  double sum = 0;
-  for (TypicalPod& pod : *pods) {
-    double devices = 0;
-    for (const DeviceAsk& ask : pod.shape.asks) {
-      const double share =
-          ask.memory_mib > 0 ? ask.cores_pct : std::max(ask.memory_pct, ask.cores_pct);
-      devices += ask.count * share / 100;
-    }
-    pod.weight *= std::max(devices, 1.0);
-    sum += pod.weight;
-  }
-  for (TypicalPod& pod : *pods) pod.weight /= sum;
 }
 
 // What one typical pod cannot use of the room.
@@ -324,7 +313,6 @@ double Fragmentation::FlatRollout(const FlatMix& mix, const FlatRoom& room) cons
 void Fragmentation::Follow() {
   if (followed_ == mix_.version()) return;
   typical_ = mix_.typical();
-  if (mix_.turns_over()) CountByDevices(&typical_);
   const std::vector<TypicalPod>& typical = typical_;
   series_.assign(kSeries, std::vector<uint16_t>(kSeriesPods));
   uint64_t random = 1;
@@ -414,11 +402,14 @@ double Fragmentation::Loss(const NodeRoom& room) {
   return entry.loss;
 }
 
-double Fragmentation::Leftover(const NodeRoom& room) const {
+double Fragmentation::Leftover(const NodeRoom& room, double place) const {
   const double devices = static_cast<double>(FreeTotal(room.devices)) / kWholeDevice;
-  const double weight = mix_.turns_over() ? kLeftoverWeightInTurnover : kLeftoverWeight;
-  return weight * 0.5 *
-         (static_cast<double>(room.cpu_milli) / kLargestCpuMilli + devices / kLargestDevices);
+  if (!mix_.turns_over()) {
+    return kLeftoverWeight * 0.5 *
+           (static_cast<double>(room.cpu_milli) / kLargestCpuMilli + devices / kLargestDevices);
+  }
+  return kCpuWeightInTurnover * static_cast<double>(room.cpu_milli) / kLargestCpuMilli +
+         kDevicesWeightInTurnover * devices / kLargestDevices + kPlaceWeightInTurnover * place;
 }
 
 }  // namespace hami::placement

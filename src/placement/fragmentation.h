@@ -59,8 +59,11 @@ class Fragmentation {
   // Whether the cheap part is all of it.
   bool IsCheap() const { return mix_.turns_over(); }
 
-  // How empty the node is, weighted so that it decides between nodes that lose about the same.
-  double Leftover(const NodeRoom& room) const;
+  // What decides between nodes that lose about the same: how empty the node is, and where pods
+  // leave its place in the order in which nodes were first used, 0 for the first and 1 for the
+  // last. Who comes next then fills the first nodes up again, and the last ones fall idle as a
+  // whole.
+  double Leftover(const NodeRoom& room, double place) const;
 
  private:
   struct Entry {
@@ -108,7 +111,7 @@ class Fragmentation {
 
   PodMix mix_;
   uint32_t followed_ = 0;            // version of the mix
-  std::vector<TypicalPod> typical_;  // as they count
+  std::vector<TypicalPod> typical_;  // of that version
   bool is_flat_ = true;              // no pod of the mix asks for several kinds of device
   std::vector<FlatMix> flat_mixes_;
   std::vector<std::vector<uint16_t>> series_;  // of typical_

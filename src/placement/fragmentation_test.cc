@@ -205,6 +205,29 @@ TEST(FragmentPolicyTest, ChoosesTheDeviceOfANodeToo) {
   EXPECT_EQ(cluster.Place(spread, {}).allocation->slices[0].device, "idle");
 }
 
+// Both nodes are idle and alike. Where pods leave, the one that was used first is taken again, so
+// that the other stays idle; neither its name nor the order in which nodes were put says which.
+TEST(FragmentPolicyTest, WherePodsLeaveTheFirstThatWasUsedIsUsedAgain) {
+  for (const std::string first : {"a", "b"}) {
+    const std::string second = first == "a" ? "b" : "a";
+    Cluster cluster(TestRegistry());
+    cluster.PutNode(TestNode("a", {{.id = "da"}}));
+    cluster.PutNode(TestNode("b", {{.id = "db"}}));
+    cluster.PutPod(TestHolder("x", first, {"d" + first}, 80, 1));
+    cluster.PutPod(TestHolder("y", second, {"d" + second}, 80, 1));
+    cluster.RemovePod("x");
+    cluster.RemovePod("y");
+    for (int i = 0; i < 100; ++i) {
+      const std::string uid = "seen" + std::to_string(i);
+      cluster.PutPod(TestHolder(uid, second, {"d" + second}, 40 * 80, 40));
+      cluster.RemovePod(uid);
+    }
+    const Decision decision = cluster.Place(OnePercent(40, "p"), {});
+    ASSERT_TRUE(decision.allocation);
+    EXPECT_EQ(decision.allocation->node, first);
+  }
+}
+
 // What is kept of a node is not used once the node has changed.
 TEST(FragmentPolicyTest, NoticesEveryChange) {
   Cluster cluster(TestRegistry());

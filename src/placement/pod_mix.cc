@@ -20,6 +20,24 @@ constexpr double kDriftWorthIt = 0.04;
 // Pods leave, if of so many that came at least so many have gone.
 constexpr double kTurnoverShare = 0.25;
 
+// A pod that asks for several whole devices counts as often.
+void CountByDevices(std::vector<TypicalPod>* pods) {
+  for (TypicalPod& pod : *pods) {
+    double devices = 0;
+    for (const DeviceAsk& ask : pod.shape.asks) {
+      const double share =
+          ask.memory_mib > 0 ? ask.cores_pct : std::max(ask.memory_pct, ask.cores_pct);
+      devices += ask.count * share / 100;
+    }
+    pod.weight *= std::max(devices, 1.0);
+  }
+}
+
+double SumOf(const std::vector<TypicalPod>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), 0.0,
+                         [](double sum, const TypicalPod& count) { return sum + count.weight; });
+}
+
 }  // namespace
 
 PodShape ShapeOf(const Request& request) {
@@ -64,26 +82,27 @@ void PodMix::Observe(const PodShape& shape) {
     for (TypicalPod& count : counts_) count.weight /= 2;
     departures_ /= 2;
     std::erase_if(counts_, [](const TypicalPod& count) { return count.weight < 0.5; });
-    total_ =
-        std::accumulate(counts_.begin(), counts_.end(), 0.0,
-                        [](double sum, const TypicalPod& count) { return sum + count.weight; });
+    total_ = SumOf(counts_);
   }
   // At the first pods often, then at each tenth more, then each 512.
   if (++observed_ < next_look_) return;
   next_look_ = observed_ + std::min(512U, observed_ / 10 + 1);
   const bool turns_over = departures_ >= kTurnoverShare * total_;
-  if (!typical_.empty() && turns_over == turns_over_ && Drift() <= kDriftWorthIt) return;
-  typical_ = TypicalOf(counts_);
+  std::vector<TypicalPod> counts = counts_;
+  if (turns_over) CountByDevices(&counts);
+  if (!typical_.empty() && turns_over == turns_over_ && Drift(counts) <= kDriftWorthIt) return;
+  typical_ = TypicalOf(std::move(counts));
   turns_over_ = turns_over;
   ++version_;
 }
 
-double PodMix::Drift() const {
+double PodMix::Drift(const std::vector<TypicalPod>& counts) const {
+  const double total = SumOf(counts);
   double known = 0;
   double apart = 0;
   for (const TypicalPod& typical : typical_) {
-    const auto at = std::ranges::lower_bound(counts_, typical.shape, {}, &TypicalPod::shape);
-    const double now = at != counts_.end() && at->shape == typical.shape ? at->weight / total_ : 0;
+    const auto at = std::ranges::lower_bound(counts, typical.shape, {}, &TypicalPod::shape);
+    const double now = at != counts.end() && at->shape == typical.shape ? at->weight / total : 0;
     known += now;
     apart += std::abs(now - typical.weight * kTypicalShare);
   }

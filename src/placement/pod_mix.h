@@ -51,12 +51,14 @@ class PodMix {
   // Whether pods leave: more than one for every four that come.
   bool turns_over() const { return turns_over_; }
 
+  // Where pods leave, a pod counts as often as it asks for whole devices.
   // It follows the observations in steps, so that scores stay comparable: version() tells when.
   const std::vector<TypicalPod>& typical() const { return typical_; }
   uint32_t version() const { return version_; }
 
  private:
-  double Drift() const;  // between what was observed and what typical() says; 0 to 1
+  // Between these counts, by shape, and what typical() says; 0 to 1.
+  double Drift(const std::vector<TypicalPod>& counts) const;
 
   std::vector<TypicalPod> counts_;  // by shape
   double total_ = 0;
