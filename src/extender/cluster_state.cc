@@ -198,11 +198,16 @@ void ClusterState::Refresh(const std::string& uid) {
 }
 
 void ClusterState::PutHeld(const std::string& uid, placement::PodFacts facts) {
-  if (const auto room = holdings_.Put(uid, std::move(facts))) waiting_.NoteRoom(*room);
+  if (const auto room = holdings_.Put(uid, std::move(facts))) NoteRoom(*room);
 }
 
 void ClusterState::RemoveHeld(const std::string& uid) {
-  if (const auto room = holdings_.Remove(uid)) waiting_.NoteRoom(*room);
+  if (const auto room = holdings_.Remove(uid)) NoteRoom(*room);
+}
+
+void ClusterState::NoteRoom(const std::string& node) {
+  ++room_count_;
+  waiting_.NoteRoom(node);
 }
 
 void ClusterState::BeginList() {
@@ -415,11 +420,6 @@ void ClusterState::Settle(const std::string& uid, const PodPointer& pod) {
 void ClusterState::OnRoom(std::function<void()> signal) {
   const std::lock_guard lock(mutex_);
   waiting_.OnRoom(std::move(signal));
-}
-
-void ClusterState::NoteWaiting(const placement::Request& request, const PodEntry& pod) {
-  const std::lock_guard lock(mutex_);
-  waiting_.Note(request, pod, clock_.MonotonicNs());
 }
 
 void ClusterState::NoteNeeds(const std::string& uid, domain::NodeNeeds needs,

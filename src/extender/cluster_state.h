@@ -11,6 +11,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -121,8 +122,6 @@ class ClusterState {
   void Settle(const std::string& uid, const PodPointer& pod);
 
   // --- Waiting pods ---
-  // kube-scheduler itself has no node for it; we may be what it lacks.
-  void NoteWaiting(const placement::Request& request, const PodEntry& pod);
   // Which nodes a pod that waits can use at all; `text` is the same for equal needs.
   void NoteNeeds(const std::string& uid, domain::NodeNeeds needs, std::string_view text);
   // Called whenever room may have come free, with the lock held: it must only signal.
@@ -136,6 +135,8 @@ class ClusterState {
   std::vector<WaitingPod> Waiting() const;
 
   // --- Looking ---
+  // Counts how often devices came free.
+  uint64_t room_count() const { return room_count_.load(); }
   bool TakesBinding(const std::string& node) const;
   bool HasNode(const std::string& node) const;
   std::optional<Reservation> FindReservation(const std::string& uid) const;
@@ -175,6 +176,7 @@ class ClusterState {
   void Refresh(const std::string& uid);
   void PutHeld(const std::string& uid, placement::PodFacts facts);
   void RemoveHeld(const std::string& uid);
+  void NoteRoom(const std::string& node);
   // Reserves, or gives back what was reserved.
   void Keep(const PodEntry& pod, const domain::Allocation& allocation, Hold hold, int64_t for_ms);
   void Drop(const std::string& uid);
@@ -196,6 +198,7 @@ class ClusterState {
   Reservations reservations_;
   std::unordered_set<std::string> foreign_;  // held for other schedulers: uids
   WaitingPods waiting_;
+  std::atomic<uint64_t> room_count_ = 0;
   uint64_t watched_ = 0;  // the latest version of a pod that the watch has shown; 0: none
   bool listing_ = false;
   std::unordered_set<std::string> touched_;  // by the watch, while listing

@@ -3,7 +3,9 @@
 #include "extender/extender.h"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -357,24 +359,46 @@ std::string Extender::Preempt(std::string_view body) {
   call.End("answered");
   // Room is held for it already: its own victims are leaving.
   if (state_.FindReservation(ask->pod.uid)) return WritePreemptResult({});
-  // Before the look: kube-scheduler may have heard of room that we hear of only now, and does not
-  // ask again.
-  state_.NoteWaiting(ask->request, EntryOf(ask->pod, ask->request));
-  NoteNeeds(args->pod, ask->pod.uid);
+  const uint64_t rooms = state_.room_count();
+  std::vector<PreemptArgs::Node> useful = UsefulVictims(ask->request, args->nodes);
+  if (useful.empty() && AwaitRoom(rooms)) useful = UsefulVictims(ask->request, args->nodes);
+  if (!useful.empty() && preemptor_ != nullptr) preemptor_->Withdraw(ask->pod.uid);
+  return WritePreemptResult(useful);
+}
+
+// Where the pod fits once the victims are gone.
+std::vector<PreemptArgs::Node> Extender::UsefulVictims(
+    const placement::Request& request, std::span<const PreemptArgs::Node> nodes) const {
   std::vector<PreemptArgs::Node> useful;
-  for (const PreemptArgs::Node& node : args->nodes) {
+  for (const PreemptArgs::Node& node : nodes) {
     std::optional<placement::NodeFacts> facts;
     std::vector<placement::PodFacts> pods;
     state_.Look([&](const placement::Cluster& cluster) {
       if (const placement::NodeFacts* found = cluster.FindNode(node.name)) facts = *found;
       pods = cluster.PodsOn(node.name);
     });
-    if (facts && FitsWithout(registry_, ask->request, *facts, pods, node.victims)) {
+    if (facts && FitsWithout(registry_, request, *facts, pods, node.victims)) {
       useful.push_back(node);
     }
   }
-  if (!useful.empty() && preemptor_ != nullptr) preemptor_->Withdraw(ask->pod.uid);
-  return WritePreemptResult(useful);
+  return useful;
+}
+
+bool Extender::AwaitRoom(uint64_t since) {
+  constexpr int64_t kOnceIn = 10;  // of the time, so that this is a tenth of it at most
+  constexpr std::chrono::milliseconds kStep(2);
+  const int64_t patience_ns = options_.preempt_patience_ms * 1'000'000;
+  const int64_t begun_ns = clock_.MonotonicNs();
+  int64_t impatient_until_ns = impatient_until_ns_.load();
+  if (begun_ns < impatient_until_ns || !impatient_until_ns_.compare_exchange_strong(
+                                           impatient_until_ns, begun_ns + kOnceIn * patience_ns)) {
+    return false;
+  }
+  while (state_.room_count() == since) {
+    if (clock_.MonotonicNs() - begun_ns >= patience_ns) return false;
+    std::this_thread::sleep_for(kStep);
+  }
+  return true;
 }
 
 // --- Bind ---

@@ -7,10 +7,12 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,6 +44,8 @@ struct ExtenderOptions {
   placement::Policy policy;         // where the pod says nothing
   bool nodes_mean_dry_run = false;  // Nodes in a filter are a simulation, as HAMi has it
   int64_t bind_timeout_ms = kLongestWriteMs;
+  // For how long room may still come before victims are refused; see AwaitRoom.
+  int64_t preempt_patience_ms = 100;
 };
 
 class Extender {
@@ -89,6 +93,13 @@ class Extender {
                   const placement::Decision& decision);
   Status WriteDown(const domain::Pod& pod, size_t annotation_bytes,
                    const ClusterState::Placed& placed, const std::string& traceparent);
+  std::vector<PreemptArgs::Node> UsefulVictims(const placement::Request& request,
+                                               std::span<const PreemptArgs::Node> nodes) const;
+  // Who lacks CPU is tried again by kube-scheduler alone, when a pod goes, and kube-scheduler may
+  // have heard of that before we have. So room gets a moment to come, seldom enough that
+  // kube-scheduler, which waits too, keeps its time. Whether devices came free since the count was
+  // `since`.
+  bool AwaitRoom(uint64_t since);
   // A span of the pod's trace, which may begin with it; none where traces are off.
   std::optional<trace::Span> BeginSpan(const char* name, const std::string& traceparent,
                                        const kube::ObjectKey& pod);
@@ -114,6 +125,7 @@ class Extender {
   kube::Client& client_;
   kube::EventRecorder& events_;
   ExtenderMetrics& metrics_;
+  std::atomic<int64_t> impatient_until_ns_ = 0;
   Preemptor* preemptor_ = nullptr;
   trace::Tracer* tracer_ = nullptr;
 };

@@ -21,6 +21,8 @@ Json Victims(const std::vector<std::string>& uids, int violations = 0) {
 
 class PreemptionTest : public ExtenderTest {
  protected:
+  explicit PreemptionTest(ExtenderOptions options = {.preempt_patience_ms = 0})
+      : ExtenderTest(options) {}
   const Json pod_ = PodJson("high", "uh", 1, 6'000, 10);
 };
 
@@ -43,19 +45,6 @@ TEST_F(PreemptionTest, WhereDevicesAreFreeCpuMayBeMade) {
   // What a look changes is nothing.
   EXPECT_EQ(MemoryUsed(), 3'000);
   EXPECT_FALSE(state_.FindReservation("uh"));
-}
-
-// kube-scheduler refuses it for CPU and has heard of a card that came free before we have: nothing
-// but us makes it ask again.
-TEST_F(PreemptionTest, WhoWasRefusedVictimsIsWokenByRoom) {
-  PutNode("n1", 1, 10'000);
-  PutHolder("holder", "u1", "n1", 8'000);
-  EXPECT_EQ(Preempt(pod_, {{"n1", Victims({"plain"})}}), Json::object());
-  EXPECT_TRUE(state_.TakeWakeable(10).empty());
-  state_.pods().OnDelete({"default", "holder"}, 0);
-  const std::vector<WaitingPod> wakeable = state_.TakeWakeable(10);
-  ASSERT_EQ(wakeable.size(), 1U);
-  EXPECT_EQ(wakeable[0].uid, "uh");
 }
 
 TEST_F(PreemptionTest, PodsWithoutDevicesAreNoneOfOurBusiness) {
@@ -121,6 +110,27 @@ TEST_F(PreemptionTest, WhereKubeSchedulerMakesRoomNobodyElseIsEvicted) {
   EXPECT_FALSE(state_.FindReservation("uh"));
   EXPECT_FALSE(Pod("low").is_null());
   extender_.SetPreemptor(nullptr);
+}
+
+class PatientPreemptionTest : public PreemptionTest {
+ protected:
+  PatientPreemptionTest() : PreemptionTest({.preempt_patience_ms = 20'000}) {}
+};
+
+// It lacks CPU, and kube-scheduler has heard of a card that came free before we have.
+TEST_F(PatientPreemptionTest, ADeletionOnItsWayIsAwaited) {
+  PutNode("n1", 1, 10'000);
+  PutHolder("holder", "u1", "n1", 8'000);
+  std::thread watch([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    state_.pods().OnDelete({"default", "holder"}, 0);
+  });
+  const Json victims = {{"n1", Victims({"plain"})}};
+  EXPECT_EQ(Preempt(pod_, victims), victims);
+  watch.join();
+  // The next one in the same while is answered at once: the test would last.
+  PutHolder("other", "u2", "n1", 8'000);
+  EXPECT_EQ(Preempt(pod_, victims), Json::object());
 }
 
 }  // namespace
