@@ -356,12 +356,17 @@ std::string Extender::Preempt(std::string_view body) {
     call.End("passed");
     return WritePreemptResult(args->nodes);
   }
-  call.End("answered");
   // Room is held for it already: its own victims are leaving.
-  if (state_.FindReservation(ask->pod.uid)) return WritePreemptResult({});
-  const uint64_t rooms = state_.room_count();
-  std::vector<PreemptArgs::Node> useful = UsefulVictims(ask->request, args->nodes);
-  if (useful.empty() && AwaitRoom(rooms)) useful = UsefulVictims(ask->request, args->nodes);
+  if (state_.FindReservation(ask->pod.uid)) {
+    call.End("answered");
+    return WritePreemptResult({});
+  }
+  const std::vector<PreemptArgs::Node> useful = AwaitUsefulVictims(ask->request, args->nodes);
+  if (!useful.empty() && leadership_.LeftMs() <= 0) {  // lost meanwhile
+    call.End("not_leader");
+    return WritePreemptResult({});
+  }
+  call.End("answered");
   if (!useful.empty() && preemptor_ != nullptr) preemptor_->Withdraw(ask->pod.uid);
   return WritePreemptResult(useful);
 }
@@ -384,21 +389,28 @@ std::vector<PreemptArgs::Node> Extender::UsefulVictims(
   return useful;
 }
 
-bool Extender::AwaitRoom(uint64_t since) {
+std::vector<PreemptArgs::Node> Extender::AwaitUsefulVictims(
+    const placement::Request& request, std::span<const PreemptArgs::Node> nodes) {
   constexpr int64_t kOnceIn = 10;  // of the time, so that this is a tenth of it at most
   constexpr std::chrono::milliseconds kStep(2);
+  uint64_t rooms = state_.room_count();
+  std::vector<PreemptArgs::Node> useful = UsefulVictims(request, nodes);
+  if (!useful.empty()) return useful;
   const int64_t patience_ns = options_.preempt_patience_ms * 1'000'000;
   const int64_t begun_ns = clock_.MonotonicNs();
   int64_t impatient_until_ns = impatient_until_ns_.load();
   if (begun_ns < impatient_until_ns || !impatient_until_ns_.compare_exchange_strong(
                                            impatient_until_ns, begun_ns + kOnceIn * patience_ns)) {
-    return false;
+    return {};
   }
-  while (state_.room_count() == since) {
-    if (clock_.MonotonicNs() - begun_ns >= patience_ns) return false;
+  while (useful.empty() && clock_.MonotonicNs() - begun_ns < patience_ns) {
     std::this_thread::sleep_for(kStep);
+    const uint64_t now = state_.room_count();
+    if (now == rooms) continue;
+    rooms = now;  // before the look: what comes free meanwhile is looked at again
+    useful = UsefulVictims(request, nodes);
   }
-  return true;
+  return useful;
 }
 
 // --- Bind ---

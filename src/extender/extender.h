@@ -44,7 +44,7 @@ struct ExtenderOptions {
   placement::Policy policy;         // where the pod says nothing
   bool nodes_mean_dry_run = false;  // Nodes in a filter are a simulation, as HAMi has it
   int64_t bind_timeout_ms = kLongestWriteMs;
-  // For how long room may still come before victims are refused; see AwaitRoom.
+  // For how long room may still come before victims are refused; see AwaitUsefulVictims.
   int64_t preempt_patience_ms = 100;
 };
 
@@ -96,10 +96,10 @@ class Extender {
   std::vector<PreemptArgs::Node> UsefulVictims(const placement::Request& request,
                                                std::span<const PreemptArgs::Node> nodes) const;
   // Who lacks CPU is tried again by kube-scheduler alone, when a pod goes, and kube-scheduler may
-  // have heard of that before we have. So room gets a moment to come, seldom enough that
-  // kube-scheduler, which waits too, keeps its time. Whether devices came free since the count was
-  // `since`.
-  bool AwaitRoom(uint64_t since);
+  // have heard of that before we have. So where there are none, room gets a moment to come, seldom
+  // enough that kube-scheduler, which waits too, keeps its time.
+  std::vector<PreemptArgs::Node> AwaitUsefulVictims(const placement::Request& request,
+                                                    std::span<const PreemptArgs::Node> nodes);
   // A span of the pod's trace, which may begin with it; none where traces are off.
   std::optional<trace::Span> BeginSpan(const char* name, const std::string& traceparent,
                                        const kube::ObjectKey& pod);

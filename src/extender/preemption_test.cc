@@ -120,8 +120,13 @@ class PatientPreemptionTest : public PreemptionTest {
 // It lacks CPU, and kube-scheduler has heard of a card that came free before we have.
 TEST_F(PatientPreemptionTest, ADeletionOnItsWayIsAwaited) {
   PutNode("n1", 1, 10'000);
+  PutNode("n2", 1, 10'000);
   PutHolder("holder", "u1", "n1", 8'000);
+  PutHolder("elsewhere", "u3", "n2", 8'000);
   std::thread watch([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    // Room of no use does not end the patience.
+    state_.pods().OnDelete({"default", "elsewhere"}, 0);
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     state_.pods().OnDelete({"default", "holder"}, 0);
   });
