@@ -132,37 +132,6 @@ TEST(FragmentationTest, WherePodsLeaveRoomForManyCountsMore) {
   EXPECT_GT(CostOfBreakingFour(measure), 1.5 * if_nobody_leaves);
 }
 
-TEST(PodMixTest, NoticesThatPodsLeave) {
-  PodMix mix;
-  for (int i = 0; i < 1000; ++i) mix.Observe(Share(1000, 40));
-  const uint32_t version = mix.version();
-  for (int i = 0; i < 200; ++i) mix.ObserveDeparture();
-  for (int i = 0; i < 600; ++i) mix.Observe(Share(1000, 40));
-  EXPECT_FALSE(mix.turns_over());
-  EXPECT_EQ(mix.version(), version);
-  for (int i = 0; i < 600; ++i) mix.ObserveDeparture();
-  for (int i = 0; i < 600; ++i) mix.Observe(Share(1000, 40));
-  EXPECT_TRUE(mix.turns_over());
-  EXPECT_NE(mix.version(), version);  // scores are others now
-  // When they stay for good, that is noticed too.
-  for (int i = 0; i < 20'000; ++i) mix.Observe(Share(1000, 40));
-  EXPECT_FALSE(mix.turns_over());
-}
-
-TEST(PodMixTest, FollowsWhatTheClusterRuns) {
-  PodMix mix;
-  for (int i = 0; i < 1000; ++i) mix.Observe(Share(1000, i % 50 == 0 ? 30 : 40));
-  ASSERT_THAT(mix.typical(), SizeIs(1));  // 98 % are alike
-  EXPECT_DOUBLE_EQ(mix.typical()[0].weight, 1);
-  for (int i = 0; i < 60'000; ++i) mix.Observe(Share(1000, 70));
-  ASSERT_THAT(mix.typical(), SizeIs(1));
-  EXPECT_EQ(mix.typical()[0].shape, Share(1000, 70));
-  // Nothing new: scores stay comparable, and what was computed stays valid.
-  const uint32_t version = mix.version();
-  for (int i = 0; i < 5000; ++i) mix.Observe(Share(1000, 70));
-  EXPECT_EQ(mix.version(), version);
-}
-
 Request OnePercent(int32_t percent, const std::string& uid) {
   Request request = TestRequest({{.memory_mib = percent * 80, .cores = percent}});
   request.policy.node = NodePolicy::kFragmentation;

@@ -51,8 +51,8 @@ class PodMix {
   // Whether pods leave: more than one for every four that come.
   bool turns_over() const { return turns_over_; }
 
-  // Where pods leave, a pod counts as often as it asks for whole devices.
   // It follows the observations in steps, so that scores stay comparable: version() tells when.
+  // Where pods leave, each counts as often as it asks for whole devices.
   const std::vector<TypicalPod>& typical() const { return typical_; }
   uint32_t version() const { return version_; }
 
