@@ -62,18 +62,18 @@ void ClusterState::Replace(const std::vector<std::shared_ptr<const QuotaEntry>>&
   waiting_.NoteRoomEverywhere();
 }
 
-void ClusterState::Put(PodPointer pod) {
+void ClusterState::Put(const PodPointer& pod) {
   const std::lock_guard lock(mutex_);
   watched_ = std::max(watched_, pod->version());
   PutPod(pod);
 }
 
-void ClusterState::Put(std::shared_ptr<const NodeEntry> node) {
+void ClusterState::Put(const std::shared_ptr<const NodeEntry>& node) {
   const std::lock_guard lock(mutex_);
   PutNode(*node);
 }
 
-void ClusterState::Put(std::shared_ptr<const QuotaEntry> quota) {
+void ClusterState::Put(const std::shared_ptr<const QuotaEntry>& quota) {
   const std::lock_guard lock(mutex_);
   holdings_.cluster().PutQuota(quota->facts);
   quotas_.insert(quota->key);

@@ -154,9 +154,9 @@ class ClusterState {
   void Replace(const std::vector<PodPointer>& all, uint64_t version);
   void Replace(const std::vector<std::shared_ptr<const NodeEntry>>& all, uint64_t version);
   void Replace(const std::vector<std::shared_ptr<const QuotaEntry>>& all, uint64_t version);
-  void Put(PodPointer pod);
-  void Put(std::shared_ptr<const NodeEntry> node);
-  void Put(std::shared_ptr<const QuotaEntry> quota);
+  void Put(const PodPointer& pod);
+  void Put(const std::shared_ptr<const NodeEntry>& node);
+  void Put(const std::shared_ptr<const QuotaEntry>& quota);
   void Delete(const kube::ObjectKey& key, uint64_t version, const PodRecord* kind);
   void Delete(const kube::ObjectKey& key, uint64_t version, const NodeEntry* kind);
   void Delete(const kube::ObjectKey& key, uint64_t version, const QuotaEntry* kind);

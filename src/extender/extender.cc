@@ -3,9 +3,7 @@
 #include "extender/extender.h"
 
 #include <algorithm>
-#include <chrono>
 #include <random>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -89,7 +87,8 @@ Extender::Extender(const ExtenderOptions& options, const vendor::Registry& regis
       hami_(hami),
       client_(client),
       events_(events),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      victim_review_(registry, clock, state, options.preempt_patience_ms) {}
 
 // What does not depend on nodes: the pod and what it asks for.
 Result<Extender::Ask> Extender::ReadAsk(const json::Value& pod) const {
@@ -361,7 +360,7 @@ std::string Extender::Preempt(std::string_view body) {
     call.End("answered");
     return WritePreemptResult({});
   }
-  const std::vector<PreemptArgs::Node> useful = AwaitUsefulVictims(ask->request, args->nodes);
+  const std::vector<PreemptArgs::Node> useful = victim_review_.Await(ask->request, args->nodes);
   if (!useful.empty() && leadership_.LeftMs() <= 0) {  // lost meanwhile
     call.End("not_leader");
     return WritePreemptResult({});
@@ -369,48 +368,6 @@ std::string Extender::Preempt(std::string_view body) {
   call.End("answered");
   if (!useful.empty() && preemptor_ != nullptr) preemptor_->Withdraw(ask->pod.uid);
   return WritePreemptResult(useful);
-}
-
-// Where the pod fits once the victims are gone.
-std::vector<PreemptArgs::Node> Extender::UsefulVictims(
-    const placement::Request& request, std::span<const PreemptArgs::Node> nodes) const {
-  std::vector<PreemptArgs::Node> useful;
-  for (const PreemptArgs::Node& node : nodes) {
-    std::optional<placement::NodeFacts> facts;
-    std::vector<placement::PodFacts> pods;
-    state_.Look([&](const placement::Cluster& cluster) {
-      if (const placement::NodeFacts* found = cluster.FindNode(node.name)) facts = *found;
-      pods = cluster.PodsOn(node.name);
-    });
-    if (facts && FitsWithout(registry_, request, *facts, pods, node.victims)) {
-      useful.push_back(node);
-    }
-  }
-  return useful;
-}
-
-std::vector<PreemptArgs::Node> Extender::AwaitUsefulVictims(
-    const placement::Request& request, std::span<const PreemptArgs::Node> nodes) {
-  constexpr int64_t kOnceIn = 10;  // of the time, so that this is a tenth of it at most
-  constexpr std::chrono::milliseconds kStep(2);
-  uint64_t rooms = state_.room_count();
-  std::vector<PreemptArgs::Node> useful = UsefulVictims(request, nodes);
-  if (!useful.empty()) return useful;
-  const int64_t patience_ns = options_.preempt_patience_ms * 1'000'000;
-  const int64_t begun_ns = clock_.MonotonicNs();
-  int64_t impatient_until_ns = impatient_until_ns_.load();
-  if (begun_ns < impatient_until_ns || !impatient_until_ns_.compare_exchange_strong(
-                                           impatient_until_ns, begun_ns + kOnceIn * patience_ns)) {
-    return {};
-  }
-  while (useful.empty() && clock_.MonotonicNs() - begun_ns < patience_ns) {
-    std::this_thread::sleep_for(kStep);
-    const uint64_t now = state_.room_count();
-    if (now == rooms) continue;
-    rooms = now;  // before the look: what comes free meanwhile is looked at again
-    useful = UsefulVictims(request, nodes);
-  }
-  return useful;
 }
 
 // --- Bind ---

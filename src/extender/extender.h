@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Answers kube-scheduler: which nodes a pod fits on, how well, whom its
-// own preemption may evict, and the bind. Contract
-// hami-control-plane.md 1.1 to 1.13. Bodies in, bodies out: the HTTP status of all of them is 200,
-// as HAMi's, and failures stand in `Error`. Any thread but the client's; Bind waits for the API.
+// Answers kube-scheduler: which nodes a pod fits on, how well, whom its own preemption may evict,
+// and the bind. Contract hami-control-plane.md 1.1 to 1.13. Bodies in, bodies out: the HTTP status
+// of all of them is 200, as HAMi's, and failures stand in `Error`. Any thread but the client's;
+// Bind waits for the API.
 
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +21,7 @@
 #include "extender/hami_protocol.h"
 #include "extender/leadership.h"
 #include "extender/preemptor.h"
+#include "extender/victim_review.h"
 #include "extender/wire.h"
 #include "kube/client.h"
 #include "kube/event_recorder.h"
@@ -44,7 +41,7 @@ struct ExtenderOptions {
   placement::Policy policy;         // where the pod says nothing
   bool nodes_mean_dry_run = false;  // Nodes in a filter are a simulation, as HAMi has it
   int64_t bind_timeout_ms = kLongestWriteMs;
-  // For how long room may still come before victims are refused; see AwaitUsefulVictims.
+  // For how long room may still come before victims are refused; see VictimReview.
   int64_t preempt_patience_ms = 100;
 };
 
@@ -93,13 +90,6 @@ class Extender {
                   const placement::Decision& decision);
   Status WriteDown(const domain::Pod& pod, size_t annotation_bytes,
                    const ClusterState::Placed& placed, const std::string& traceparent);
-  std::vector<PreemptArgs::Node> UsefulVictims(const placement::Request& request,
-                                               std::span<const PreemptArgs::Node> nodes) const;
-  // Who lacks CPU is tried again by kube-scheduler alone, when a pod goes, and kube-scheduler may
-  // have heard of that before we have. So where there are none, room gets a moment to come, seldom
-  // enough that kube-scheduler, which waits too, keeps its time.
-  std::vector<PreemptArgs::Node> AwaitUsefulVictims(const placement::Request& request,
-                                                    std::span<const PreemptArgs::Node> nodes);
   // A span of the pod's trace, which may begin with it; none where traces are off.
   std::optional<trace::Span> BeginSpan(const char* name, const std::string& traceparent,
                                        const kube::ObjectKey& pod);
@@ -125,7 +115,7 @@ class Extender {
   kube::Client& client_;
   kube::EventRecorder& events_;
   ExtenderMetrics& metrics_;
-  std::atomic<int64_t> impatient_until_ns_ = 0;
+  VictimReview victim_review_;
   Preemptor* preemptor_ = nullptr;
   trace::Tracer* tracer_ = nullptr;
 };

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "kube/object.h"
@@ -21,7 +20,7 @@ class ObjectFeed : public kube::Watcher<T> {
   void OnReplace(std::vector<std::shared_ptr<const T>> all, uint64_t version) override {
     owner_->Replace(all, version);
   }
-  void OnUpsert(std::shared_ptr<const T> now) override { owner_->Put(std::move(now)); }
+  void OnUpsert(std::shared_ptr<const T> now) override { owner_->Put(now); }
   void OnDelete(const kube::ObjectKey& key, uint64_t version) override {
     owner_->Delete(key, version, static_cast<const T*>(nullptr));
   }

@@ -138,5 +138,17 @@ TEST_F(PatientPreemptionTest, ADeletionOnItsWayIsAwaited) {
   EXPECT_EQ(Preempt(pod_, victims), Json::object());
 }
 
+TEST_F(PatientPreemptionTest, WhoLosesTheLeadMeanwhileLetsNobodyBeEvicted) {
+  PutNode("n1", 1, 10'000);
+  PutHolder("holder", "u1", "n1", 8'000);
+  std::thread watch([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    leader_.left_ms = 0;
+    state_.pods().OnDelete({"default", "holder"}, 0);
+  });
+  EXPECT_EQ(Preempt(pod_, {{"n1", Victims({"plain"})}}), Json::object());
+  watch.join();
+}
+
 }  // namespace
 }  // namespace hami::extender

@@ -56,8 +56,9 @@ struct ObjectKeyHash {
 // (etcd's revisions; KEP-5504 promises it). 0: it is no number, and nothing is known.
 inline uint64_t VersionNumber(std::string_view resource_version) {
   uint64_t number = 0;
-  const char* end = resource_version.data() + resource_version.size();
-  const auto [rest, error] = std::from_chars(resource_version.data(), end, number);
+  const char* const begin = resource_version.data();
+  const char* const end = begin + resource_version.size();
+  const auto [rest, error] = std::from_chars(begin, end, number);
   return error == std::errc() && rest == end ? number : 0;
 }
 
