@@ -127,3 +127,33 @@ def test_a_list_of_something_else_is_refused(tmp_path, said, problem):
   path.write_text(json.dumps(said))
   with pytest.raises(ValueError, match=problem):
     api_nodes.read_list(path)
+
+
+class Writes:
+  def __init__(self):
+    self.seen = []
+
+  def call(self, method, path, body=None, kind="", headers=None):
+    self.seen.append((method, path, body))
+    return 200, {}
+
+
+def node_that_is(status, name=NODE):
+  return {"metadata": {"name": name, "uid": "n"},
+          "status": {"conditions": [{"type": "MemoryPressure", "status": "Unknown"},
+                                    {"type": "Ready", "status": status}]}}
+
+
+def test_a_node_that_was_declared_dead_is_ready_again():
+  kept, writes = keeper(), Writes()
+  kept.see_node(node_that_is("True"), False)
+  kept.see_node(node_that_is("Unknown", "somebody-elses"), False)
+  kept.see_node(node_that_is("Unknown"), True)
+  assert kept.work.empty()
+  kept.see_node(node_that_is("Unknown"), False)
+  work(kept, writes)
+  [(method, path, body)] = writes.seen
+  assert (method, path) == ("PATCH", f"/api/v1/nodes/{NODE}/status")
+  assert body["metadata"]["uid"] == "n"
+  assert [(item["type"], item["status"]) for item in body["status"]["conditions"]] == \
+      [("Ready", "True")]

@@ -60,6 +60,13 @@ def register(node: str, gpus: Gpus) -> str:
   return json.dumps(cards, separators=(",", ":"))
 
 
+def ready_condition(now: str | None = None) -> dict:
+  ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kept"}
+  if now:
+    ready["lastHeartbeatTime"] = ready["lastTransitionTime"] = now
+  return ready
+
+
 def node_body(name: str, gpus: Gpus, protocol: str = OURS, now: str | None = None) -> dict:
   """`protocol` "": the node's plugin is HAMi's. A Node keeps the status that it is created with."""
   annotations = {REGISTER: register(name, gpus)} if gpus.count else {}
@@ -68,16 +75,13 @@ def node_body(name: str, gpus: Gpus, protocol: str = OURS, now: str | None = Non
   resources = {"cpu": "128", "memory": "1Ti", "pods": "1000", "ephemeral-storage": "4Ti"}
   if gpus.count:
     resources["nvidia.com/gpu"] = str(gpus.count * SPLIT)
-  ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kept"}
-  if now:
-    ready["lastHeartbeatTime"] = ready["lastTransitionTime"] = now
   return {"apiVersion": "v1", "kind": "Node",
           "metadata": {"name": name, "annotations": annotations,
                        "labels": {"kubernetes.io/hostname": name, "gpu": "on",
                                   "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
                                   "hami.io/api-object": "true"}},
           "status": {"addresses": [{"type": "InternalIP", "address": network.NODE_ADDRESS}],
-                     "capacity": resources, "allocatable": resources, "conditions": [ready]}}
+                     "capacity": resources, "allocatable": resources, "conditions": [ready_condition(now)]}}
 
 
 def read_list(path: pathlib.Path) -> list[dict]:

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps nodes alive that are API objects and nothing else: makes them, renews their Leases, and
-says of the pods on them what a kubelet would say.
+"""Keeps nodes alive that are API objects and nothing else: makes them, renews their Leases, says that
+they are ready again where an API server that was away made them seem dead, and says of the pods on
+them what a kubelet would say.
 
 A pod that is being deleted goes at once. With --run-pods a bound pod becomes Running, and after the
 seconds in its annotation cluster.hami.io/run-seconds Succeeded. On the last --hami-nodes nodes, or
 those of --node-list that do not say that their plugin is ours, it plays HAMi's device plugin: a pod
 in bind-phase `allocating` gets its devices, the node's lock is released, and only then the pod
 runs, as no kubelet starts a container whose Allocate has not returned. It outlives the API server.
-Standard library only; one thread renews, one watches, some write.
+Standard library only; one thread renews, two watch, some write.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import sys
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable
 
 import api_nodes
 
@@ -136,6 +138,20 @@ class Keeper:
         due = RENEW_S * (index + 1) / len(self.names) - RENEW_S * index / len(self.names)
         time.sleep(max(0.0, due - (time.monotonic() - begun)))
 
+  def see_node(self, node: dict, gone: bool) -> None:
+    """Whose Lease was not renewed for 40 s is declared dead, and stays so until it says otherwise."""
+    name = node["metadata"]["name"]
+    conditions = node.get("status", {}).get("conditions") or []
+    if name in self.known and not gone and \
+        any(item["type"] == "Ready" and item["status"] == "Unknown" for item in conditions):
+      self.work.put(("revive", name, node))
+
+  def do_revive(self, api: Api, name: str, node: dict) -> None:
+    ready = api_nodes.ready_condition(now_text()[:19] + "Z")
+    api.call("PATCH", f"/api/v1/nodes/{name}/status", {
+        "metadata": {"uid": node["metadata"]["uid"]}, "status": {"conditions": [ready]}},
+             MERGE_PATCH)
+
   # Pods.
 
   def see(self, pod: dict, gone: bool) -> None:
@@ -166,32 +182,37 @@ class Keeper:
         self.allocating.add(uid)
       self.work.put((step, path, pod))
 
-  def watch(self) -> None:
+  def watch_pods(self) -> None:
+    self.watch("/api/v1/pods?fieldSelector=" + urllib.parse.quote("spec.nodeName!="), self.see)
+
+  def watch_nodes(self) -> None:
+    self.watch("/api/v1/nodes?", self.see_node)
+
+  def watch(self, path: str, see: Callable[[dict, bool], None]) -> None:
     api = Api(self.args.kubeconfig, timeout=90)
-    query = "fieldSelector=" + urllib.parse.quote("spec.nodeName!=")
     while True:
       try:
-        code, listed = api.call("GET", f"/api/v1/pods?{query}&limit=500")
+        code, listed = api.call("GET", f"{path}&limit=500")
         version = listed["metadata"]["resourceVersion"]
         while True:
-          for pod in listed["items"]:
-            self.see(pod, False)
+          for item in listed["items"]:
+            see(item, False)
           more = listed["metadata"].get("continue")
           if not more:
             break
-          code, listed = api.call("GET", f"/api/v1/pods?{query}&limit=500&continue="
-                                  + urllib.parse.quote(more))
+          code, listed = api.call("GET", f"{path}&limit=500&continue=" + urllib.parse.quote(more))
         while version:
-          version = self.watch_from(api, query, version)
+          version = self.watch_from(api, path, see, version)
       except (OSError, http.client.HTTPException, ValueError, KeyError) as problem:
-        print(f"{now_text()} pods: {problem!r}", flush=True)
+        print(f"{now_text()} {path}: {problem!r}", flush=True)
         api.close()
         time.sleep(0.2)
 
-  def watch_from(self, api: Api, query: str, version: str) -> str:
+  def watch_from(self, api: Api, path: str, see: Callable[[dict, bool], None],
+                 version: str) -> str:
     """Until the stream ends; from where to go on, "" if that is not known any more."""
-    answer = api.open("GET", f"/api/v1/pods?{query}&watch=true&allowWatchBookmarks=true"
-                      f"&timeoutSeconds=60&resourceVersion={version}")
+    answer = api.open("GET", f"{path}&watch=true&allowWatchBookmarks=true&timeoutSeconds=60"
+                      f"&resourceVersion={version}")
     if answer.status != 200:
       answer.read()
       return ""
@@ -202,7 +223,7 @@ class Keeper:
         return ""
       version = event["object"]["metadata"]["resourceVersion"]
       if event["type"] != "BOOKMARK":
-        self.see(event["object"], event["type"] == "DELETED")
+        see(event["object"], event["type"] == "DELETED")
     return version
 
   def write(self) -> None:
@@ -281,7 +302,7 @@ class Keeper:
   def run(self) -> None:
     for name in self.names:
       self.work.put(("node", name, {}))
-    for target in [self.write] * WRITERS + [self.watch, self.end_pods]:
+    for target in [self.write] * WRITERS + [self.watch_pods, self.watch_nodes, self.end_pods]:
       threading.Thread(target=target, daemon=True).start()
     self.renew()
 
