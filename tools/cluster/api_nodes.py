@@ -81,7 +81,8 @@ def node_body(name: str, gpus: Gpus, protocol: str = OURS, now: str | None = Non
                                   "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
                                   "hami.io/api-object": "true"}},
           "status": {"addresses": [{"type": "InternalIP", "address": network.NODE_ADDRESS}],
-                     "capacity": resources, "allocatable": resources, "conditions": [ready_condition(now)]}}
+                     "capacity": resources, "allocatable": resources,
+                     "conditions": [ready_condition(now)]}}
 
 
 def read_list(path: pathlib.Path) -> list[dict]:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps nodes alive that are API objects and nothing else: makes them, renews their Leases, says that
-they are ready again where an API server that was away made them seem dead, and says of the pods on
-them what a kubelet would say.
+"""Keeps nodes alive that are API objects and nothing else: makes them, renews their Leases, says
+that they are ready again where an API server that was away made them seem dead, and says of the
+pods on them what a kubelet would say.
 
 A pod that is being deleted goes at once. With --run-pods a bound pod becomes Running, and after the
 seconds in its annotation cluster.hami.io/run-seconds Succeeded. On the last --hami-nodes nodes, or
@@ -139,7 +139,7 @@ class Keeper:
         time.sleep(max(0.0, due - (time.monotonic() - begun)))
 
   def see_node(self, node: dict, gone: bool) -> None:
-    """Whose Lease was not renewed for 40 s is declared dead, and stays so until it says otherwise."""
+    """Whose Lease was not renewed for 40 s is declared dead, until it says otherwise."""
     name = node["metadata"]["name"]
     conditions = node.get("status", {}).get("conditions") or []
     if name in self.known and not gone and \

@@ -17,8 +17,7 @@
 # unit tests with the address and undefined-behaviour sanitizers; `tsan` those that have threads.
 # `fuzz` runs each fuzz target for a few seconds; ./dev fuzz runs them for longer.
 #
-# Clusters mostly wait: while they and the tests of the dev build run, what comes later is built by
-# an idle priority.
+# Clusters mostly wait: all other builds and tests run beside them, at lower priorities.
 #
 # Cases are counted one by one (GoogleTest, pytest); a check or a build counts as one. Exit code 1
 # if one failed. Reports are left in .cache/test, logs in .cache/log.
@@ -54,28 +53,60 @@ _build_case() {  # _build_case NAME COMMAND...: a build that counts as one case
   mv "$HAMI_REPORTS/builds/.$name" "$HAMI_REPORTS/builds/$name"
 }
 
-# One build after the other, at a priority that takes nothing from tests. A failed build does not
-# keep the others from being made.
-_later_builds() {  # _later_builds NAME...
-  chrt --idle --pid 0 "$$" || true
+# What it takes is left over by who has a higher one: `idle` nearly nothing else, `low` a quarter.
+_take_priority() {  # _take_priority idle|low
+  local nice=5
+  if [ "$1" = idle ]; then
+    nice=19
+    chrt --idle --pid 0 "$$" || true
+  else
+    chrt --other --pid 0 "$$" || true
+    renice -n 5 -p "$$" >/dev/null || true
+  fi
   # Among sessions the kernel divides by this number alone.
-  { echo 19 >"/proc/$$/autogroup"; } 2>/dev/null || true
-  export HAMI_NO_PROGRESS=1
-  local name
-  for name in "$@"; do
-    case $name in
-      asan) _build_case asan build_preset asan ;;
-      tsan) _build_case tsan build_preset tsan unit_tests ;;
-      cluster-*) _build_case "$name" build_cluster_programs --version "${name#cluster-}" ;;
+  { echo "$nice" >"/proc/$$/autogroup"; } 2>/dev/null || true
+}
+
+# All but the cluster tests, one after the other. What fails keeps nothing from being run.
+_lane() {  # _lane PATTERN ITEM...
+  local only=$1 item
+  shift
+  for item in "$@"; do
+    case $item in
+      build-cluster-*)
+        _build_case "${item#build-}" build_cluster_programs --version "${item##*-}"
+        ;;
+      build-asan) _build_case asan build_preset asan ;;
+      build-tsan) _build_case tsan build_preset tsan unit_tests ;;
+      idle | low) [ -z "${HAMI_NO_PROGRESS:-}" ] || _take_priority "$item" ;;
+      pytest) _pytest_step "$only" ;;
+      asan | tsan) _ctest_step "$item" "$item" unit "$only" ;;
+      fuzz) _fuzz_step "$only" ;;
+      *) _ctest_step dev dev "$item" "$only" ;;
     esac
   done
 }
 
-_start_later_builds() {
-  setsid bash -euo pipefail -c '. tools/dev/lib.sh; . tools/dev/test.sh; _later_builds "$@"' \
-    later-builds "$@" </dev/null &
-  HAMI_LATER_BUILDS=$!
-  trap 'kill -- "-$HAMI_LATER_BUILDS" 2>/dev/null; exit 130' INT TERM
+_start_lane() {  # _start_lane PATTERN ITEM...: beside what follows
+  HAMI_NO_PROGRESS=1 setsid bash -euo pipefail -c '
+    . tools/dev/lib.sh; . tools/dev/test.sh; _lane "$@"' lane "$@" </dev/null &
+  HAMI_LANE=$!
+  trap 'kill -- "-$HAMI_LANE" 2>/dev/null; exit 130' INT TERM
+}
+
+_wait_for_lane() {
+  kill -0 "$HAMI_LANE" 2>/dev/null || return 0
+  run_step wait-lane "wait for the tests beside the clusters" _see_lane
+}
+
+_see_lane() {
+  local newest
+  while kill -0 "$HAMI_LANE" 2>/dev/null; do
+    newest=$(find "$HAMI_LOGS" -name '*.log' ! -name 'wait-*' -printf '%T@ %p\n' |
+      sort -n | tail -n 1)
+    tail -qn 1 "${newest#* }" 2>/dev/null || true
+    sleep 1
+  done
 }
 
 _wait_for_build() {  # _wait_for_build NAME: its exit code
@@ -89,7 +120,7 @@ _wait_for_build() {  # _wait_for_build NAME: its exit code
 }
 
 _see_build() {
-  while [ ! -f "$1" ] && kill -0 "$HAMI_LATER_BUILDS" 2>/dev/null; do
+  while [ ! -f "$1" ] && kill -0 "$HAMI_LANE" 2>/dev/null; do
     tail -qn 1 "$HAMI_LOGS/build-${1##*/}.log" 2>/dev/null || true
     sleep 1
   done
@@ -148,7 +179,8 @@ _cluster_step() {  # _cluster_step PATTERN
 }
 
 verb_test() {
-  local kinds=(unit checks component pytest cluster asan tsan fuzz) only=. kind labels=() later=()
+  local kinds=(unit checks component pytest cluster asan tsan fuzz) only=.
+  local kind version labels=() lane=()
   while (($#)); do
     case $1 in
       --fast) kinds=(unit checks component pytest) ;;
@@ -178,24 +210,29 @@ verb_test() {
     # A test whose program was not built has failed; the others still say something.
     _build_case dev build_preset dev
   fi
-  ! _has cluster || later+=("${HAMI_VERSIONS[@]/#/cluster-}")
-  ! { _has asan || _has fuzz; } || later+=(asan)
-  ! _has tsan || later+=(tsan)
-  ((${#later[@]} == 0)) || _start_later_builds "${later[@]}"
 
+  # A cluster's programs come just before its tests want them.
+  ! _has cluster || lane+=(idle "build-cluster-${HAMI_VERSIONS[0]}")
   if [ -f build/build.ninja ]; then
-    ((${#labels[@]} == 0)) || _ctest_step dev dev "$(IFS='|' && echo "${labels[*]}")" "$only"
-    ! _has pytest || _pytest_step "$only"
+    lane+=(low)
+    ((${#labels[@]} == 0)) || lane+=("$(IFS='|' && echo "${labels[*]}")")
+    ! _has pytest || lane+=(pytest)
   fi
-  ! _has cluster || _cluster_step "$only"
-  for kind in asan tsan; do
-    if _has "$kind"; then
-      _wait_for_build "$kind" || true
-      _ctest_step "$kind" "$kind" unit "$only"
-    fi
-  done
-  if _has fuzz && { _wait_for_build asan || true; }; then
-    _fuzz_step "$only"
+  if _has cluster; then
+    lane+=(idle)
+    for version in "${HAMI_VERSIONS[@]:1}"; do lane+=("build-cluster-$version"); done
+  fi
+  ! { _has asan || _has fuzz; } || lane+=(idle build-asan low)
+  ! _has asan || lane+=(asan)
+  ! _has fuzz || lane+=(fuzz)
+  ! _has tsan || lane+=(idle build-tsan low tsan)
+
+  if _has cluster; then
+    _start_lane "$only" "${lane[@]}"
+    _cluster_step "$only"
+    _wait_for_lane
+  else
+    _lane "$only" "${lane[@]}"
   fi
   exec "$HAMI_PYTHON" tools/dev/count_tests.py "$HAMI_REPORTS"
 }
