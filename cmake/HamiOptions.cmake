@@ -24,6 +24,7 @@ add_compile_options(
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # GNU attributes and designated initialisers mixed with C++ are deliberate.
   add_compile_options(-Wno-c99-designator -Wno-missing-field-initializers)
+  add_link_options(-fuse-ld=lld)
 else()
   add_compile_options(-Wno-missing-field-initializers)
 endif()

@@ -2,13 +2,14 @@
 //
 // Random clusters, requests and histories against a model that is slow and plain: it recounts every
 // pod on every question and tries every set of devices. The model shares no code with src/placement
-// but the data types.
+// but the data types. HAMI_SOAK_SECONDS: twenty times as many worlds.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <random>
@@ -535,7 +536,8 @@ class World {
 class PropertyTest : public ::testing::TestWithParam<bool> {};
 
 TEST_P(PropertyTest, PlacesAsTheModelDoes) {
-  for (uint32_t seed = 1; seed <= 3000; ++seed) {
+  const uint32_t seeds = std::getenv("HAMI_SOAK_SECONDS") != nullptr ? 20'000 : 1'000;
+  for (uint32_t seed = 1; seed <= seeds; ++seed) {
     SCOPED_TRACE(seed);
     World world(seed, GetParam());
     for (int32_t i = 0; i < 12; ++i) {

@@ -90,17 +90,22 @@ def run(folder: ClusterFolder, command: list[str], environment: dict[str, str]) 
   """Runs a command inside in the foreground and returns its exit code, 128 + N for signal N. What
   this process is told by signals is passed on, and the command does not outlive it."""
   alive, held = os.pipe()  # ends with this process
+  passed_on = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+  # Held back until there is somebody to pass them on to.
+  mask = signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)
 
   def start() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.close(held)
     if select.select([alive], [], [], 0)[0]:  # it ended before that
       os._exit(127)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.execvpe(command[0], command, environment)
 
   child = _enter_and_fork(folder, start)
-  for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+  for number in passed_on:
     signal.signal(number, lambda received, _: os.kill(child, received))
+  signal.pthread_sigmask(signal.SIG_SETMASK, mask)
   # A terminal tells the child itself.
   for number in (signal.SIGINT, signal.SIGQUIT):
     signal.signal(number, signal.SIG_IGN)

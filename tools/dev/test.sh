@@ -27,7 +27,7 @@ HAMI_REPORTS=.cache/test
 . tools/dev/cluster.sh
 # shellcheck source=tools/dev/fuzz.sh
 . tools/dev/fuzz.sh
-HAMI_FUZZ_SECONDS=5
+HAMI_FUZZ_SECONDS=3
 
 # Runs the ctest tests of a preset with some labels, and leaves their reports for the count.
 _ctest_step() {  # _ctest_step KIND PRESET LABELS PATTERN
@@ -224,8 +224,8 @@ verb_test() {
   fi
   ! { _has asan || _has fuzz; } || lane+=(idle build-asan low)
   ! _has asan || lane+=(asan)
-  ! _has fuzz || lane+=(fuzz)
   ! _has tsan || lane+=(idle build-tsan low tsan)
+  ! _has fuzz || lane+=(fuzz)
 
   if _has cluster; then
     _start_lane "$only" "${lane[@]}"
