@@ -148,14 +148,14 @@ TEST_F(LaunchTest, AFunctionOfTheProgramCostsNothing) {
 
 TEST_F(LaunchTest, AKernelOnEachOfTwoDevicesIsChargedOnBoth) {
   Begin(60, 2, "a10-550");
-  ASSERT_EQ(Do("devices 20"), "ok\n");
-  const double charged[] = {region_->ChargedMs(0), region_->ChargedMs(1)};
   const double busy[] = {hardware_->BusyMs(0), hardware_->BusyMs(1)};
+  ASSERT_EQ(Do("devices 20"), "ok\n");
   ASSERT_EQ(Do("devices 60"), "ok\n");
   for (int device = 0; device < 2; ++device) {
-    EXPECT_NEAR(hardware_->BusyMs(static_cast<uint32_t>(device)) - busy[device], 60, 2);
-    // Never less; more where one device has waited for the other between the events.
-    EXPECT_GE(region_->ChargedMs(device) - charged[device], 54);
+    EXPECT_NEAR(hardware_->BusyMs(static_cast<uint32_t>(device)) - busy[device], 80, 3);
+    // Never less in all, as the second takes back what the first was charged too much; more where
+    // one device has waited for the other between the events.
+    EXPECT_GE(region_->ChargedMs(device), 72);
   }
 }
 
