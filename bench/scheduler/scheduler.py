@@ -28,6 +28,7 @@ FILTER = {100: (0, 4000, 10_000), 1000: (0, 10_000, 100_000), 5000: (0, 10_000, 
 QUICK = {100: (0, 4000), 1000: (10_000,)}
 ATTEMPT_NODES = 5000
 CLUSTER = ("pods-300", "pods-300-default", "pods-5000", "pods-5000-default", "waits", "webhook")
+PODS_A_NODE = 60  # its eight cards take eight pods each of these, on average
 PARTS = (*(f"filter-{nodes}" for nodes in FILTER), "start", "attempt", *CLUSTER)
 GROUPS = {"filter": PARTS[:3], "cluster": CLUSTER, "all": PARTS}
 
@@ -86,6 +87,10 @@ def main():
   table = Table(arguments.version, arguments.scheduler_flag, conditions)
   folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-scheduler-"))
   parts = chosen_parts(arguments)
+  most = max((int(name.split("-")[1]) for name in parts if name.startswith("pods-")), default=0)
+  if most > arguments.nodes * PODS_A_NODE:
+    parser.error(f"{most} pods do not fit on --nodes {arguments.nodes}; "
+                 f"at least {-(-most // PODS_A_NODE)}")
   for name in parts:
     run_part(name, table, folder, arguments)
   if cluster_parts := [name for name in parts if name in CLUSTER]:
