@@ -49,41 +49,65 @@ class Run:
 
 
 class Watch:
-  """When each pod of the namespace was first seen, and when first on a node, by one watch."""
+  """When each pod of the namespace was first seen, and when first on a node, by one watch; goes on
+  where the API server ends it, as it does with readers that are too slow for it."""
 
   def __init__(self, cluster):
     self.seen, self.bound = {}, {}
     self._changed = threading.Condition()
-    api = cluster.api.configuration
+    self._cluster = cluster
+    self._over = None  # why nothing comes any more
+    with self._get("?limit=1") as answer:
+      self._version = json.loads(answer.read())["metadata"]["resourceVersion"]
+    threading.Thread(target=self._follow, args=(self._watch(),), daemon=True).start()
+
+  def _get(self, query):
+    api = self._cluster.api.configuration
     context = ssl.create_default_context(cafile=api.ssl_ca_cert)
     context.load_cert_chain(api.cert_file, api.key_file)
     connection = http.client.HTTPSConnection(API, context=context, timeout=PATIENCE_S)
-    with network_of(cluster.init.pid):
+    with network_of(self._cluster.init.pid):
       connection.connect()
-    connection.request("GET", PODS + "?limit=1")
-    version = json.loads(connection.getresponse().read())["metadata"]["resourceVersion"]
-    connection.request("GET", PODS + f"?watch=true&resourceVersion={version}")
-    self._stream = connection.getresponse()
-    threading.Thread(target=self._follow, daemon=True).start()
+    connection.request("GET", PODS + query)
+    return connection.getresponse()
 
-  def _follow(self):
-    for line in self._stream:
-      now = time.monotonic()
-      # Not decoded: a slow reader would measure itself.
-      name = re.search(rb'"name":"([^"]+)"', line)
-      if not name:
-        continue
-      text = name[1].decode()
+  def _watch(self):
+    return self._get(f"?watch=true&allowWatchBookmarks=true&resourceVersion={self._version}")
+
+  def _follow(self, stream):
+    try:
+      while True:
+        for line in stream:
+          self._see(line, time.monotonic())
+        print("  the watch was ended; going on", file=sys.stderr)
+        stream = self._watch()
+    except (OSError, http.client.HTTPException, ValueError) as problem:
       with self._changed:
-        self.seen.setdefault(text, now)
-        if b'"nodeName":"' in line and text not in self.bound:
-          self.bound[text] = now
-          self._changed.notify_all()
+        self._over = problem
+        self._changed.notify_all()
+
+  def _see(self, line, now):
+    # Not decoded: a slow reader would measure itself.
+    if b'"type":"ERROR"' in line[:20]:
+      raise ValueError(line.decode())
+    if version := re.search(rb'"resourceVersion":"(\d+)"', line):
+      self._version = version[1].decode()
+    name = re.search(rb'"name":"([^"]+)"', line)
+    if not name:
+      return
+    text = name[1].decode()
+    with self._changed:
+      self.seen.setdefault(text, now)
+      if b'"nodeName":"' in line and text not in self.bound:
+        self.bound[text] = now
+        self._changed.notify_all()
 
   def wait_bound(self, names):
     end = time.monotonic() + PATIENCE_S
     with self._changed:
       while not all(name in self.bound for name in names):
+        if self._over:
+          raise SystemExit(f"bench scheduler: the watch of pods ended: {self._over}")
         if not self._changed.wait(max(0.0, end - time.monotonic())):
           missing = [name for name in names if name not in self.bound]
           raise SystemExit(f"bench scheduler: {len(missing)} pods are not bound: {missing[:5]}")
