@@ -43,11 +43,13 @@ void EventBook::Forget(int64_t now_ms) {
     by_id_.erase(line->id);
     line = lines_.erase(line);
   }
-  if (budgets_.size() < kMaxLines) return;
+  if (budgets_.size() < sweep_at_) return;
   std::erase_if(budgets_, [now_ms](const auto& entry) {
     return now_ms - entry.second.refilled_ms > kBurst * kBurstRefillMs;
   });
   if (budgets_.size() >= 2 * kMaxLines) budgets_.clear();
+  // Not each time: a look at all of them is worth it once as many more are there.
+  sweep_at_ = std::max(kMaxLines, std::min(2 * budgets_.size(), 2 * kMaxLines));
 }
 
 bool EventBook::Spend(const std::string& uid, int64_t now_ms) {

@@ -106,6 +106,7 @@ class EventBook {
   std::unordered_map<std::string, Lines::iterator> by_words_;
   std::unordered_map<LineId, Lines::iterator> by_id_;
   std::unordered_map<std::string, Budget> budgets_;
+  size_t sweep_at_ = kMaxLines;  // so many budgets
   LineId last_id_ = 0;
 };
 
