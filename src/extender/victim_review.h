@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which of the victims that kube-scheduler's own preemption proposes are of use: it knows CPU and
-// memory, and not whether devices come free. Any thread.
+// memory, and not whether devices come free. Any thread. Tests: preemption_test.
 
 #pragma once
 
@@ -24,18 +24,16 @@ class VictimReview {
                const ClusterState& state, int64_t patience_ms)
       : registry_(registry), clock_(clock), state_(state), patience_ms_(patience_ms) {}
 
-  // The nodes on which the request fits once their victims are gone.
-  std::vector<PreemptArgs::Node> Useful(const placement::Request& request,
-                                        std::span<const PreemptArgs::Node> nodes) const;
-
-  // The same. A pod that lacks CPU as well is tried again by kube-scheduler alone, when a pod goes,
-  // and kube-scheduler may have heard of that before we have (ADR 0019). So where no node is of
-  // use, room gets up to `patience_ms` to come, and seldom enough that kube-scheduler, which waits
-  // too, keeps its time.
+  // The nodes on which the request fits once their victims are gone. A pod that lacks CPU as well
+  // is tried again by kube-scheduler alone, when a pod goes, and kube-scheduler may have heard of
+  // that before we have (ADR 0019). So where no node is of use, room gets up to `patience_ms` to
+  // come, and seldom enough that kube-scheduler, which waits too, keeps its time.
   std::vector<PreemptArgs::Node> Await(const placement::Request& request,
                                        std::span<const PreemptArgs::Node> nodes);
 
  private:
+  std::vector<PreemptArgs::Node> Useful(const placement::Request& request,
+                                        std::span<const PreemptArgs::Node> nodes) const;
   bool MayWait(int64_t now_ns);
 
   const vendor::Registry& registry_;
