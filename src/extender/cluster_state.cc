@@ -31,6 +31,7 @@ void ClusterState::Replace(const std::vector<PodPointer>& all, uint64_t version)
     if (!is_newer) RemovePod(uid);
   }
   pods_.Reserve(all.size());
+  said_.NoteList(version);
   watched_ = 0;
   for (const PodPointer& pod : all) {
     watched_ = std::max(watched_, pod->version());
@@ -123,7 +124,7 @@ void ClusterState::PutPod(const PodPointer& pod) {
 void ClusterState::AcceptPod(const PodPointer& pod) {
   const std::string uid(pod->uid());
   const kube::ObjectKey key = KeyOf(*pod);
-  if (listing_) touched_.insert(uid);
+  said_.NoteObject(uid);
   // A pod of the same name that came after another is another one.
   const PodRecord* known = pods_.FindByKey(key);
   if (known != nullptr && known->uid() != uid) RemovePod(std::string(known->uid()));
@@ -147,7 +148,7 @@ void ClusterState::AcceptPod(const PodPointer& pod) {
 }
 
 void ClusterState::RemovePod(const std::string& uid) {
-  if (listing_) touched_.insert(uid);
+  said_.NoteObject(uid);
   pods_.Erase(uid);
   reservations_.Erase(uid);
   DropLate(uid);
@@ -212,12 +213,11 @@ void ClusterState::NoteRoom(const std::string& node) {
 
 void ClusterState::BeginList() {
   const std::lock_guard lock(mutex_);
-  listing_ = true;
-  touched_.clear();
+  said_.Begin();
 }
 
 bool ClusterState::IsDifferent(const PodRecord& listed) const {
-  if (touched_.contains(std::string(listed.uid()))) return false;
+  if (said_.Has(listed.uid(), listed.version())) return false;
   if (const PodPointer known = pods_.Find(listed.uid())) return !known->HoldsLike(listed);
   return listed.bound() && !listed.over();
 }
@@ -229,7 +229,6 @@ bool ClusterState::Differs(const PodRecord& listed) const {
 
 ClusterState::Differences ClusterState::ApplyList(const std::vector<PodPointer>& differing) {
   const std::lock_guard lock(mutex_);
-  listing_ = false;
   Differences differences;
   for (const PodPointer& pod : differing) {
     if (!IsDifferent(*pod)) continue;
@@ -238,7 +237,7 @@ ClusterState::Differences ClusterState::ApplyList(const std::vector<PodPointer>&
     AcceptPod(pod);
     ++(pod->version() > watched_ ? differences.behind : differences.drift);
   }
-  touched_.clear();
+  said_.End();
   return differences;
 }
 

@@ -32,6 +32,7 @@
 #include "extender/objects.h"
 #include "extender/pod_table.h"
 #include "extender/reservations.h"
+#include "extender/said_since.h"
 #include "extender/waiting_pods.h"
 #include "kube/reflector.h"
 #include "placement/cluster.h"
@@ -200,8 +201,7 @@ class ClusterState {
   WaitingPods waiting_;
   std::atomic<uint64_t> room_count_ = 0;
   uint64_t watched_ = 0;  // the latest version of a pod that the watch has shown; 0: none
-  bool listing_ = false;
-  std::unordered_set<std::string> touched_;  // by the watch, while listing
+  SaidSince said_;        // by the watch of pods, since BeginList
   uint64_t expired_ = 0;
   uint64_t overridden_ = 0;
 };

@@ -362,6 +362,24 @@ TEST_F(ClusterStateTest, WhatTheWatchSaysDuringAListIsNewer) {
   EXPECT_EQ(MemoryUsed(), 0);
 }
 
+// The watch had to list anew meanwhile, and so never spoke of the pod.
+TEST_F(ClusterStateTest, WhatAFullListOfTheWatchSaysDuringAListCountsByItsVersion) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  Reserve(pod);
+  const Json bound = At(Bound(pod, *state_.BeginBind("ua", "n1"), registry_), 20);
+  state_.Release("ua");
+  state_.BeginList();
+  EXPECT_TRUE(state_.Differs(*Record(bound)));
+  state_.pods().OnReplace({}, 30);  // it is gone
+  EXPECT_EQ(state_.ApplyList({Record(bound)}).drift, 0U);
+  EXPECT_EQ(MemoryUsed(), 0);
+  state_.BeginList();
+  state_.pods().OnReplace({}, 10);  // it was not bound yet
+  EXPECT_EQ(state_.ApplyList({Record(bound)}).behind, 1U);
+  EXPECT_EQ(MemoryUsed(), 6'000);
+}
+
 TEST_F(ClusterStateTest, AFullListOfTheWatchKeepsReservations) {
   PutNode("n1", 1, 10'000);
   const Json a = PodJson("a", "ua", 1, 2'000, 10);

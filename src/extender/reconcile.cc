@@ -13,6 +13,21 @@ namespace {
 
 constexpr int64_t kAskTimeoutMs = 3'000;
 
+// Null: it is gone, or is another one of that name.
+Result<PodPointer> Ask(kube::Client& client, const vendor::Registry& registry,
+                       const Reservation& reservation) {
+  kube::ApiRequest get = kube::GetRequest(kube::kPods, reservation.pod);
+  get.timeout_ms = kAskTimeoutMs;
+  const Result<std::string> text = client.Do(std::move(get));
+  if (!text && text.error().code == Code::kNotFound) return nullptr;
+  if (!text) return Fail(Error(text.error()));
+  json::Document document;
+  RETURN_IF_ERROR(document.Parse(*text));
+  ASSIGN_OR_RETURN(PodRecord read, ReadPodRecord(registry, document.root()));
+  if (read.uid() != reservation.uid) return nullptr;
+  return std::make_shared<const PodRecord>(std::move(read));
+}
+
 }  // namespace
 
 Result<ClusterState::Differences> Reconcile(kube::Client& client, const vendor::Registry& registry,
@@ -42,23 +57,13 @@ Result<ClusterState::Differences> Reconcile(kube::Client& client, const vendor::
 void AskAfter(kube::Client& client, const vendor::Registry& registry,
               const std::vector<Reservation>& overdue, ClusterState* state) {
   for (const Reservation& reservation : overdue) {
-    kube::ApiRequest get = kube::GetRequest(kube::kPods, reservation.pod);
-    get.timeout_ms = kAskTimeoutMs;
-    const Result<std::string> text = client.Do(std::move(get));
-    if (!text && text.error().code != Code::kNotFound) {
+    const Result<PodPointer> pod = Ask(client, registry, reservation);
+    if (!pod) {
       LOG_WARN_EVERY(10'000, "cannot ask after a pod that was bound; its room stays held",
-                     Field("pod", reservation.pod.Text()), Field("error", text.error()));
+                     Field("pod", reservation.pod.Text()), Field("error", pod.error()));
       return;
     }
-    PodPointer pod;
-    json::Document document;
-    if (text && document.Parse(*text)) {
-      Result<PodRecord> read = ReadPodRecord(registry, document.root());
-      if (read && read->uid() == reservation.uid) {
-        pod = std::make_shared<const PodRecord>(std::move(*read));
-      }
-    }
-    state->Settle(reservation.uid, pod);
+    state->Settle(reservation.uid, *pod);
   }
 }
 

@@ -146,10 +146,11 @@ var reasons = map[int]string{409: "Conflict", 410: "Expired", 429: "TooManyReque
 
 func statusBody(code int) []byte {
 	body, _ := json.Marshal(map[string]any{"kind": "Status", "apiVersion": "v1",
-		"status": "Failure", "message": fmt.Sprintf("api_proxy made this %d", code),
-		"reason": reasons[code], "code": code})
+		"status": "Failure", "message": madeHere(code), "reason": reasons[code], "code": code})
 	return body
 }
+
+func madeHere(code int) string { return fmt.Sprintf("api_proxy made this %d", code) }
 
 // meant says whether the faults of requests are for this one.
 func (w *weather) meant(r *http.Request) bool {
@@ -204,7 +205,8 @@ func (w *weather) spoil(answer *http.Response) error {
 		answer.Body = &cutBody{answer.Body, left}
 	} else if isWatch(r) && answer.StatusCode == http.StatusOK &&
 		w.happens("expire", func(f *Faults) float64 { return f.Expire }) {
-		answer.Body = &expiringBody{body: answer.Body, left: left}
+		answer.Body = &expiringBody{ReadCloser: answer.Body, left: left,
+			events: eventEnds{isProtobuf: isProtobuf(answer)}}
 	}
 	return nil
 }
@@ -224,38 +226,29 @@ func (b *cutBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// expiringBody ends a watch by an ERROR event, after the first line that goes beyond `left` bytes.
+// expiringBody ends a watch by an ERROR event, after the first event that goes beyond `left` bytes:
+// the API server, too, says nothing in the middle of one.
 type expiringBody struct {
-	body io.ReadCloser
-	left int
-	last []byte
-	done bool
+	io.ReadCloser
+	left   int
+	events eventEnds
+	last   *bytes.Reader // the ERROR event, once it is its turn
 }
 
 func (b *expiringBody) Read(p []byte) (int, error) {
-	if len(b.last) > 0 {
-		n := copy(p, b.last)
-		b.last = b.last[n:]
-		return n, nil
+	if b.last != nil {
+		return b.last.Read(p)
 	}
-	if b.done {
-		return 0, io.EOF
+	n, err := b.ReadCloser.Read(p)
+	for i, c := range p[:n] {
+		b.left--
+		if b.events.endsWith(c) && b.left < 0 {
+			b.last = bytes.NewReader(b.events.errorEvent(410))
+			return i + 1, nil
+		}
 	}
-	n, err := b.body.Read(p)
-	b.left -= n
-	if b.left > 0 || err != nil {
-		return n, err
-	}
-	if end := bytes.LastIndexByte(p[:n], '\n'); end >= 0 {
-		b.done = true
-		b.last = append([]byte(`{"type":"ERROR","object":`), statusBody(410)...)
-		b.last = append(b.last, "}\n"...)
-		return end + 1, nil
-	}
-	return n, nil
+	return n, err
 }
-
-func (b *expiringBody) Close() error { return b.body.Close() }
 
 // weatherListener gives each connection its fate, below TLS: bytes are those on the wire.
 type weatherListener struct {
