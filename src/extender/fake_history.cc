@@ -387,7 +387,11 @@ void FakeHistory::Start(Process& process) {
 void FakeHistory::CheckDrift(Process& process) {
   if (process.replica == nullptr || process.doomed || process.calls > 0) return;
   ++process.calls;
-  const std::optional<size_t> drift = process.replica->Drift();
+  const std::optional<size_t> drift = process.replica->Drift([&] {
+    StepsWithin(latest_ns_);
+    if (Chance(50)) process.replica->Relist(Feed::kPod);
+    process.replica->DeliverAll();
+  });
   --process.calls;
   if (!drift) return;
   Tell("reconcile", process.host);
@@ -538,7 +542,7 @@ void FakeHistory::CheckBooks(const std::string& when) {
   });
   for (Process& process : processes_) {
     process.replica->DeliverAll();
-    const std::optional<size_t> drift = process.replica->Drift();
+    const std::optional<size_t> drift = process.replica->Drift([] {});
     if (!drift || *drift > 0) Problem(fmt::format("{}: {} has drifted", when, process.host));
     for (const auto& [hold, count] : process.replica->state().Figures().reservations) {
       if (count > 0) {

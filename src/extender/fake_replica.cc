@@ -135,8 +135,8 @@ void FakeReplica::Tick() {
   AskAfter(client_, registry_, state_.Overdue(), &state_);
 }
 
-std::optional<size_t> FakeReplica::Drift() {
-  const auto differing = Reconcile(client_, registry_, [this] { DeliverAll(); }, &state_);
+std::optional<size_t> FakeReplica::Drift(const std::function<void()>& patience) {
+  const auto differing = Reconcile(client_, registry_, patience, &state_);
   return differing ? std::optional(differing->drift + differing->behind) : std::nullopt;
 }
 

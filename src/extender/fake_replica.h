@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -51,9 +52,9 @@ class FakeReplica {
 
   // What its keeper does every 50 ms.
   void Tick();
-  // Compares all pods with what is held, once the watch had time to say everything; how many
-  // differ. None: the list was refused.
-  std::optional<size_t> Drift();
+  // Compares all pods with what is held; `patience` comes before, in which the watch says
+  // everything. How many differ; none: the list was refused.
+  std::optional<size_t> Drift(const std::function<void()>& patience);
 
   // Of the last answer to somebody who was about to write: no write may land later.
   int64_t last_left_ms() const { return fence_.last_ms; }
