@@ -133,9 +133,21 @@ TEST_F(PatientPreemptionTest, ADeletionOnItsWayIsAwaited) {
   const Json victims = {{"n1", Victims({"plain"})}};
   EXPECT_EQ(Preempt(pod_, victims), victims);
   watch.join();
-  // The next one in the same while is answered at once: the test would last.
-  PutHolder("other", "u2", "n1", 8'000);
-  EXPECT_EQ(Preempt(pod_, victims), Json::object());
+}
+
+// Each for a deletion of its own.
+TEST_F(PatientPreemptionTest, SeveralPodsInARowAreWaitedFor) {
+  PutNode("n1", 1, 10'000);
+  const Json victims = {{"n1", Victims({"plain"})}};
+  for (const char* uid : {"u1", "u2", "u3"}) {
+    PutHolder("holder", uid, "n1", 8'000);
+    std::thread watch([this] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      state_.pods().OnDelete({"default", "holder"}, 0);
+    });
+    EXPECT_EQ(Preempt(pod_, victims), victims) << uid;
+    watch.join();
+  }
 }
 
 TEST_F(PatientPreemptionTest, WhoLosesTheLeadMeanwhileLetsNobodyBeEvicted) {

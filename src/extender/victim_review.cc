@@ -11,7 +11,6 @@
 namespace hami::extender {
 namespace {
 
-constexpr int64_t kOnceIn = 10;  // of the time: a tenth of it is waited at most
 constexpr std::chrono::milliseconds kStep(2);
 
 }  // namespace
@@ -38,24 +37,21 @@ std::vector<PreemptArgs::Node> VictimReview::Await(const placement::Request& req
   // Before the look: what comes free meanwhile is looked at again.
   uint64_t rooms = state_.room_count();
   std::vector<PreemptArgs::Node> useful = Useful(request, nodes);
+  if (!useful.empty()) return useful;
   const int64_t begun_ns = clock_.MonotonicNs();
-  if (!useful.empty() || !MayWait(begun_ns)) return useful;
-  while (useful.empty() && clock_.MonotonicNs() - begun_ns < patience_ms_ * 1'000'000) {
+  const int64_t patience_ns = patience_.Begin(begun_ns);
+  if (patience_ns == 0) return useful;
+  int64_t now_ns = begun_ns;
+  while (useful.empty() && now_ns - begun_ns < patience_ns) {
     std::this_thread::sleep_for(kStep);
+    now_ns = clock_.MonotonicNs();
     const uint64_t now = state_.room_count();
     if (now == rooms) continue;
     rooms = now;
     useful = Useful(request, nodes);
   }
+  patience_.End(now_ns);
   return useful;
-}
-
-// One caller at a time, and then nobody for a while.
-bool VictimReview::MayWait(int64_t now_ns) {
-  int64_t impatient_until_ns = impatient_until_ns_.load();
-  return now_ns >= impatient_until_ns &&
-         impatient_until_ns_.compare_exchange_strong(impatient_until_ns,
-                                                     now_ns + kOnceIn * patience_ms_ * 1'000'000);
 }
 
 }  // namespace hami::extender
