@@ -32,7 +32,7 @@ void ClusterState::Replace(const std::vector<PodPointer>& all, uint64_t version)
   }
   pods_.Reserve(all.size());
   said_.NoteList(version);
-  watched_ = 0;
+  watched_ = version;
   for (const PodPointer& pod : all) {
     watched_ = std::max(watched_, pod->version());
     PutPod(pod);
@@ -405,6 +405,9 @@ std::vector<Reservation> ClusterState::Overdue() {
 void ClusterState::Settle(const std::string& uid, const PodPointer& pod) {
   const std::lock_guard lock(mutex_);
   if (pod == nullptr) return RemovePod(uid);
+  // The watch is beyond this version and has no such pod: it went while it was asked after. The
+  // next answer says so.
+  if (pods_.Find(uid) == nullptr && pod->version() != 0 && pod->version() <= watched_) return;
   if (!pod->bound()) {
     const Reservation* reservation = reservations_.Find(uid);
     if (reservation != nullptr && reservation->hold == Hold::kBound) reservations_.Erase(uid);

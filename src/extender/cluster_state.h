@@ -200,7 +200,7 @@ class ClusterState {
   std::unordered_set<std::string> foreign_;  // held for other schedulers: uids
   WaitingPods waiting_;
   std::atomic<uint64_t> room_count_ = 0;
-  uint64_t watched_ = 0;  // the latest version of a pod that the watch has shown; 0: none
+  uint64_t watched_ = 0;  // the version up to which the watch has told of pods; 0: not known
   SaidSince said_;        // by the watch of pods, since BeginList
   uint64_t expired_ = 0;
   uint64_t overridden_ = 0;

@@ -243,6 +243,24 @@ TEST_F(ClusterStateTest, ABindWithoutAnswerKeepsItsRoomBesideTheNextChoice) {
   EXPECT_THAT(state_.Overdue(), IsEmpty());
 }
 
+// It was asked after, went, and the watch had to list anew before the answer came.
+TEST_F(ClusterStateTest, AnAnswerAboutAPodThatWentMeanwhileDoesNotBringItBack) {
+  PutNode("n1", 1, 10'000);
+  const Json pod = PodJson("a", "ua", 1, 6'000, 10);
+  Reserve(pod);
+  const Json bound = At(Bound(pod, *state_.BeginBind("ua", "n1"), registry_), 20);
+  state_.EndBind("ua", true);
+  clock_.Advance(31 * kSecond);
+  ASSERT_THAT(state_.Overdue(), SizeIs(1));
+  state_.pods().OnReplace({}, 30);
+  state_.Settle("ua", Record(bound));
+  // Whether it really went is asked once more; until then its room stays held.
+  EXPECT_EQ(MemoryUsed(), 6'000);
+  ASSERT_THAT(state_.Overdue(), SizeIs(1));
+  state_.Settle("ua", nullptr);
+  EXPECT_EQ(MemoryUsed(), 0);
+}
+
 TEST_F(ClusterStateTest, APodThatIsFilteredAgainAfterItsBindKeepsBothRooms) {
   PutNode("n1", 1, 10'000);
   PutNode("n2", 1, 10'000);
