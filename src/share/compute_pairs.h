@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 
 namespace hami::share {
 
@@ -26,7 +27,8 @@ class ComputePairs {
   // then what was noted of the process before is forgotten.
   void NoteCharged(int pid, int64_t now_ns, uint64_t charged_ns);
 
-  // One sample of the driver. Between two readings of the counter it is taken to have grown evenly.
+  // One sample of the driver. Between two readings of the counter it is taken to have grown evenly,
+  // if they are near each other; the sample is left out if they are not.
   // Time without a sample, since the one before, is time in which the process was charged for what
   // it did not do yet.
   void NoteBusy(int pid, int64_t begin_ns, int64_t end_ns, uint64_t busy_ns);
@@ -45,7 +47,7 @@ class ComputePairs {
     std::deque<Reading> readings;
   };
 
-  static uint64_t ChargedAt(const std::deque<Reading>& readings, int64_t time_ns);
+  static std::optional<uint64_t> ChargedAt(const std::deque<Reading>& readings, int64_t time_ns);
 
   std::map<int, Process> processes_;
   int64_t newest_ns_ = 0;

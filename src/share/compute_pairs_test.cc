@@ -68,6 +68,18 @@ TEST(ComputePairsTest, CounterSetBackBeginsAgain) {
   EXPECT_EQ(pairs.Take().charged_ns, 100U * kMs);
 }
 
+// The agent was kept from the CPU while the process stopped to compute.
+TEST(ComputePairsTest, BetweenReadingsFarApartNothingIsKnown) {
+  ComputePairs pairs;
+  NoteHalf(&pairs, 7, 1000, 2000);
+  pairs.NoteCharged(7, 3000 * kMs, 600 * kMs);
+  pairs.NoteBusy(7, 1700 * kMs, 1900 * kMs, 100 * kMs);
+  pairs.NoteBusy(7, 1900 * kMs, 2200 * kMs, 150 * kMs);
+  const ComputePairs::Pair pair = pairs.Take();
+  EXPECT_EQ(pair.true_ns, 100U * kMs);
+  EXPECT_EQ(pair.charged_ns, 100U * kMs);
+}
+
 TEST(ComputePairsTest, LongAgoIsForgotten) {
   ComputePairs pairs;
   NoteHalf(&pairs, 7, 1000, 2000);

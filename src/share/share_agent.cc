@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -28,6 +29,26 @@ constexpr uint64_t kIdlePct = 1;  // of neighbours, as the library takes it (src
 constexpr std::chrono::seconds kStopPatience{2};
 constexpr int kGrantedDevice = 0;  // `hami run` grants one device: the first of its limits file
 constexpr int kRepeatMs = 60'000;
+
+// Readings that took longer are of no one moment: this thread was kept from the CPU.
+constexpr int64_t kAtOnceNs = 10'000'000;
+
+// From the monotonic clock to the wall clock. The two are read one after the other, so the closest
+// of a few pairs is taken.
+int64_t WallOffsetNs(const base::Clock& clock) {
+  constexpr int kPairs = 3;
+  int64_t least_ns = INT64_MAX;
+  int64_t offset_ns = 0;
+  for (int pair = 0; pair < kPairs; ++pair) {
+    const int64_t before_ns = clock.MonotonicNs();
+    const int64_t wall_ns = clock.WallNs();
+    const int64_t apart_ns = clock.MonotonicNs() - before_ns;
+    if (apart_ns >= least_ns) continue;
+    least_ns = apart_ns;
+    offset_ns = wall_ns - before_ns;
+  }
+  return offset_ns;
+}
 
 }  // namespace
 
@@ -171,10 +192,13 @@ bool ShareAgent::IsAlone() const {
 // The driver averages over periods of a sixth of a second to a second and shows the newest: each
 // has to be seen.
 void ShareAgent::WatchCompute() {
-  const int64_t now_ns = base::SystemClock().MonotonicNs();
-  for (const SlotView& slot : ReadSlots()) {
-    if (!slot.alive || slot.host_pid == 0) continue;
-    pairs_.NoteCharged(slot.host_pid, now_ns, slot.charged_gpu_ns[kGrantedDevice]);
+  const base::Clock& clock = base::SystemClock();
+  const int64_t read_ns = clock.MonotonicNs();
+  const std::vector<SlotView> slots = ReadSlots();
+  const bool were_read_at_once = clock.MonotonicNs() - read_ns < kAtOnceNs;
+  for (const SlotView& slot : slots) {
+    if (!were_read_at_once || !slot.alive || slot.host_pid == 0) continue;
+    pairs_.NoteCharged(slot.host_pid, read_ns, slot.charged_gpu_ns[kGrantedDevice]);
   }
   const Result<std::vector<gpu::BusySpan>> spans = sampler_->Sample();
   const uint64_t seen_us = sampler_->last_seen_us();
@@ -184,7 +208,7 @@ void ShareAgent::WatchCompute() {
     }
     return;
   }
-  const int64_t wall_offset_ns = base::SystemClock().WallNs() - now_ns;  // of the samples' clock
+  const int64_t wall_offset_ns = WallOffsetNs(clock);  // of the samples' clock
   uint64_t others_ns = 0;
   for (const gpu::BusySpan& span : *spans) {
     if (spec_.is_member(span.pid)) {
