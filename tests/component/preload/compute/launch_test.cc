@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -165,8 +166,12 @@ TEST_F(LaunchTest, AGraphThatCallsTheProgramIsChargedUpToItsEnd) {
   Begin(90);
   ASSERT_EQ(Do("hostgraph 20"), "ok\n");
   const double charged = region_->ChargedMs();
+  const auto began = std::chrono::steady_clock::now();
   ASSERT_EQ(Do("hostgraph 40"), "ok\n");
-  EXPECT_NEAR(region_->ChargedMs() - charged, 200, 60);
+  const std::chrono::duration<double, std::milli> lasted = std::chrono::steady_clock::now() - began;
+  // Up to all that passed: on a busy host the functions of the program last longer.
+  EXPECT_GE(region_->ChargedMs() - charged, 140);
+  EXPECT_LE(region_->ChargedMs() - charged, std::max(260.0, lasted.count()));
 }
 
 TEST_F(LaunchTest, AnUpdatedGraphIsChargedWhatItTakesNow) {
