@@ -183,6 +183,29 @@ TEST(Costs, WhatTheHostTookIsForgottenWithTheFirstExactInterval) {
   ResetCosts();
 }
 
+// The host was kept from the CPU after it had launched: what it took for the time until the launch
+// began was the launch.
+TEST(Costs, AHostThatIsNotLetRunMakesNothingCheaper) {
+  constexpr uint64_t kLacks = 250'000;
+  ResetCosts();
+  const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});
+  Cost& cost = *FindCost(key);
+  const auto add_inexact = [&cost](uint64_t interval_ns) {
+    for (int i = 0; i < 20; ++i) {
+      AddCostSample(cost, interval_ns, Neighbours::kIdle, /*is_exact=*/false, kLacks);
+    }
+  };
+  add_inexact(750'000);
+  EXPECT_EQ(PeekSettledCost(key), 750'000U + 750'000 / 4);
+  for (int i = 0; i < 4; ++i) AddCostSample(cost, 1'000'000, Neighbours::kIdle);
+  EXPECT_EQ(PeekSettledCost(key), 1'000'000U);
+  add_inexact(750'000);
+  EXPECT_EQ(PeekSettledCost(key), 1'000'000U);
+  add_inexact(400'000);  // shorter for sure
+  EXPECT_EQ(PeekSettledCost(key), 500'000U);
+  ResetCosts();
+}
+
 TEST(Costs, WhatWasLearntBesideIdleNeighboursIsKeptUntilTheAgentSaysOtherwise) {
   ResetCosts();
   const uint64_t key = CostKey({&key, {1, 1, 1}, {1, 1, 1}, 0});

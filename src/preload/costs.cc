@@ -104,10 +104,12 @@ bool IsNewBehaviour(Cost& cost, uint64_t interval_ns, Neighbours neighbours) {
   return true;
 }
 
-// An inexact interval beside exact ones. It can be too long by what a host takes to launch.
-bool SaysNothingNew(const Cost& cost, uint64_t interval_ns) {
+// An inexact interval beside exact ones. It can be too long by what a host takes to launch; and too
+// short, where the launch ran already while the host was kept from seeing that it had begun.
+bool SaysNothingNew(const Cost& cost, uint64_t interval_ns, uint64_t lacks_ns) {
   const uint64_t known_ns = cost.cost_ns.load(std::memory_order_relaxed);
-  return cost.has_exact && interval_ns >= known_ns && interval_ns < 2 * known_ns + kLeastSlackNs;
+  return cost.has_exact && interval_ns + lacks_ns >= known_ns &&
+         interval_ns < 2 * known_ns + kLeastSlackNs;
 }
 
 }  // namespace
@@ -158,13 +160,17 @@ void RestCost(Cost& cost) {
   cost.next_sample_ns.store(now_ns + kSampleEveryNs / 2 + some_ns, std::memory_order_relaxed);
 }
 
-uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, bool is_exact) {
+uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours, bool is_exact,
+                       uint64_t lacks_ns) {
   const bool neighbours_idle = neighbours == Neighbours::kIdle;
   const SpinLock::Holder holder(cost.lock);
-  if (!is_exact && SaysNothingNew(cost, interval_ns)) {
+  if (!is_exact && SaysNothingNew(cost, interval_ns, lacks_ns)) {
     cost.next_sample_ns.store(os::NowNs() + kInexactRestNs, std::memory_order_relaxed);
     return 0;
   }
+  // Rather too much than too little, until there is an exact one; but where the host took much of
+  // the interval it took it for something else, as for loading the function.
+  if (!is_exact) interval_ns += lacks_ns < interval_ns / 4 ? lacks_ns : interval_ns / 4;
   const bool is_first_exact = is_exact && !cost.has_exact;
   if (is_first_exact) {
     cost.sample_count = 0;

@@ -81,10 +81,10 @@ uint64_t PeekSettledCost(uint64_t key);
 
 // Adds one measured interval. Returns the GPU time by which the launches that were charged before
 // the cost was known were charged too little; 0 from the second sample on. `is_exact` false: the
-// interval may contain the time that the host took, so it is not less than the cost; it counts only
-// until there is an exact one, or if it says something new all the same.
+// interval may contain time that the host took, or lack up to `lacks_ns` that was taken off for
+// that; it counts only until there is an exact one, or if it says something new all the same.
 uint64_t AddCostSample(Cost& cost, uint64_t interval_ns, Neighbours neighbours,
-                       bool is_exact = true);
+                       bool is_exact = true, uint64_t lacks_ns = 0);
 
 // Takes no sample of a settled cost for as long as after one that was taken.
 void RestCost(Cost& cost);

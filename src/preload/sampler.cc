@@ -183,7 +183,8 @@ void Harvest(Sample& sample, Neighbours neighbours, Harvested* harvested) {
     harvested->foreign_slice = harvested->foreign_slice || foreign;
     const bool is_old = foreign && neighbours == Neighbours::kIdle;
     const Neighbours believed = is_old ? Neighbours::kUnknown : neighbours;
-    harvested->owed_ns += AddCostSample(*sample.cost, work_ns, believed, IsExact(sample, work_ns));
+    harvested->owed_ns += AddCostSample(*sample.cost, work_ns, believed, IsExact(sample, work_ns),
+                                        interval_ns - work_ns);
   }
   sample.state = &sample == anchor && in_window ? SampleState::kHeld : SampleState::kIdle;
   if (in_window) FinishInWindow(sample);
