@@ -6,6 +6,7 @@ while more is being chosen, then a look at the API objects."""
 import contextlib
 import http.client
 import json
+import statistics
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from api_server import ApiServer, free_port
 SCHEDULER = ROOT / "build" / "bin" / "hami-scheduler"
 READY_S = 300
 PENDING = 800
+SCRAPES = 10
 # By (nodes, placed pods): HAMi v2.10.0's figures for one caller, then for eight: median, p99, CPU
 # per decision in ms; design.md section 9.
 HAMI = {
@@ -128,8 +130,8 @@ class FilterPart:
   def measure(self, nodes, placed):
     size = size_text(nodes, placed)
     list_s = self.plain_list_s()
-    process, address, _, start_s = start_scheduler(self.content.server, self.folder,
-                                                   self.table.scheduler_flags)
+    process, address, metrics, start_s = start_scheduler(self.content.server, self.folder,
+                                                         self.table.scheduler_flags)
     try:
       self.table.add(f"start, {size}", start_s, "s", native=list_s,
                      target=f"<= {1.2 * list_s:.2f}", met=start_s <= 1.2 * list_s,
@@ -141,6 +143,7 @@ class FilterPart:
       self.caller.post(address, "/filter", lines[:50], suffix=suffix)
       for callers in (1, 8):
         self.filter_row(process, address, lines, suffix, callers, nodes, placed)
+      self.scrape_rows(process, metrics, address, lines, suffix, size)
       self.over_commit_row(address, lines, suffix, size)
       self.table.add(f"memory, {size}", process.memory_mib(), "MiB",
                      target="<= 400" if placed == 100_000 else "",
@@ -166,6 +169,39 @@ class FilterPart:
     self.table.add(f"{who}, decisions", result["calls"] / result["seconds"], "/s",
                    note=f"{result['refused']} refused" if result["refused"] else "")
     self.table.add(f"{who}, CPU each", cpu_us / 1000, "ms")
+
+  def scrape_rows(self, process, metrics, address, lines, suffix, size):
+    """Prometheus: what a scrape takes, and what it does to decisions beside it."""
+    connection = http.client.HTTPConnection(metrics)
+    times = []
+
+    def scrape():
+      begun = time.monotonic()
+      connection.request("GET", "/metrics")
+      text = connection.getresponse().read()
+      times.append(time.monotonic() - begun)
+      return text
+
+    before = process.cpu_s()
+    for _ in range(SCRAPES):
+      text = scrape()
+    cpu_s = (process.cpu_s() - before) / SCRAPES
+    self.table.add(f"scrape, {size}, median", statistics.median(times) * 1000, "ms",
+                   note=f"{len(text) / 2**20:.1f} MiB")
+    self.table.add(f"scrape, {size}, CPU each", cpu_s * 1000, "ms")
+    over = threading.Event()
+
+    def every_second():
+      while not over.wait(1):
+        scrape()
+
+    thread = threading.Thread(target=every_second)
+    thread.start()
+    result = self.caller.post(address, "/filter", lines, suffix=suffix, seconds=self.seconds)
+    over.set()
+    thread.join()
+    self.table.add(f"decision while scraped, {size}, p99", result["p99_us"] / 1000, "ms")
+    self.table.add(f"decision while scraped, {size}, worst", result["max_us"] / 1000, "ms")
 
   # Over-commitment.
 
