@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -94,10 +95,25 @@ extern template class Family<Counter>;
 extern template class Family<Gauge>;
 extern template class Family<Histogram>;
 
-// What a callback reports at each scrape.
-struct Sample {
-  LabelValues labels;
-  double value = 0;
+// Where a callback says what it knows, at each scrape.
+class Samples {
+ public:
+  // As many values as the callback was added with labels.
+  void Add(std::initializer_list<std::string_view> values, double value);
+  // For who is about to hold a lock: the next kRoom bytes move nothing that is written already,
+  // which may be a hundred times as much.
+  void MakeRoom();
+  size_t room() const { return text_->capacity() - text_->size(); }
+  static constexpr size_t kRoom = 1 << 20;
+
+ private:
+  friend class Registry;
+  Samples(const std::string& name, const std::vector<std::string>& labels, std::string* text)
+      : name_(name), labels_(labels), text_(text) {}
+
+  const std::string& name_;
+  const std::vector<std::string>& labels_;
+  std::string* const text_;
 };
 
 enum class Type : uint8_t { kCounter, kGauge };
@@ -120,7 +136,10 @@ class Registry {
   // Values that somebody else keeps: `read` is called for each Text, on its thread, and may not
   // call the registry.
   void AddCallback(Type type, std::string_view name, std::string_view help, const Labels& labels,
-                   std::function<std::vector<Sample>()> read);
+                   std::function<void(Samples*)> read);
+  // The same for a single value.
+  void AddCallback(Type type, std::string_view name, std::string_view help,
+                   std::function<double()> read);
 
   // In the order in which the families were added, by label values within them.
   std::string Text() const;
@@ -131,6 +150,7 @@ class Registry {
 
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Entry>> entries_;
+  mutable size_t last_size_ = 0;  // of Text
 };
 
 }  // namespace hami::metrics

@@ -14,6 +14,7 @@
 namespace hami::metrics {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(MetricsTest, CountersAndGauges) {
@@ -78,11 +79,30 @@ TEST(MetricsTest, NumbersOfEveryKind) {
 TEST(MetricsTest, CallbacksAreReadAtEachScrape) {
   Registry registry;
   double value = 1;
-  registry.AddCallback(Type::kCounter, "c_total", "C.", {"l"},
-                       [&value] { return std::vector<Sample>{{{"a"}, value}, {{"b"}, 2}}; });
-  EXPECT_THAT(registry.Text(), HasSubstr("c_total{l=\"a\"} 1\nc_total{l=\"b\"} 2\n"));
+  registry.AddCallback(Type::kCounter, "c_total", "C.", {"l"}, [&value](Samples* samples) {
+    samples->Add({"a"}, value);
+    samples->Add({"b\n"}, 2);
+  });
+  registry.AddCallback(Type::kGauge, "g", "G.", [&value] { return value; });
+  EXPECT_THAT(registry.Text(), HasSubstr("c_total{l=\"a\"} 1\nc_total{l=\"b\\n\"} 2\n"));
   value = 5;
-  EXPECT_THAT(registry.Text(), HasSubstr("c_total{l=\"a\"} 5\n"));
+  EXPECT_THAT(registry.Text(), AllOf(HasSubstr("c_total{l=\"a\"} 5\n"), HasSubstr("\ng 5\n")));
+}
+
+TEST(MetricsTest, RoomIsMadeBeforeItIsNeeded) {
+  Registry registry;
+  const std::string wide(1000, 'w');
+  registry.AddCallback(Type::kGauge, "g", "", {"l"}, [&wide](Samples* samples) {
+    for (int i = 0; i < 3000; ++i) {
+      samples->MakeRoom();
+      EXPECT_GE(samples->room(), Samples::kRoom);
+      samples->Add({wide}, i);
+    }
+  });
+  std::string lines = "# HELP g \n# TYPE g gauge\n";
+  for (int i = 0; i < 3000; ++i) lines += "g{l=\"" + wide + "\"} " + std::to_string(i) + "\n";
+  EXPECT_EQ(registry.Text(), lines);
+  EXPECT_EQ(registry.Text(), lines);
 }
 
 TEST(MetricsTest, WhatIsGoneIsNotReported) {
