@@ -68,17 +68,35 @@ class LeaseHolder::Impl : public std::enable_shared_from_this<Impl> {
       self->TellChange();
       patch->set_value(std::move(lease));
     });
-    const std::optional<Lease> lease = patch->get_future().get();
-    if (!lease) return {};
-    ApiRequest request =
-        PatchRequest(kLeases, options_.lease, PatchKind::kMerge, WriteLeasePatch(*lease));
-    request.timeout_ms = timeout_ms;
-    if (const auto answer = client_.Do(std::move(request)); !answer) return Fail(answer.error());
+    std::optional<Lease> lease = patch->get_future().get();
+    for (int tries = 1; lease; ++tries) {
+      const Status given = Patch(*lease, timeout_ms);
+      if (given || given.error().code != Code::kAborted || tries == kReleaseTries) return given;
+      // A renewal that was under way has arrived after all.
+      ASSIGN_OR_RETURN(const Lease now, Read(timeout_ms));
+      if (now.holder != options_.identity) break;
+      lease->resource_version = now.resource_version;
+    }
     return {};
   }
 
  private:
   using Step = Election::Step;
+  static constexpr int kReleaseTries = 3;
+
+  Status Patch(const Lease& lease, int64_t timeout_ms) {
+    ApiRequest request =
+        PatchRequest(kLeases, options_.lease, PatchKind::kMerge, WriteLeasePatch(lease));
+    request.timeout_ms = timeout_ms;
+    if (const auto answer = client_.Do(std::move(request)); !answer) return Fail(answer.error());
+    return {};
+  }
+
+  Result<Lease> Read(int64_t timeout_ms) {
+    ApiRequest request = GetRequest(kLeases, options_.lease);
+    request.timeout_ms = timeout_ms;
+    return ParseLease(client_.Do(std::move(request)));
+  }
 
   void StopHere() {
     stopped_ = true;

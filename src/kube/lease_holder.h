@@ -37,8 +37,8 @@ class LeaseHolder {
   int64_t LeftMs() const;
   std::string holder() const;
 
-  // Gives the Lease back and stands no longer. Nothing to do if it is not ours. An error: it runs
-  // out by itself.
+  // Gives the Lease back and stands no longer. Nothing to do if it is not ours. `timeout_ms` is for
+  // each request: there are more where a renewal is under way. An error: it runs out by itself.
   Status Release(int64_t timeout_ms);
 
  private:

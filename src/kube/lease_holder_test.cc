@@ -49,6 +49,10 @@ class LeaseHolderTest : public ::testing::Test {
       lease_.merge_patch(body);
     }
     lease_["metadata"]["resourceVersion"] = std::to_string(++version_);
+    if (is_silent_ && request.method == "PATCH") {
+      is_silent_ = false;
+      return changed_.notify_all();
+    }
     connection.Respond(200, lease_.dump());
   }
 
@@ -95,6 +99,7 @@ class LeaseHolderTest : public ::testing::Test {
   nlohmann::json lease_;
   int version_ = 0;
   bool away_ = false;
+  bool is_silent_ = false;  // about the next patch, which it takes
   FakeHttpServer server_{[this](const FakeRequest& request, FakeConnection& connection) {
     Answer(request, connection);
   }};
@@ -118,6 +123,19 @@ TEST_F(LeaseHolderTest, OneLeadsAndHandsOver) {
   EXPECT_FALSE(first->IsLeader());
   EXPECT_TRUE(second->IsLeader());
   EXPECT_EQ(lease()["spec"]["leaseTransitions"], 1);
+}
+
+TEST_F(LeaseHolderTest, GivesBackThoughARenewalIsUnderWay) {
+  const auto holder = Stand("a");
+  WaitFor(1);
+  {
+    std::unique_lock lock(mutex_);
+    is_silent_ = true;
+    changed_.wait(lock, [this] { return !is_silent_; });
+  }
+  const Status given = holder->Release(10'000);
+  EXPECT_TRUE(given) << (given ? "" : given.error().message);
+  EXPECT_EQ(lease()["spec"]["holderIdentity"], "");
 }
 
 TEST_F(LeaseHolderTest, KeepsWhatOthersWroteOnIt) {
