@@ -11,7 +11,7 @@
 namespace hami::dra {
 namespace {
 
-using metrics::Sample;
+using metrics::Samples;
 using metrics::Type;
 
 // Preparing takes milliseconds, unless the API server or a disk is slow.
@@ -61,9 +61,8 @@ DriverMetrics::DriverMetrics(std::function<DriverFigures()> figures)
 void DriverMetrics::AddFigures() {
   const auto add = [this](Type type, const char* name, const char* help,
                           std::function<double(const DriverFigures&)> read) {
-    registry_.AddCallback(type, name, help, {}, [this, read = std::move(read)] {
-      return std::vector<Sample>{{{}, read(figures_())}};
-    });
+    registry_.AddCallback(type, name, help,
+                          [this, read = std::move(read)] { return read(figures_()); });
   };
   add(Type::kGauge, "hami_dra_driver_found", "1 if the GPU driver of the node answers.",
       [](const DriverFigures& now) { return now.driver_found ? 1.0 : 0.0; });
@@ -89,25 +88,20 @@ void DriverMetrics::AddFigures() {
       [](const DriverFigures& now) { return static_cast<double>(now.outsiders); });
   registry_.AddCallback(Type::kGauge, "hami_dra_fields_dropped",
                         "1 for a feature gate whose fields the API server throws away.", {"gate"},
-                        [this] {
-                          std::vector<Sample> samples;
+                        [this](Samples* samples) {
                           for (const std::string& gate : figures_().publisher.dropped) {
-                            samples.push_back({{gate}, 1});
+                            samples->Add({gate}, 1);
                           }
-                          return samples;
                         });
   registry_.AddCallback(Type::kGauge, "hami_dra_prepared_memory_bytes",
-                        "Memory given to prepared claims.", {"device"}, [this] {
+                        "Memory given to prepared claims.", {"device"}, [this](Samples* samples) {
                           std::map<std::string, double> bytes;
                           for (const ClaimGrant& claim : figures_().claims) {
                             for (const GrantedSlice& slice : claim.slices) {
                               bytes[slice.device] += static_cast<double>(slice.memory_bytes);
                             }
                           }
-                          std::vector<Sample> samples;
-                          for (const auto& [device, sum] : bytes)
-                            samples.push_back({{device}, sum});
-                          return samples;
+                          for (const auto& [device, sum] : bytes) samples->Add({device}, sum);
                         });
 }
 

@@ -11,6 +11,7 @@
 #include "base/fake_clock.h"
 #include "domain/names.h"
 #include "extender/fake_api.h"
+#include "extender/reconcile.h"
 #include "placement/request.h"
 
 namespace hami::extender {
@@ -303,6 +304,34 @@ TEST_F(ClusterStateTest, ABoundPodThatNobodySawIsAskedAfterAndNeverDropped) {
   EXPECT_EQ(MemoryUsed(), 6'000);
   EXPECT_THAT(state_.Overdue(), SizeIs(1));
   state_.Settle("ua", nullptr);
+  EXPECT_EQ(MemoryUsed(), 0);
+}
+
+TEST_F(ClusterStateTest, AnAnswerThatCannotBeReadHoldsUpNoOther) {
+  FakeApi api;
+  kube::Client client(api.Config(), {.user_agent = "tester"});
+  PutNode("n1", 1, 10'000);
+  for (const std::string name : {"a", "b"}) {
+    EXPECT_TRUE(Fits(PodJson(name, "u" + name, 1, 3'000, 10)));
+    ASSERT_TRUE(state_.BeginBind("u" + name, "n1"));
+    state_.EndBind("u" + name, true);
+  }
+  clock_.Advance(60 * kSecond);
+  // The one that is asked after first; the other is gone.
+  const kube::ObjectKey odd = state_.Overdue().at(0).pod;
+  std::string answer;
+  api.SetHook([&](const net::FakeRequest& request, net::FakeConnection& connection) {
+    if (!request.target.ends_with("/pods/" + odd.name)) return false;
+    connection.Respond(200, answer);
+    return true;
+  });
+  for (const char* text : {"", "{\"kind\":\"Pod\",\"metadata\":{\"na", "[]", "{}"}) {
+    answer = text;
+    AskAfter(client, registry_, state_.Overdue(), &state_);
+    EXPECT_EQ(MemoryUsed(), 3'000) << text;
+  }
+  answer = PodJson(odd.name, "another", 1, 3'000, 10).dump();
+  AskAfter(client, registry_, state_.Overdue(), &state_);
   EXPECT_EQ(MemoryUsed(), 0);
 }
 

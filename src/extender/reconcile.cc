@@ -61,7 +61,10 @@ void AskAfter(kube::Client& client, const vendor::Registry& registry,
     if (!pod) {
       LOG_WARN_EVERY(10'000, "cannot ask after a pod that was bound; its room stays held",
                      Field("pod", reservation.pod.Text()), Field("error", pod.error()));
-      return;
+      // Nobody answers: the others would wait in vain, one after the other.
+      const Code code = pod.error().code;
+      if (code == Code::kUnavailable || code == Code::kDeadlineExceeded) return;
+      continue;
     }
     state->Settle(reservation.uid, *pod);
   }

@@ -23,7 +23,8 @@ Result<ClusterState::Differences> Reconcile(kube::Client& client, const vendor::
                                             const std::function<void()>& patience,
                                             ClusterState* state);
 
-// Asks after the pods of reservations that should have been seen on a node by now.
+// Asks after the pods of reservations that should have been seen on a node by now. One whose answer
+// cannot be read keeps its room, and is asked after again; it holds up no other.
 void AskAfter(kube::Client& client, const vendor::Registry& registry,
               const std::vector<Reservation>& overdue, ClusterState* state);
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,8 +16,7 @@
 namespace hami::extender {
 namespace {
 
-using metrics::LabelValues;
-using metrics::Sample;
+using metrics::Samples;
 using metrics::Type;
 using Labels = metrics::Registry::Labels;
 
@@ -29,82 +29,74 @@ struct DeviceNow {
   const vendor::Device& device;
   const placement::DeviceUse& use;
   bool percent_cores;  // of AMD's compute units: normalised in the new names
+  std::string index;
+  std::string cores;  // what the device has, in its own unit, as in HAMi
 };
 
-using ReadDevice = std::function<void(const DeviceNow&, std::vector<Sample>*)>;
-using ReadPod = std::function<void(const placement::Cluster&, const placement::PodFacts&,
-                                   std::vector<Sample>*)>;
+using ReadDevice = std::function<void(const DeviceNow&, Samples*)>;
+using ReadPod =
+    std::function<void(const placement::Cluster&, const placement::PodFacts&, Samples*)>;
+using ReadQuota = std::function<void(const placement::QuotaUse&, const vendor::Spec&, Samples*)>;
 
 class Maker {
  public:
   Maker(const vendor::Registry& registry, const ClusterState& state, metrics::Registry* metrics)
       : registry_(registry), state_(state), metrics_(metrics) {}
 
-  // `labels` without the zone, which stands first.
-  void AddDevices(const char* name, const char* help, Labels labels, ReadDevice read) {
-    Add(name, help, std::move(labels),
-        [this_registry = &registry_, read = std::move(read)](const placement::Cluster& cluster,
-                                                             const std::string& node,
-                                                             std::vector<Sample>* samples) {
+  void AddDevices(const char* name, const char* help, const Labels& labels, ReadDevice read) {
+    Add(name, help, labels,
+        [this_registry = &registry_, read = std::move(read)](
+            const placement::Cluster& cluster, const std::string& node, Samples* samples) {
           const placement::NodeFacts* facts = cluster.FindNode(node);
           if (facts == nullptr || facts->devices.empty()) return;
           const std::vector<placement::DeviceUse> uses = cluster.UseOf(node);
           for (size_t i = 0; i < facts->devices.size() && i < uses.size(); ++i) {
             const vendor::Device& device = facts->devices[i];
             const vendor::Spec& spec = this_registry->at(device.vendor);
-            read({node, device, uses[i], spec.core_unit != vendor::CoreUnit::kPercent}, samples);
+            read({node, device, uses[i], spec.core_unit != vendor::CoreUnit::kPercent,
+                  std::to_string(device.index), std::to_string(device.cores)},
+                 samples);
           }
         });
   }
 
-  void AddPods(const char* name, const char* help, Labels labels, ReadPod read) {
-    Add(name, help, std::move(labels),
+  void AddPods(const char* name, const char* help, const Labels& labels, ReadPod read) {
+    Add(name, help, labels,
         [read = std::move(read)](const placement::Cluster& cluster, const std::string& node,
-                                 std::vector<Sample>* samples) {
+                                 Samples* samples) {
           for (const placement::PodFacts& pod : cluster.PodsOn(node)) {
             if (!pod.slices.empty()) read(cluster, pod, samples);
           }
         });
   }
 
-  void AddQuotas(
-      const char* name, const char* help, Labels labels,
-      std::function<void(const placement::QuotaUse&, const vendor::Spec&, std::vector<Sample>*)>
-          read) {
-    labels.insert(labels.begin(), "zone");
+  void AddQuotas(const char* name, const char* help, const Labels& labels, ReadQuota read) {
     metrics_->AddCallback(
         Type::kGauge, name, help, labels,
-        [registry = &registry_, state = &state_, read = std::move(read)] {
+        [registry = &registry_, state = &state_, read = std::move(read)](Samples* samples) {
           std::vector<placement::QuotaUse> uses;
           state->Look([&uses](const placement::Cluster& cluster) { uses = cluster.QuotaUses(); });
-          std::vector<Sample> samples;
           for (const placement::QuotaUse& use : uses) {
-            read(use, registry->at(use.vendor), &samples);
+            read(use, registry->at(use.vendor), samples);
           }
-          return Zoned(std::move(samples));
         });
   }
 
  private:
   using ReadNode =
-      std::function<void(const placement::Cluster&, const std::string& node, std::vector<Sample>*)>;
+      std::function<void(const placement::Cluster&, const std::string& node, Samples*)>;
 
-  static std::vector<Sample> Zoned(std::vector<Sample> samples) {
-    for (Sample& sample : samples) sample.labels.insert(sample.labels.begin(), kZone);
-    return samples;
-  }
-
-  void Add(const char* name, const char* help, Labels labels, ReadNode read) {
-    labels.insert(labels.begin(), "zone");
+  // One node at a time, so that decisions go on.
+  void Add(const char* name, const char* help, const Labels& labels, ReadNode read) {
     metrics_->AddCallback(
-        Type::kGauge, name, help, labels, [state = &state_, read = std::move(read)] {
+        Type::kGauge, name, help, labels,
+        [state = &state_, read = std::move(read)](Samples* samples) {
           std::vector<std::string> nodes;
           state->Look([&nodes](const placement::Cluster& cluster) { nodes = cluster.NodeNames(); });
-          std::vector<Sample> samples;
           for (const std::string& node : nodes) {
-            state->Look([&](const placement::Cluster& cluster) { read(cluster, node, &samples); });
+            samples->MakeRoom();
+            state->Look([&](const placement::Cluster& cluster) { read(cluster, node, samples); });
           }
-          return Zoned(std::move(samples));
         });
   }
 
@@ -112,16 +104,6 @@ class Maker {
   const ClusterState& state_;
   metrics::Registry* const metrics_;
 };
-
-// Beside them some metrics have device_cores: what the device has, in its own unit, as in HAMi.
-LabelValues DeviceLabels(const DeviceNow& now) {
-  return {now.node, now.device.id, std::to_string(now.device.index), now.device.type};
-}
-
-LabelValues With(LabelValues labels, std::initializer_list<std::string> more) {
-  labels.insert(labels.end(), more.begin(), more.end());
-  return labels;
-}
 
 double Percent(int64_t cores, int32_t of) { return std::ceil(100.0 * cores / of); }
 
@@ -173,17 +155,17 @@ std::map<std::pair<uint16_t, std::string>, Holding> HeldBy(const placement::Clus
   return held;
 }
 
-// Labels: namespace, node, pod, container, device.
+// Labels: zone, namespace, node, pod, container, device.
 ReadPod HoldingSamples(std::function<double(const placement::Cluster&, const std::string& node,
                                             const std::string& device, const Holding&)>
                            value) {
   return [value = std::move(value)](const placement::Cluster& cluster,
-                                    const placement::PodFacts& facts,
-                                    std::vector<Sample>* samples) {
+                                    const placement::PodFacts& facts, Samples* samples) {
     for (const auto& [key, holding] : HeldBy(cluster, facts)) {
-      samples->push_back(
-          {{facts.namespace_name, facts.node, facts.name, std::to_string(key.first), key.second},
-           value(cluster, facts.node, key.second, holding)});
+      const auto& [container, device] = key;
+      samples->Add(
+          {kZone, facts.namespace_name, facts.node, facts.name, std::to_string(container), device},
+          value(cluster, facts.node, device, holding));
     }
   };
 }
@@ -193,55 +175,78 @@ ReadPod MemorySamples() {
                            const Holding& holding) { return holding.memory_mib * kMib; });
 }
 
+// Labels: zone, namespace, resource, limit.
+void AddQuotaUse(const placement::QuotaUse& use, const vendor::Spec& spec, Samples* samples) {
+  const auto add = [&](const std::string& name, int64_t used, const std::optional<int64_t>& limit) {
+    if (name.empty()) return;
+    samples->Add({kZone, use.namespace_name, name, std::to_string(limit.value_or(0))},
+                 static_cast<double>(used));
+  };
+  add(spec.resources.memory, use.memory_mib, use.memory_limit_mib);
+  add(spec.resources.cores, use.cores, use.cores_limit);
+}
+
+// Labels: zone, namespace, resource.
+void AddQuotaLimit(const placement::QuotaUse& use, const vendor::Spec& spec, Samples* samples) {
+  const auto add = [&](const std::string& name, const std::optional<int64_t>& limit) {
+    if (name.empty() || !limit) return;
+    samples->Add({kZone, use.namespace_name, name}, static_cast<double>(*limit));
+  };
+  add(spec.resources.memory, use.memory_limit_mib);
+  add(spec.resources.cores, use.cores_limit);
+}
+
+double MemoryLimit(const DeviceNow& now) { return now.device.memory_mib * kMib; }
+double MemoryHeld(const DeviceNow& now) { return now.use.memory_mib * kMib; }
+double Sharing(const DeviceNow& now) { return now.use.slots; }
+
+// Labels: zone, node, device, index, type.
+ReadDevice DeviceSamples(std::function<double(const DeviceNow&)> value) {
+  return [value = std::move(value)](const DeviceNow& now, Samples* samples) {
+    samples->Add({kZone, now.node, now.device.id, now.index, now.device.type}, value(now));
+  };
+}
+
 void AddDeviceMetrics(Maker* maker) {
-  const Labels device = {"node", "device_uuid", "device_index", "device_type"};
+  const Labels device = {"zone", "node", "device_uuid", "device_index", "device_type"};
   const auto with = [&device](std::initializer_list<std::string> more) {
     Labels labels = device;
     labels.insert(labels.end(), more.begin(), more.end());
     return labels;
   };
   maker->AddDevices("hami_gpu_memory_limit_bytes", "Memory of a device.", device,
-                    [](const DeviceNow& now, std::vector<Sample>* samples) {
-                      samples->push_back({DeviceLabels(now), now.device.memory_mib * kMib});
-                    });
+                    DeviceSamples(MemoryLimit));
   maker->AddDevices("hami_gpu_core_limit_ratio", "Cores of a device, in percent.", device,
-                    [](const DeviceNow& now, std::vector<Sample>* samples) {
-                      const double cores = now.percent_cores ? 100 : now.device.cores;
-                      samples->push_back({DeviceLabels(now), cores});
+                    DeviceSamples([](const DeviceNow& now) -> double {
+                      return now.percent_cores ? 100 : now.device.cores;
+                    }));
+  maker->AddDevices("hami_gpu_memory_allocated_bytes", "Memory of a device that pods hold.",
+                    with({"device_cores"}), [](const DeviceNow& now, Samples* samples) {
+                      samples->Add(
+                          {kZone, now.node, now.device.id, now.index, now.device.type, now.cores},
+                          MemoryHeld(now));
                     });
-  maker->AddDevices(
-      "hami_gpu_memory_allocated_bytes", "Memory of a device that pods hold.",
-      with({"device_cores"}), [](const DeviceNow& now, std::vector<Sample>* samples) {
-        samples->push_back({With(DeviceLabels(now), {std::to_string(now.device.cores)}),
-                            now.use.memory_mib * kMib});
-      });
   maker->AddDevices("hami_gpu_shared_count", "Containers that share a device.", device,
-                    [](const DeviceNow& now, std::vector<Sample>* samples) {
-                      samples->push_back({DeviceLabels(now), static_cast<double>(now.use.slots)});
-                    });
+                    DeviceSamples(Sharing));
   maker->AddDevices("hami_gpu_core_allocated_ratio", "Cores of a device that pods hold, percent.",
-                    device, [](const DeviceNow& now, std::vector<Sample>* samples) {
-                      samples->push_back({DeviceLabels(now), CoresPercent(now)});
+                    device, DeviceSamples(CoresPercent));
+  maker->AddDevices("hami_node_gpu_overview", "Memory of a device that pods hold, with its limits.",
+                    with({"device_cores", "device_memory_limit"}),
+                    [](const DeviceNow& now, Samples* samples) {
+                      samples->Add({kZone, now.node, now.device.id, now.index, now.device.type,
+                                    now.cores, std::to_string(now.device.memory_mib)},
+                                   MemoryHeld(now));
                     });
-  maker->AddDevices(
-      "hami_node_gpu_overview", "Memory of a device that pods hold, with its limits.",
-      with({"device_cores", "device_memory_limit"}),
-      [](const DeviceNow& now, std::vector<Sample>* samples) {
-        samples->push_back({With(DeviceLabels(now), {std::to_string(now.device.cores),
-                                                     std::to_string(now.device.memory_mib)}),
-                            now.use.memory_mib * kMib});
-      });
-  maker->AddDevices(
-      "hami_node_gpu_memory_allocated_ratio", "Part of a device's memory, 0 to 1.", device,
-      [](const DeviceNow& now, std::vector<Sample>* samples) {
-        if (now.device.memory_mib <= 0) return;
-        samples->push_back(
-            {DeviceLabels(now), static_cast<double>(now.use.memory_mib) / now.device.memory_mib});
-      });
+  maker->AddDevices("hami_node_gpu_memory_allocated_ratio", "Part of a device's memory, 0 to 1.",
+                    device, [](const DeviceNow& now, Samples* samples) {
+                      if (now.device.memory_mib <= 0) return;
+                      samples->Add({kZone, now.node, now.device.id, now.index, now.device.type},
+                                   MemoryHeld(now) / MemoryLimit(now));
+                    });
 }
 
 void AddPodMetrics(const vendor::Registry& registry, Maker* maker) {
-  const Labels pod = {"namespace", "node", "pod", "container_index", "device_uuid"};
+  const Labels pod = {"zone", "namespace", "node", "pod", "container_index", "device_uuid"};
   maker->AddPods("hami_vgpu_memory_allocated_bytes", "Memory of a device that a container holds.",
                  pod, MemorySamples());
   maker->AddPods(
@@ -256,96 +261,65 @@ void AddPodMetrics(const vendor::Registry& registry, Maker* maker) {
       }));
   maker->AddPods(
       "hami_node_gpu_mig_instance_info", "MIG instances that nodes have made for containers.",
-      {"node", "device_uuid", "device_index", "mig_uuid", "profile", "gpu_instance_id",
+      {"zone", "node", "device_uuid", "device_index", "mig_uuid", "profile", "gpu_instance_id",
        "compute_instance_id", "placement_start", "placement_size"},
-      [](const placement::Cluster& cluster, const placement::PodFacts& facts,
-         std::vector<Sample>* samples) {
+      [](const placement::Cluster& cluster, const placement::PodFacts& facts, Samples* samples) {
         for (const domain::Slice& slice : facts.slices) {
           if (!slice.mig || slice.mig->mig_uuid.empty() || !IsHeld(facts, slice)) continue;
           const domain::MigPlacement& mig = *slice.mig;
-          samples->push_back(
-              {{facts.node, slice.device, IndexOf(cluster, facts.node, slice.device), mig.mig_uuid,
-                mig.profile, std::to_string(mig.gpu_instance), std::to_string(mig.compute_instance),
-                std::to_string(mig.start), std::to_string(mig.size)},
-               1});
+          samples->Add({kZone, facts.node, slice.device, IndexOf(cluster, facts.node, slice.device),
+                        mig.mig_uuid, mig.profile, std::to_string(mig.gpu_instance),
+                        std::to_string(mig.compute_instance), std::to_string(mig.start),
+                        std::to_string(mig.size)},
+                       1);
         }
       });
 }
 
 void AddQuotaMetrics(Maker* maker) {
-  maker->AddQuotas(
-      "hami_resource_quota_used", "What a namespace holds of a resource.",
-      {"namespace", "quota_name", "limit"},
-      [](const placement::QuotaUse& use, const vendor::Spec& spec, std::vector<Sample>* samples) {
-        const auto add = [&](const std::string& name, int64_t used,
-                             const std::optional<int64_t>& limit) {
-          if (name.empty()) return;
-          samples->push_back({{use.namespace_name, name, std::to_string(limit.value_or(0))},
-                              static_cast<double>(used)});
-        };
-        add(spec.resources.memory, use.memory_mib, use.memory_limit_mib);
-        add(spec.resources.cores, use.cores, use.cores_limit);
-      });
-  maker->AddQuotas(
-      "hami_resource_quota_limit", "What a namespace may hold of a resource.",
-      {"namespace", "quota_name"},
-      [](const placement::QuotaUse& use, const vendor::Spec& spec, std::vector<Sample>* samples) {
-        const auto add = [&](const std::string& name, const std::optional<int64_t>& limit) {
-          if (name.empty() || !limit) return;
-          samples->push_back({{use.namespace_name, name}, static_cast<double>(*limit)});
-        };
-        add(spec.resources.memory, use.memory_limit_mib);
-        add(spec.resources.cores, use.cores_limit);
-      });
+  maker->AddQuotas("hami_resource_quota_used", "What a namespace holds of a resource.",
+                   {"zone", "namespace", "quota_name", "limit"}, AddQuotaUse);
+  maker->AddQuotas("hami_resource_quota_limit", "What a namespace may hold of a resource.",
+                   {"zone", "namespace", "quota_name"}, AddQuotaLimit);
 }
 
 // The names from before 2.9. AMD's values are not normalised there.
 void AddLegacyDeviceMetrics(Maker* maker) {
-  const Labels device = {"nodeid", "deviceuuid", "deviceidx", "devicetype"};
-  const auto add = [&](const char* name, const char* help,
-                       std::function<double(const DeviceNow&)> value) {
-    maker->AddDevices(
-        name, help, device,
-        [value = std::move(value)](const DeviceNow& now, std::vector<Sample>* samples) {
-          samples->push_back({DeviceLabels(now), value(now)});
-        });
-  };
-  add("GPUDeviceMemoryLimit", "Legacy: hami_gpu_memory_limit_bytes.",
-      [](const DeviceNow& now) { return now.device.memory_mib * kMib; });
-  add("GPUDeviceCoreLimit", "Legacy: hami_gpu_core_limit_ratio.",
-      [](const DeviceNow& now) { return static_cast<double>(now.device.cores); });
-  add("GPUDeviceSharedNum", "Legacy: hami_gpu_shared_count.",
-      [](const DeviceNow& now) { return static_cast<double>(now.use.slots); });
-  add("GPUDeviceCoreAllocated", "Legacy: hami_gpu_core_allocated_ratio.",
-      [](const DeviceNow& now) { return static_cast<double>(now.use.cores); });
-  maker->AddDevices(
-      "GPUDeviceMemoryAllocated", "Legacy: hami_gpu_memory_allocated_bytes.",
-      {"nodeid", "deviceuuid", "deviceidx", "devicetype", "devicecores"},
-      [](const DeviceNow& now, std::vector<Sample>* samples) {
-        samples->push_back({With(DeviceLabels(now), {std::to_string(now.device.cores)}),
-                            now.use.memory_mib * kMib});
-      });
-  maker->AddDevices(
-      "nodeGPUOverview", "Legacy: hami_node_gpu_overview.",
-      {"nodeid", "deviceuuid", "deviceidx", "devicecores", "devicememorylimit", "devicetype"},
-      [](const DeviceNow& now, std::vector<Sample>* samples) {
-        samples->push_back({{now.node, now.device.id, std::to_string(now.device.index),
-                             std::to_string(now.device.cores),
-                             std::to_string(now.device.memory_mib), now.device.type},
-                            now.use.memory_mib * kMib});
-      });
-  maker->AddDevices(
-      "nodeGPUMemoryPercentage", "Legacy: hami_node_gpu_memory_allocated_ratio.",
-      {"nodeid", "deviceuuid", "deviceidx"},
-      [](const DeviceNow& now, std::vector<Sample>* samples) {
-        if (now.device.memory_mib <= 0) return;
-        samples->push_back({{now.node, now.device.id, std::to_string(now.device.index)},
-                            static_cast<double>(now.use.memory_mib) / now.device.memory_mib});
-      });
+  const Labels device = {"zone", "nodeid", "deviceuuid", "deviceidx", "devicetype"};
+  maker->AddDevices("GPUDeviceMemoryLimit", "Legacy: hami_gpu_memory_limit_bytes.", device,
+                    DeviceSamples(MemoryLimit));
+  maker->AddDevices("GPUDeviceCoreLimit", "Legacy: hami_gpu_core_limit_ratio.", device,
+                    DeviceSamples([](const DeviceNow& now) -> double { return now.device.cores; }));
+  maker->AddDevices("GPUDeviceSharedNum", "Legacy: hami_gpu_shared_count.", device,
+                    DeviceSamples(Sharing));
+  maker->AddDevices("GPUDeviceCoreAllocated", "Legacy: hami_gpu_core_allocated_ratio.", device,
+                    DeviceSamples([](const DeviceNow& now) -> double { return now.use.cores; }));
+  maker->AddDevices("GPUDeviceMemoryAllocated", "Legacy: hami_gpu_memory_allocated_bytes.",
+                    {"zone", "nodeid", "deviceuuid", "deviceidx", "devicetype", "devicecores"},
+                    [](const DeviceNow& now, Samples* samples) {
+                      samples->Add(
+                          {kZone, now.node, now.device.id, now.index, now.device.type, now.cores},
+                          MemoryHeld(now));
+                    });
+  maker->AddDevices("nodeGPUOverview", "Legacy: hami_node_gpu_overview.",
+                    {"zone", "nodeid", "deviceuuid", "deviceidx", "devicecores",
+                     "devicememorylimit", "devicetype"},
+                    [](const DeviceNow& now, Samples* samples) {
+                      samples->Add({kZone, now.node, now.device.id, now.index, now.cores,
+                                    std::to_string(now.device.memory_mib), now.device.type},
+                                   MemoryHeld(now));
+                    });
+  maker->AddDevices("nodeGPUMemoryPercentage", "Legacy: hami_node_gpu_memory_allocated_ratio.",
+                    {"zone", "nodeid", "deviceuuid", "deviceidx"},
+                    [](const DeviceNow& now, Samples* samples) {
+                      if (now.device.memory_mib <= 0) return;
+                      samples->Add({kZone, now.node, now.device.id, now.index},
+                                   MemoryHeld(now) / MemoryLimit(now));
+                    });
 }
 
 void AddLegacyPodMetrics(Maker* maker) {
-  const Labels pod = {"podnamespace", "nodename", "podname", "containeridx", "deviceuuid"};
+  const Labels pod = {"zone", "podnamespace", "nodename", "podname", "containeridx", "deviceuuid"};
   maker->AddPods("vGPUMemoryAllocated", "Legacy: hami_vgpu_memory_allocated_bytes.", pod,
                  MemorySamples());
   maker->AddPods(
@@ -354,28 +328,17 @@ void AddLegacyPodMetrics(Maker* maker) {
                         const Holding& holding) { return static_cast<double>(holding.as_noted); }));
   maker->AddPods(
       "nodeGPUMigInstance", "Legacy: hami_node_gpu_mig_instance_info.",
-      {"nodeid", "deviceuuid", "deviceidx", "migname"},
-      [](const placement::Cluster& cluster, const placement::PodFacts& facts,
-         std::vector<Sample>* samples) {
+      {"zone", "nodeid", "deviceuuid", "deviceidx", "migname"},
+      [](const placement::Cluster& cluster, const placement::PodFacts& facts, Samples* samples) {
         for (const domain::Slice& slice : facts.slices) {
           if (!slice.mig || slice.mig->mig_uuid.empty() || !IsHeld(facts, slice)) continue;
-          samples->push_back({{facts.node, slice.device, IndexOf(cluster, facts.node, slice.device),
-                               slice.mig->profile + "-" + std::to_string(slice.mig->gpu_instance)},
-                              1});
+          samples->Add({kZone, facts.node, slice.device, IndexOf(cluster, facts.node, slice.device),
+                        slice.mig->profile + "-" + std::to_string(slice.mig->gpu_instance)},
+                       1);
         }
       });
-  maker->AddQuotas(
-      "QuotaUsed", "Legacy: hami_resource_quota_used.", {"quotanamespace", "quotaName", "limit"},
-      [](const placement::QuotaUse& use, const vendor::Spec& spec, std::vector<Sample>* samples) {
-        const auto add_one = [&](const std::string& name, int64_t used,
-                                 const std::optional<int64_t>& limit) {
-          if (name.empty()) return;
-          samples->push_back({{use.namespace_name, name, std::to_string(limit.value_or(0))},
-                              static_cast<double>(used)});
-        };
-        add_one(spec.resources.memory, use.memory_mib, use.memory_limit_mib);
-        add_one(spec.resources.cores, use.cores, use.cores_limit);
-      });
+  maker->AddQuotas("QuotaUsed", "Legacy: hami_resource_quota_used.",
+                   {"zone", "quotanamespace", "quotaName", "limit"}, AddQuotaUse);
 }
 
 const char* NameOf(Hold hold) {
@@ -418,20 +381,17 @@ void AddOwnMetrics(const ClusterState& state, const Leadership& leadership,
   metrics->AddCallback(
       Type::kGauge, "hami_scheduler_reservations",
       "Room that is promised to pods which the API does not show on a node yet.", {"state"},
-      [&state] {
+      [&state](Samples* samples) {
         StateFigures figures = state.Figures();
-        std::vector<Sample> samples;
         for (const Hold hold :
              {Hold::kReserved, Hold::kBinding, Hold::kBound, Hold::kUncertain, Hold::kNominated}) {
-          samples.push_back({{NameOf(hold)}, static_cast<double>(figures.reservations[hold])});
+          samples->Add({NameOf(hold)}, static_cast<double>(figures.reservations[hold]));
         }
-        return samples;
       });
   const auto add = [&](Type type, const char* name, const char* help,
                        std::function<double(const StateFigures&)> read) {
-    metrics->AddCallback(type, name, help, {}, [&state, read = std::move(read)] {
-      return std::vector<Sample>{{{}, read(state.Figures())}};
-    });
+    metrics->AddCallback(type, name, help,
+                         [&state, read = std::move(read)] { return read(state.Figures()); });
   };
   add(Type::kCounter, "hami_scheduler_reservations_expired_total",
       "Reservations that nobody bound in time.",
@@ -449,16 +409,16 @@ void AddOwnMetrics(const ClusterState& state, const Leadership& leadership,
   add(Type::kGauge, "hami_scheduler_pods", "Pods that are known.",
       [](const StateFigures& now) { return static_cast<double>(now.pods); });
   metrics->AddCallback(Type::kGauge, "hami_scheduler_overcommitted_devices",
-                       "Devices on which more is held than there is. Must be 0.", {}, [&state] {
+                       "Devices on which more is held than there is. Must be 0.", [&state] {
                          size_t count = 0;
                          state.Look([&count](const placement::Cluster& cluster) {
                            count = cluster.Overcommitted().size();
                          });
-                         return std::vector<Sample>{{{}, static_cast<double>(count)}};
+                         return static_cast<double>(count);
                        });
-  metrics->AddCallback(
-      Type::kGauge, "hami_scheduler_leader", "1 if this replica decides and binds.", {},
-      [&leadership] { return std::vector<Sample>{{{}, leadership.LeftMs() > 0 ? 1.0 : 0.0}}; });
+  metrics->AddCallback(Type::kGauge, "hami_scheduler_leader",
+                       "1 if this replica decides and binds.",
+                       [&leadership] { return leadership.LeftMs() > 0 ? 1.0 : 0.0; });
 }
 
 }  // namespace hami::extender

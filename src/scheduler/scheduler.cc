@@ -119,8 +119,8 @@ Status Scheduler::Start() {
         base::SystemClock());
     extender_.SetTracer(tracer_.get());
     const auto count = [this](const char* name, const char* help, auto read) {
-      metrics_registry_.AddCallback(metrics::Type::kCounter, name, help, {}, [this, read] {
-        return std::vector<metrics::Sample>{{{}, static_cast<double>(read(tracer_->stats()))}};
+      metrics_registry_.AddCallback(metrics::Type::kCounter, name, help, [this, read] {
+        return static_cast<double>(read(tracer_->stats()));
       });
     };
     count("hami_scheduler_spans_sent_total", "Spans that the collector took.",

@@ -77,15 +77,11 @@ class Webhook::Impl {
         mutations_(metrics_, "webhook"),
         validations_(metrics_, "validate") {
     metrics->AddCallback(metrics::Type::kGauge, "hami_webhook_certificate_expiry_timestamp_seconds",
-                         "When the serving certificate runs out; 0: there is none.", {}, [this] {
-                           return std::vector<metrics::Sample>{
-                               {{}, static_cast<double>(tls_.ExpiresAtS().value_or(0))}};
-                         });
-    metrics->AddCallback(
-        metrics::Type::kCounter, "hami_webhook_certificate_failures_total",
-        "Tries to load, renew or publish the serving certificate that failed.", {}, [this] {
-          return std::vector<metrics::Sample>{{{}, static_cast<double>(CertificateFailures())}};
-        });
+                         "When the serving certificate runs out; 0: there is none.",
+                         [this] { return static_cast<double>(tls_.ExpiresAtS().value_or(0)); });
+    metrics->AddCallback(metrics::Type::kCounter, "hami_webhook_certificate_failures_total",
+                         "Tries to load, renew or publish the serving certificate that failed.",
+                         [this] { return static_cast<double>(CertificateFailures()); });
   }
 
   Status Start(kube::Client* client) {
