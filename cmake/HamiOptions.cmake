@@ -39,6 +39,11 @@ if(HAMI_SANITIZER STREQUAL "address")
 elseif(HAMI_SANITIZER STREQUAL "thread")
   set(HAMI_SANITIZER_FLAGS -fsanitize=thread)
 endif()
+# What a build with a sanitizer compiles for the second compiler's warnings and never runs.
+set(HAMI_NOT_RUN_OPTIONS)
+if(HAMI_SANITIZER)
+  set(HAMI_NOT_RUN_OPTIONS -fno-sanitize=all)
+endif()
 # Half of a sanitizer's build is its optimiser, which shows no error more.
 if(HAMI_SANITIZER)
   set(HAMI_OPTIMISATION -O1)
