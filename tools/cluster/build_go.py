@@ -44,6 +44,7 @@ def build(item: go_modules.GoModule, jobs: int) -> None:
   environment = dict(os.environ, GOFLAGS="", GOWORK="off", GOTOOLCHAIN="local", CGO_ENABLED="0")
   subprocess.run(
       [go_toolchain.find_go(), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-v",
+       "-gcflags=all=-dwarf=false",  # the linker would leave it out (-w)
        "-p", str(jobs), "-ldflags", item.linker_flags, "-o", f"{fresh}/", *item.packages],
       cwd=item.wrapper, env=environment, check=True)
   for old, new in RENAMED.get(item.component, {}).items():

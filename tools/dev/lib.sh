@@ -15,8 +15,11 @@ HAMI_CLIENTS=.cache/clients
 HAMI_PYTHON=/usr/bin/python3
 export GTEST_COLOR=no PYTHONDONTWRITEBYTECODE=1 NINJA_STATUS='[%f/%t] '
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-# What one checkout has compiled is a hit in every other, wherever it lies.
+# What one checkout has compiled is a hit in every other, wherever it lies; of clang's build only in
+# one at the same place, which is named in its precompiled headers.
 export CCACHE_BASEDIR=${CCACHE_BASEDIR-$PWD} CCACHE_NOHASHDIR=1
+# For precompiled headers: what is inside them is compared, not when they were made.
+export CCACHE_SLOPPINESS=pch_defines,time_macros
 
 say() { printf '%s\n' "$*"; }
 

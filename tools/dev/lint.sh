@@ -25,15 +25,19 @@ _changed_sources() {
     git ls-files --others --exclude-standard '*.cc'; } | sort -u
 }
 
-# clang-tidy reads the flags of clang's build; only files that it compiles can be checked.
+# clang-tidy reads the flags of clang's build, less the precompiled headers, which need not be made;
+# only files that it compiles can be checked.
 _clang_tidy() {  # _clang_tidy FILE...
-  local database=build-asan/compile_commands.json file known=()
+  local database=build-asan/tidy/compile_commands.json file known=()
+  mkdir -p "${database%/*}"
+  sed -E 's/ -Xclang -include(-pch)? -Xclang [^ ]+//g' build-asan/compile_commands.json >"$database"
   for file in "$@"; do
     grep -qF "\"file\": \"$PWD/$file\"" "$database" && known+=("$file")
   done
   ((${#known[@]})) || { say "no file to check"; return 0; }
   printf '%s\0' "${known[@]}" |
-    xargs -0 -n 4 -P "$(job_count)" clang-tidy-19 --quiet -p build-asan --warnings-as-errors='*'
+    xargs -0 -n 4 -P "$(job_count)" \
+      clang-tidy-19 --quiet -p "${database%/*}" --warnings-as-errors='*'
 }
 
 _clang_tidy_step() {  # _clang_tidy_step ALL

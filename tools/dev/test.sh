@@ -17,7 +17,8 @@
 # unit tests with the address and undefined-behaviour sanitizers; `tsan` those that have threads.
 # `fuzz` runs each fuzz target for a few seconds; ./dev fuzz runs them for longer.
 #
-# Clusters mostly wait: all other builds and tests run beside them, at lower priorities.
+# Clusters mostly wait: the other tests run beside them at a lower priority, and what is built for
+# those that come later beside both, with what these leave over.
 #
 # Cases are counted one by one (GoogleTest, pytest); a check or a build counts as one. Exit code 1
 # if one failed. Reports are left in .cache/test, logs in .cache/log.
@@ -67,7 +68,7 @@ _take_priority() {  # _take_priority idle|low
   { echo "$nice" >"/proc/$$/autogroup"; } 2>/dev/null || true
 }
 
-# All but the cluster tests, one after the other. What fails keeps nothing from being run.
+# One after the other. What fails keeps nothing from being run.
 _lane() {  # _lane PATTERN ITEM...
   local only=$1 item
   shift
@@ -78,6 +79,7 @@ _lane() {  # _lane PATTERN ITEM...
         ;;
       build-asan) _build_case asan build_preset asan ;;
       build-tsan) _build_case tsan build_preset tsan unit_tests ;;
+      wait-*) _wait_for_build "${item#wait-}" || true ;;
       idle | low) [ -z "${HAMI_NO_PROGRESS:-}" ] || _take_priority "$item" ;;
       pytest) _pytest_step "$only" ;;
       asan | tsan) _ctest_step "$item" "$item" unit "$only" ;;
@@ -88,20 +90,29 @@ _lane() {  # _lane PATTERN ITEM...
 }
 
 _start_lane() {  # _start_lane PATTERN ITEM...: beside what follows
-  HAMI_NO_PROGRESS=1 setsid bash -euo pipefail -c '
+  HAMI_NO_PROGRESS=1 HAMI_BUILDER=${HAMI_LANES[0]-} setsid bash -euo pipefail -c '
     . tools/dev/lib.sh; . tools/dev/test.sh; _lane "$@"' lane "$@" </dev/null &
-  HAMI_LANE=$!
-  trap 'kill -- "-$HAMI_LANE" 2>/dev/null; exit 130' INT TERM
+  HAMI_LANES+=("$!")
+  HAMI_BUILDER=${HAMI_LANES[0]}  # the lane that builds is the first
+  trap 'for lane in "${HAMI_LANES[@]}"; do kill -- "-$lane" 2>/dev/null; done; exit 130' INT TERM
 }
 
-_wait_for_lane() {
-  kill -0 "$HAMI_LANE" 2>/dev/null || return 0
-  run_step wait-lane "wait for the tests beside the clusters" _see_lane
+_lanes_run() {
+  local lane
+  for lane in "${HAMI_LANES[@]}"; do
+    ! kill -0 "$lane" 2>/dev/null || return 0
+  done
+  return 1
 }
 
-_see_lane() {
+_wait_for_lanes() {
+  _lanes_run || return 0
+  run_step wait-lanes "wait for the tests beside the clusters" _see_lanes
+}
+
+_see_lanes() {
   local newest
-  while kill -0 "$HAMI_LANE" 2>/dev/null; do
+  while _lanes_run; do
     newest=$(find "$HAMI_LOGS" -name '*.log' ! -name 'wait-*' -printf '%T@ %p\n' |
       sort -n | tail -n 1)
     tail -qn 1 "${newest#* }" 2>/dev/null || true
@@ -120,7 +131,7 @@ _wait_for_build() {  # _wait_for_build NAME: its exit code
 }
 
 _see_build() {
-  while [ ! -f "$1" ] && kill -0 "$HAMI_LANE" 2>/dev/null; do
+  while [ ! -f "$1" ] && kill -0 "$HAMI_BUILDER" 2>/dev/null; do
     tail -qn 1 "$HAMI_LOGS/build-${1##*/}.log" 2>/dev/null || true
     sleep 1
   done
@@ -180,7 +191,8 @@ _cluster_step() {  # _cluster_step PATTERN
 
 verb_test() {
   local kinds=(unit checks component pytest cluster asan tsan fuzz) only=.
-  local kind version labels=() lane=()
+  local kind version labels=() builds=(idle) tests=()
+  HAMI_LANES=()
   while (($#)); do
     case $1 in
       --fast) kinds=(unit checks component pytest) ;;
@@ -211,28 +223,28 @@ verb_test() {
     _build_case dev build_preset dev
   fi
 
-  # A cluster's programs come just before its tests want them.
-  ! _has cluster || lane+=(idle "build-cluster-${HAMI_VERSIONS[0]}")
-  if [ -f build/build.ninja ]; then
-    lane+=(low)
-    ((${#labels[@]} == 0)) || lane+=("$(IFS='|' && echo "${labels[*]}")")
-    ! _has pytest || lane+=(pytest)
-  fi
   if _has cluster; then
-    lane+=(idle)
-    for version in "${HAMI_VERSIONS[@]:1}"; do lane+=("build-cluster-$version"); done
+    for version in "${HAMI_VERSIONS[@]}"; do builds+=("build-cluster-$version"); done
+    # Nothing comes before the clusters.
+    tests+=("wait-cluster-${HAMI_VERSIONS[0]}")
   fi
-  ! { _has asan || _has fuzz; } || lane+=(idle build-asan low)
-  ! _has asan || lane+=(asan)
-  ! _has tsan || lane+=(idle build-tsan low tsan)
-  ! _has fuzz || lane+=(fuzz)
+  tests+=(low)
+  if [ -f build/build.ninja ]; then
+    ((${#labels[@]} == 0)) || tests+=("$(IFS='|' && echo "${labels[*]}")")
+    ! _has pytest || tests+=(pytest)
+  fi
+  ! { _has asan || _has fuzz; } || { builds+=(build-asan) && tests+=(wait-asan); }
+  ! _has asan || tests+=(asan)
+  ! _has fuzz || tests+=(fuzz)
+  ! _has tsan || { builds+=(build-tsan) && tests+=(wait-tsan tsan); }
 
   if _has cluster; then
-    _start_lane "$only" "${lane[@]}"
+    _start_lane "$only" "${builds[@]}"
+    _start_lane "$only" "${tests[@]}"
     _cluster_step "$only"
-    _wait_for_lane
+    _wait_for_lanes
   else
-    _lane "$only" "${lane[@]}"
+    _lane "$only" "${builds[@]}" "${tests[@]}"
   fi
   exec "$HAMI_PYTHON" tools/dev/count_tests.py "$HAMI_REPORTS"
 }
