@@ -4,11 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "net/fake_http_server.h"
@@ -61,11 +63,11 @@ class LeaseHolderTest : public ::testing::Test {
                                    reason + R"(","code":)" + std::to_string(status) + "}");
   }
 
-  static ElectionOptions Options(const std::string& identity) {
+  ElectionOptions Options(const std::string& identity) const {
     return {.lease = {"ns", "lease"},
             .identity = identity,
             .lease_s = 600,
-            .renew_deadline_ms = 400,
+            .renew_deadline_ms = renew_deadline_ms_,
             .retry_ms = 20};
   }
 
@@ -83,6 +85,10 @@ class LeaseHolderTest : public ::testing::Test {
     return changes_;
   }
 
+  static void WaitForHolder(const LeaseHolder& watcher, const std::string& identity) {
+    while (watcher.holder() != identity) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
   nlohmann::json lease() {
     const std::lock_guard lock(mutex_);
     return lease_;
@@ -97,6 +103,7 @@ class LeaseHolderTest : public ::testing::Test {
   std::condition_variable changed_;
   std::vector<std::string> changes_;
   nlohmann::json lease_;
+  int renew_deadline_ms_ = 60'000;  // longer than any host lets a test wait
   int version_ = 0;
   bool away_ = false;
   bool is_silent_ = false;  // about the next patch, which it takes
@@ -115,8 +122,7 @@ TEST_F(LeaseHolderTest, OneLeadsAndHandsOver) {
   EXPECT_EQ(lease()["spec"]["leaseDurationSeconds"], 600);
 
   const auto second = Stand("b");
-  while (second->holder() != "a") {
-  }
+  WaitForHolder(*second, "a");
   EXPECT_FALSE(second->IsLeader());
   EXPECT_TRUE(first->Release(10'000));
   EXPECT_EQ(WaitFor(3), (std::vector<std::string>{"+a", "-a", "+b"}));
@@ -149,6 +155,7 @@ TEST_F(LeaseHolderTest, KeepsWhatOthersWroteOnIt) {
 }
 
 TEST_F(LeaseHolderTest, LeadsNoLongerWhenTheServerIsAway) {
+  renew_deadline_ms_ = 400;
   const auto holder = Stand("a");
   WaitFor(1);
   SetAway(true);
@@ -164,8 +171,7 @@ TEST_F(LeaseHolderTest, NothingIsGivenBackThatIsNotOurs) {
           "spec":{"holderIdentity":"z","leaseDurationSeconds":600,
                   "renewTime":"2026-08-21T10:00:00.000000Z"}})");
   const auto holder = Stand("a");
-  while (holder->holder() != "z") {
-  }
+  WaitForHolder(*holder, "z");
   EXPECT_TRUE(holder->Release(10'000));
   EXPECT_EQ(lease()["spec"]["holderIdentity"], "z");
 }

@@ -3,6 +3,7 @@
 #include "tests/component/harness.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -123,6 +124,11 @@ std::string Running::ReadUntil(const std::string& prefix) {
   std::string line = ReadLine();
   while (!line.empty() && !line.starts_with(prefix)) line = ReadLine();
   return line;
+}
+
+bool Running::HasOutput() const {
+  pollfd output = {.fd = out_, .events = POLLIN, .revents = 0};
+  return !buffer_.empty() || poll(&output, 1, 0) > 0;
 }
 
 void Running::WriteLine(const std::string& line) {

@@ -48,6 +48,7 @@ class Running {
   std::string ReadLine();
   // Reads lines until one begins with `prefix`; that line, or "" at the end.
   std::string ReadUntil(const std::string& prefix);
+  bool HasOutput() const;  // that was not read yet; or it is at its end
   void WriteLine(const std::string& line);
   void Kill();  // SIGKILL and wait
   int Wait();   // exit code

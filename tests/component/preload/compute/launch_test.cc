@@ -287,6 +287,8 @@ void PlayMonitor(const std::vector<api::RegionV1*>& tenants) {
   }
 }
 
+constexpr int kWound = 2;  // recent_kernel after a launch
+
 // A tenant of high priority, with and without a compute limit, and one of low priority.
 class Priorities : public testing::TestWithParam<int> {};
 
@@ -301,41 +303,44 @@ TEST_P(Priorities, LowIsHeldWhileHighIsActiveAndLetGoAfterwards) {
   ASSERT_EQ(low_tenant.ReadLine(), "ready\n");
   const MappedRegion high_region(high);
   const MappedRegion low_region(low);
-  std::atomic<bool> stop = false;
-  std::atomic<int> looks = 0;
-  std::thread monitor([&] {
-    while (!stop) {
-      PlayMonitor({&high_region.v1(), &low_region.v1()});
-      ++looks;
-      std::this_thread::sleep_for(milliseconds(100));
-    }
-  });
-  const auto wait_for_looks = [&](int count) {
-    const int until = looks + count;
-    while (looks < until) std::this_thread::sleep_for(milliseconds(10));
+  const auto recent = [](const MappedRegion& region) {
+    return std::atomic_ref(region.v1().recent_kernel).load();
+  };
+  const auto look = [&] {
+    std::this_thread::sleep_for(milliseconds(20));
+    PlayMonitor({&high_region.v1(), &low_region.v1()});
+  };
+  // Who computes launches between two looks of the monitor, however busy this host is.
+  const auto look_while_high_launches = [&] {
+    while (recent(high_region) != kWound) std::this_thread::sleep_for(milliseconds(1));
+    look();
   };
   // Both have been idle for long: neither has an effect on the other.
-  wait_for_looks(4);
+  for (int i = 0; i < 4; ++i) look();
   low_tenant.WriteLine("kernel 5");
   EXPECT_EQ(low_tenant.ReadLine(), "ok\n");
-  // The high one computes, for many looks of the monitor.
-  high_tenant.WriteLine("kernel 3000");
-  wait_for_looks(5);
-  EXPECT_LT(low_region.v1().recent_kernel, 0);
-  const uint64_t held_since = low_region.v1().last_kernel_time;
+
+  high_tenant.WriteLine("steady");
+  look_while_high_launches();
+  EXPECT_LT(recent(low_region), 0);
   low_tenant.WriteLine("kernel 5");
-  wait_for_looks(8);
-  EXPECT_EQ(low_region.v1().last_kernel_time, held_since) << "nothing was launched";
-  EXPECT_LT(low_region.v1().recent_kernel, 0) << "the high one is still seen to be active";
+  for (int i = 0; i < 20; ++i) {
+    look_while_high_launches();
+    EXPECT_LT(recent(low_region), 0) << "the high one is still seen to be active";
+  }
+  EXPECT_FALSE(low_tenant.HasOutput()) << "it was launched";
+  high_tenant.WriteLine("kernel 1");
   EXPECT_EQ(high_tenant.ReadLine(), "ok\n");
+  EXPECT_EQ(high_tenant.ReadLine(), "ok\n");
+
   // It is quiet now; the low one is let go by itself.
+  while (recent(low_region) < 0) look();
   EXPECT_EQ(low_tenant.ReadLine(), "ok\n");
+
   // And the high one, when it comes back, is seen again.
-  high_tenant.WriteLine("kernel 2000");
-  wait_for_looks(5);
-  EXPECT_LT(low_region.v1().recent_kernel, 0);
-  stop = true;
-  monitor.join();
+  high_tenant.WriteLine("steady");
+  look_while_high_launches();
+  EXPECT_LT(recent(low_region), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(CoresOfHigh, Priorities, testing::Values(0, 80));

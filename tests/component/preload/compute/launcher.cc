@@ -20,8 +20,10 @@
 //   devices COUNT    one kernel on each of two devices by one call, COUNT times
 //   word             a stream waits for a word of 32 bits, and one of 64, that another one writes
 //   ring COUNT       two devices whose streams wait for words that the other one writes, in turn
+//   steady           kernels until another line comes
 
 #include <dlfcn.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -140,6 +142,12 @@ CUresult LaunchAs(const std::string& form, const Gpu& gpu, CUstream stream) {
   return LaunchEx(f, name == "dependent", per_thread, stream);
 }
 
+// As long as its lines come one at a time.
+bool HasInput() {
+  pollfd input = {.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  return poll(&input, 1, 0) > 0;
+}
+
 void CallFunction(CUstream stream) {
   using LaunchHost = CUresult(CUstream, void (*)(void*), void*);
   void (*function)(void*) = [](void*) { usleep(4000); };
@@ -183,6 +191,8 @@ class Launcher {
       Capture(static_cast<CUstreamCaptureMode>(mode), count);
     } else if (action == "word") {
       Word();
+    } else if (action == "steady") {
+      while (!HasInput()) Must(LaunchAs("kernel", gpus_[0], nullptr), "launch");
     } else if (action == "record") {
       std::string form;
       words >> form >> count;
