@@ -26,7 +26,8 @@ def wanted_stamp(item: go_modules.GoModule) -> str:
   digest = hashlib.sha256(RECIPE.encode())
   for name in ("go.mod", "go.sum"):
     digest.update((item.wrapper / name).read_bytes())
-  digest.update((item.linker_flags + " ".join(item.packages)).encode())
+  flags = item.compiler_flags + item.linker_flags
+  digest.update((flags + " ".join(item.packages)).encode())
   return digest.hexdigest()
 
 
@@ -44,7 +45,7 @@ def build(item: go_modules.GoModule, jobs: int) -> None:
   environment = dict(os.environ, GOFLAGS="", GOWORK="off", GOTOOLCHAIN="local", CGO_ENABLED="0")
   subprocess.run(
       [go_toolchain.find_go(), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-v",
-       "-gcflags=all=-dwarf=false",  # the linker would leave it out (-w)
+       f"-gcflags=all={item.compiler_flags}",
        "-p", str(jobs), "-ldflags", item.linker_flags, "-o", f"{fresh}/", *item.packages],
       cwd=item.wrapper, env=environment, check=True)
   for old, new in RENAMED.get(item.component, {}).items():

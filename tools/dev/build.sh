@@ -14,7 +14,7 @@ verb_build() {
     shift
   fi
   if [ "$preset" = asan ]; then
-    setup_group test
+    setup_group tools
   else
     setup_group build
   fi

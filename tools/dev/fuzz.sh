@@ -40,7 +40,7 @@ verb_fuzz() {
   done
   [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "fuzz: --seconds wants a whole number above 0" 2
   ((${#targets[@]})) || mapfile -t targets < <(_fuzz_targets)
-  setup_group test
+  setup_group tools
   build_preset asan "${targets[@]}"
   for target in "${targets[@]}"; do
     run_step "fuzz-$target" "fuzz $target for $seconds s" \

@@ -59,7 +59,7 @@ verb_lint() {
     esac
     shift
   done
-  setup_group test
+  setup_group tools
   mapfile -t files < <(_lint_files)
   run_step lint-format "clang-format (${#files[@]} files)" \
     clang-format-19 "${fix[@]}" "${files[@]}" || failed+=(format)

@@ -109,9 +109,10 @@ _setup_clients() {
   fi
 }
 
-# The group comes from the verb that needs it: build, test or cluster.
+# The group comes from the verb that needs it: build, cluster, tools (for tests without clients),
+# clients, or test, which is both.
 setup_group() {
-  local _setup_current=()
+  local code=0 _setup_current=()
   mkdir -p .cache
   # Two calls at once take turns.
   exec {_setup_lock}>.cache/setup.lock
@@ -119,11 +120,12 @@ setup_group() {
   case $1 in
     build) _setup_packages build ;;
     cluster) _setup_packages build cluster ;;
+    clients) _setup_clients || code=$? ;;
     *)
       _setup_packages build test
       _setup_venv
       _setup_headers
-      _setup_clients
+      [ "$1" = tools ] || _setup_clients
       ;;
   esac
   exec {_setup_lock}>&-
@@ -131,18 +133,14 @@ setup_group() {
     printf 'setup: current already:'
     printf ' %s;' "${_setup_current[@]}" | sed 's/;$/\n/'
   fi
+  return "$code"
 }
 
 verb_setup() {
   case ${1:-} in
     "") setup_group test ;;
     --build) setup_group build ;;
-    --headers)
-      local _setup_current=()
-      _setup_packages build test
-      _setup_venv
-      _setup_headers
-      ;;
+    --headers) setup_group tools ;;
     *) die "setup: no option '$1'" 2 ;;
   esac
 }

@@ -77,6 +77,7 @@ _lane() {  # _lane PATTERN ITEM...
       build-cluster-*)
         _build_case "${item#build-}" build_cluster_programs --version "${item##*-}"
         ;;
+      clients) _build_case clients setup_group clients ;;
       build-asan) _build_case asan build_preset asan ;;
       build-tsan) _build_case tsan build_preset tsan unit_tests ;;
       wait-*) _wait_for_build "${item#wait-}" || true ;;
@@ -91,7 +92,8 @@ _lane() {  # _lane PATTERN ITEM...
 
 _start_lane() {  # _start_lane PATTERN ITEM...: beside what follows
   HAMI_NO_PROGRESS=1 HAMI_BUILDER=${HAMI_LANES[0]-} setsid bash -euo pipefail -c '
-    . tools/dev/lib.sh; . tools/dev/test.sh; _lane "$@"' lane "$@" </dev/null &
+    . tools/dev/lib.sh; . tools/dev/setup.sh; . tools/dev/test.sh
+    _lane "$@"' lane "$@" </dev/null &
   HAMI_LANES+=("$!")
   HAMI_BUILDER=${HAMI_LANES[0]}  # the lane that builds is the first
   trap 'for lane in "${HAMI_LANES[@]}"; do kill -- "-$lane" 2>/dev/null; done; exit 130' INT TERM
@@ -174,6 +176,7 @@ _fuzz_step() (  # _fuzz_step PATTERN
 _cluster_step() {  # _cluster_step PATTERN
   local version report pattern=() marks
   [ "$1" = . ] || pattern=(-k "$1")
+  _wait_for_build clients || true
   for version in "${HAMI_VERSIONS[@]}"; do
     _wait_for_build "cluster-$version" || continue
     marks="not soak"
@@ -208,7 +211,7 @@ verb_test() {
   done
   _has() { [[ " ${kinds[*]} " == *" $1 "* ]]; }
   read -r -a HAMI_VERSIONS <<<"${HAMI_CLUSTER_VERSIONS:-1.36 1.35 1.34}"
-  setup_group test
+  setup_group tools
   ! _has cluster || setup_group cluster
   rm -rf "$HAMI_REPORTS"
   mkdir -p "$HAMI_REPORTS"
@@ -218,28 +221,31 @@ verb_test() {
   for kind in unit checks component; do
     ! _has "$kind" || labels+=("$kind")
   done
-  if ((${#labels[@]})) || _has pytest || _has cluster; then
-    # A test whose program was not built has failed; the others still say something.
-    _build_case dev build_preset dev
-  fi
-
+  ! { _has pytest || _has cluster; } || builds+=(clients)
   if _has cluster; then
     for version in "${HAMI_VERSIONS[@]}"; do builds+=("build-cluster-$version"); done
     # Nothing comes before the clusters.
     tests+=("wait-cluster-${HAMI_VERSIONS[0]}")
   fi
+  ! { _has asan || _has fuzz; } || builds+=(build-asan)
+  ! _has tsan || builds+=(build-tsan)
+  ! _has cluster || _start_lane "$only" "${builds[@]}"
+
+  if ((${#labels[@]})) || _has pytest || _has cluster; then
+    # A test whose program was not built has failed; the others still say something.
+    _build_case dev build_preset dev
+  fi
   tests+=(low)
   if [ -f build/build.ninja ]; then
     ((${#labels[@]} == 0)) || tests+=("$(IFS='|' && echo "${labels[*]}")")
-    ! _has pytest || tests+=(pytest)
+    ! _has pytest || tests+=(wait-clients pytest)
   fi
-  ! { _has asan || _has fuzz; } || { builds+=(build-asan) && tests+=(wait-asan); }
+  ! { _has asan || _has fuzz; } || tests+=(wait-asan)
   ! _has asan || tests+=(asan)
   ! _has fuzz || tests+=(fuzz)
-  ! _has tsan || { builds+=(build-tsan) && tests+=(wait-tsan tsan); }
+  ! _has tsan || tests+=(wait-tsan tsan)
 
   if _has cluster; then
-    _start_lane "$only" "${builds[@]}"
     _start_lane "$only" "${tests[@]}"
     _cluster_step "$only"
     _wait_for_lanes
