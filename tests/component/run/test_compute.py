@@ -32,6 +32,7 @@ def test_program_that_begins_in_the_debt_of_the_last_keeps_to_the_share(hami, as
     next_one = f"{TENANT} spin {KERNEL_US} 0.3 spin {KERNEL_US} 0.5 wait"
     script = f"for i in $(seq {ROUNDS}); do {last}; {next_one}; done"
     slice_ = hami.start("sh", "-c", script, options=("--gpumem", "4Gi", "--gpucores", asked))
+    shares = []
     for _ in range(ROUNDS):
         lines = [slice_.line(), slice_.line()]
         busy_ns = driver_busy_ns(hami)
@@ -39,5 +40,8 @@ def test_program_that_begins_in_the_debt_of_the_last_keeps_to_the_share(hami, as
         said_ns = sum(number(line, "launches") for line in lines) * KERNEL_US * 1000
         # The difference is what was launched to measure the kernel.
         assert said_ns * 0.95 - 2e6 < busy_ns < said_ns * 1.05 + 20e6, lines
-        assert 0 < number(lines[1], "busy_pct") < asked + ROOM_PCT, lines
+        shares.append(number(lines[1], "busy_pct"))
+    # A host that is not let run makes kernels dearer, and what was charged too much is given back
+    # when it is let run again: a round may be above the share for those that were below.
+    assert min(shares) > 0 and sum(shares) / ROUNDS < asked + ROOM_PCT, shares
     assert slice_.end()[0] == 0
