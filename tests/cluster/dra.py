@@ -279,7 +279,8 @@ class Driver:
     current = [spec for spec in found if spec["pool"]["generation"] == newest]
     if not current or len(current) != current[0]["pool"]["resourceSliceCount"]:
       return None
-    return sorted(device["name"] for spec in current for device in spec.get("devices", []))
+    # Kubernetes 1.34 writes a slice without devices as `"devices": null`.
+    return sorted(device["name"] for spec in current for device in spec.get("devices") or [])
 
   def wait_published(self):
     names = [f"hami-gpu-{minor}" for minor in range(self.gpus)]
@@ -373,6 +374,7 @@ class Driver:
     """The node with another number of GPUs, as after a change of hardware."""
     self.take_gpu_driver_away()
     try:
+      wait_until(lambda: self.published() == [], "no GPU is published")
       self.put_gpu_driver(count)
       self.restart()
       yield

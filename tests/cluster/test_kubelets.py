@@ -23,7 +23,7 @@ class TwoNodes:
     for item in self.nodes[self.cluster.node].slices():
       spec = item["spec"]
       found.setdefault(spec["nodeName"], set()).update(
-          device["attributes"]["uuid"]["string"] for device in spec.get("devices", []))
+          device["attributes"]["uuid"]["string"] for device in spec.get("devices") or [])
     return found
 
   def ready(self):
