@@ -178,6 +178,36 @@ class Headers(Tree):
     self.expect(self.check(), 1, "src/a/alone.h does not", "src/a/twice.h does not")
 
 
+class Includes(Tree):
+  def setUp(self) -> None:
+    super().setUp()
+    self.put("cmake/HamiPrecompiled.cmake",
+             "set(HAMI_STANDARD_HEADERS\n  <string> <vector> <fmt/format.h>)\n")
+    self.put("src/base/a.h", "#include <string>\nstd::string A();\n")
+    self.put("src/base/a.cc", '#include "base/a.h"\n// std::vector\n'
+             'std::string A() { return "std::vector"; }\n')
+
+  def check(self) -> tuple[int, str]:
+    return self.run_tool("check_includes.py", "--root", self.root)
+
+  def test_right_tree(self) -> None:
+    self.expect(self.check(), 0)
+
+  def test_not_included(self) -> None:
+    self.put("src/base/b.cc", '#include "base/a.h"\nstd::vector<int> b = fmt::format("");\n')
+    self.expect(self.check(), 1,
+                "src/base/b.cc: uses std::vector and does not include <vector>",
+                "src/base/b.cc: uses fmt::format and does not include <fmt/format.h>")
+
+  def test_like_named(self) -> None:
+    self.put("src/base/c.cc", '#include <string>\nstd::string_view c;\n')
+    self.expect(self.check(), 1, "does not include <string_view>")
+
+  def test_precompiled_and_not_known_here(self) -> None:
+    self.put("cmake/HamiPrecompiled.cmake", "set(HAMI_STANDARD_HEADERS <string> <span>)\n")
+    self.expect(self.check(), 1, "<span> is precompiled")
+
+
 class Hooks(Tree):
   """A release with one function and one structure, and our view of it."""
 

@@ -50,7 +50,7 @@ void AddLibrary(const ClaimCdiInput& input, cdi::ContainerEdits* edits) {
   edits->hooks.push_back(
       {.name = "createContainer",
        .path = base::JoinPath(input.library_folder, kHookProgram),
-       .args = {kHookProgram, "preload", std::string("--library=") + kLibraryInContainer,
+       .args = {kHookProgram, "preload", fmt::format("--library={}", kLibraryInContainer),
                 "--folder=" + input.shares->HookFolder(input.grant->uid)},
        // Without one the hook would get the container's.
        .env = {"HAMI_HOOK=preload"}});

@@ -2,6 +2,8 @@
 
 #include "extender/role_labels.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 #include <utility>
 #include <vector>
@@ -61,7 +63,7 @@ Status RoleLabels::LabelAll() {
   kube::ListOptions replicas;
   replicas.name_space = options_.pod_namespace;
   replicas.label_selector =
-      std::string(domain::kComponentLabel) + "=" + std::string(domain::kSchedulerComponent);
+      fmt::format("{}={}", domain::kComponentLabel, domain::kSchedulerComponent);
   const Result<std::string> version = client_.List(
       kube::kPods, replicas,
       [&](json::Value pod) -> Status {

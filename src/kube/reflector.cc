@@ -4,6 +4,7 @@
 
 #include "kube/reflector.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <optional>
 

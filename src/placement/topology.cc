@@ -3,8 +3,10 @@
 #include "placement/topology.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace hami::placement {
 namespace {

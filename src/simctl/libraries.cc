@@ -68,7 +68,7 @@ Result<DriverFiles> FindDriverFiles(int driver_branch) {
   // A test's executable lies beside build/bin, in build/tests.
   const std::string parent = programs.substr(0, programs.rfind('/'));
   const std::vector<std::string> folders = {parent + "/lib/simgpu",
-                                            std::string(kInstalled) + "/simgpu"};
+                                            fmt::format("{}/simgpu", kInstalled)};
   DriverFiles files;
   ASSIGN_OR_RETURN(files.cuda, FindLibrary(folders, kCudaName, driver_branch));
   ASSIGN_OR_RETURN(files.nvml, FindLibrary(folders, kNvmlName, driver_branch));

@@ -3,6 +3,7 @@
 #include "top/json_report.h"
 
 #include <optional>
+#include <utility>
 
 #include "base/json_writer.h"
 #include "base/version.h"

@@ -3,6 +3,7 @@
 #include "top/table.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hami::top {
 namespace {

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>

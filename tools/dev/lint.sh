@@ -66,7 +66,7 @@ verb_lint() {
   mapfile -t scripts < <(ls dev .ci/run tools/dev/*.sh)
   run_step lint-shellcheck "shellcheck (${#scripts[@]} files)" \
     shellcheck -x "${scripts[@]}" || failed+=(shellcheck)
-  for check in tidy check_layers; do
+  for check in tidy check_layers check_includes; do
     run_step "lint-$check" "$check" "$HAMI_PYTHON" "tools/$check.py" || failed+=("$check")
   done
   _clang_tidy_step "$all" || failed+=(clang-tidy)
