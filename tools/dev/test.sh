@@ -9,9 +9,9 @@
 #   -k PATTERN    only test programs and checks whose name matches this regular expression (pytest:
 #                 cases whose name contains it)
 #
-# `cluster` is tests/cluster on a real Kubernetes of each version that ./dev cluster knows, or of
-# those in HAMI_CLUSTER_VERSIONS; it needs root. HAMI_KEEP_CLUSTER leaves the clusters for the next
-# run.
+# `cluster` is tests/cluster on a real Kubernetes, the newest and the oldest that ./dev cluster
+# knows (./dev soak has the one between), or on those in HAMI_CLUSTER_VERSIONS; it needs root.
+# HAMI_KEEP_CLUSTER leaves the clusters for the next run.
 #
 # `asan` builds everything with the second compiler, clang, with warnings as errors, and runs the
 # unit tests with the address and undefined-behaviour sanitizers; `tsan` those that have threads.
@@ -210,7 +210,7 @@ verb_test() {
     shift
   done
   _has() { [[ " ${kinds[*]} " == *" $1 "* ]]; }
-  read -r -a HAMI_VERSIONS <<<"${HAMI_CLUSTER_VERSIONS:-1.36 1.35 1.34}"
+  read -r -a HAMI_VERSIONS <<<"${HAMI_CLUSTER_VERSIONS:-1.36 1.34}"
   setup_group tools
   ! _has cluster || setup_group cluster
   rm -rf "$HAMI_REPORTS"
