@@ -60,6 +60,11 @@ bool MayWake(const WaitingPod& pod, int64_t now_ns) {
   return now_ns - pod.woken_ns >= pause_ms * kMs;
 }
 
+// One with a reservation is about to be bound; but a nominee waits until its victims have left.
+bool Waits(const Reservation* reservation) {
+  return reservation == nullptr || reservation->hold == Hold::kNominated;
+}
+
 bool CanUse(const WaitingPod& pod, std::string_view name, const NodeTaints& taints,
             const placement::Cluster& cluster) {
   const std::string node(name);
@@ -67,6 +72,13 @@ bool CanUse(const WaitingPod& pod, std::string_view name, const NodeTaints& tain
   if (facts == nullptr || !pod.needs.MetBy(node, facts->labels)) return false;
   const auto found = taints.find(node);
   return found == taints.end() || pod.needs.Tolerates(found->second);
+}
+
+// Beside all but what the pod is promised itself.
+bool FitsOn(const WaitingPod& pod, std::string_view node, const NodeTaints& taints,
+            const placement::Cluster& cluster) {
+  return CanUse(pod, node, taints, cluster) &&
+         cluster.PlaceOn(pod.request, node).allocation.has_value();
 }
 
 // On the nodes that the pod can use, of all of them or of `room`.
@@ -152,7 +164,7 @@ std::vector<WaitingPod> WaitingPods::TakeWakeable(size_t limit, int64_t now_ns,
   order.reserve(pods_.size());
   for (const auto& [uid, pod] : pods_) {
     if (!everywhere && nodes.empty() && pod.wakes == 0) continue;
-    if (reservations.Find(uid) == nullptr && MayWake(pod, now_ns)) order.push_back(&pod);
+    if (Waits(reservations.Find(uid)) && MayWake(pod, now_ns)) order.push_back(&pod);
   }
   std::ranges::sort(order, WaitsBefore);
   std::vector<WaitingPod> wakeable;
@@ -165,6 +177,11 @@ std::vector<WaitingPod> WaitingPods::TakeWakeable(size_t limit, int64_t now_ns,
       break;
     }
     const bool all = everywhere || pod->wakes > 0;
+    const Reservation* nominated = reservations.Find(pod->uid);
+    if (nominated != nullptr && FitsOn(*pod, nominated->facts.node, taints, *cluster)) {
+      wakeable.push_back(*pod);  // its room is held already
+      continue;
+    }
     if (hopeless.contains({pod->kind, all})) continue;
     const placement::Decision decision = Place(*pod, all, nodes, taints, cluster);
     if (!decision.allocation) {

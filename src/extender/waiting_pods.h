@@ -56,8 +56,8 @@ class WaitingPods {
 
   // Those that would fit now into what came free since the last call, on nodes that they can use,
   // highest priority and longest waiting first, each beside those before it; and those that were
-  // woken and did not come. Who has a reservation does not wait. The cluster is as before
-  // afterwards.
+  // woken and did not come. Who has a reservation does not wait, unless it is nominated and its
+  // victims are leaving. The cluster is as before afterwards.
   std::vector<WaitingPod> TakeWakeable(size_t limit, int64_t now_ns,
                                        const Reservations& reservations, const NodeTaints& taints,
                                        placement::Cluster* cluster);

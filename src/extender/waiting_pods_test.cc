@@ -32,13 +32,37 @@ class WaitingPodsTest : public ::testing::Test {
     entry.facts.priority = priority;
     waiting_.Note(request, entry, now_ns);
   }
-  std::vector<std::string> Wakeable(int64_t now_ns = 2, size_t limit = 10) {
+  // On n1's only card.
+  static placement::PodFacts Holder(const std::string& uid, int memory_mib) {
+    placement::PodFacts facts;
+    facts.uid = uid;
+    facts.namespace_name = "default";
+    facts.name = uid;
+    facts.node = "n1";
+    facts.kinds = {domain::ContainerKind::kApp};
+    domain::Slice& slice = facts.slices.emplace_back();
+    slice.vendor = "NVIDIA";
+    slice.device = "GPU-n1-0";
+    slice.memory_mib = memory_mib;
+    slice.cores = 10;
+    return facts;
+  }
+  void Reserve(const std::string& uid, int memory_mib, Hold hold) {
+    Reservation reservation;
+    reservation.pod = {"default", uid};
+    reservation.uid = uid;
+    reservation.facts = Holder(uid, memory_mib);
+    reservation.hold = hold;
+    cluster_.PutPod(reservation.facts);
+    reservations_.Put(std::move(reservation));
+  }
+  std::vector<std::string> Wakeable(int64_t now_ns = 2, size_t limit = 10, size_t held = 0) {
     std::vector<std::string> uids;
     for (const WaitingPod& pod :
          waiting_.TakeWakeable(limit, now_ns, reservations_, {}, &cluster_)) {
       uids.push_back(pod.uid);
     }
-    EXPECT_EQ(cluster_.pod_count(), 0U) << "the cluster is as before";
+    EXPECT_EQ(cluster_.pod_count(), held) << "the cluster is as before";
     return uids;
   }
 
@@ -108,6 +132,47 @@ TEST_F(WaitingPodsTest, WhoDidNotComeIsWokenAgainAfterTwiceTheTime) {
   // A refusal begins anew.
   Note("u1", 6'000, 0, 7 * kSecond);
   EXPECT_THAT(Wakeable(600 * kSecond), IsEmpty());
+}
+
+// kube-scheduler may have asked between the last victim's end and our hearing of it.
+TEST_F(WaitingPodsTest, ANomineeIsWokenOnceItsVictimsAreGone) {
+  PutNode("n1", 10'000);
+  cluster_.PutPod(Holder("victim", 6'000));
+  Note("u1", 6'000, 100);
+  Reserve("u1", 6'000, Hold::kNominated);
+  waiting_.NoteRoom("n1");
+  EXPECT_THAT(Wakeable(2, 10, 2), IsEmpty()) << "the victim is there";
+  cluster_.RemovePod("victim");
+  // What it is promised is in the way of who asks alike, of a higher priority, too.
+  Note("u2", 6'000, 200);
+  Note("u3", 4'000);
+  waiting_.NoteRoom("n1");
+  EXPECT_THAT(Wakeable(3, 10, 1), ElementsAre("u1", "u3")) << "its room counts once";
+}
+
+TEST_F(WaitingPodsTest, ANomineeTakesItsOwnRoomBeforeAnother) {
+  PutNode("n1", 10'000);
+  PutNode("n2", 10'000);
+  cluster_.PutPod(Holder("victim", 6'000));
+  Note("u1", 6'000, 100);
+  Note("u2", 6'000);
+  Reserve("u1", 6'000, Hold::kNominated);
+  waiting_.NoteRoom("n2");
+  EXPECT_THAT(Wakeable(2, 10, 2), ElementsAre("u1")) << "it need not wait for the victim";
+  cluster_.RemovePod("victim");
+  waiting_.NoteRoom("n1");
+  waiting_.NoteRoom("n2");
+  EXPECT_THAT(Wakeable(2, 10, 1), ElementsAre("u1", "u2"));
+}
+
+TEST_F(WaitingPodsTest, WhoIsAboutToBeBoundIsNotWoken) {
+  PutNode("n1", 10'000);
+  for (const Hold hold : {Hold::kReserved, Hold::kBinding, Hold::kBound, Hold::kUncertain}) {
+    Note("u1", 6'000);
+    Reserve("u1", 6'000, hold);
+    waiting_.NoteRoom("n1");
+    EXPECT_THAT(Wakeable(2, 10, 1), IsEmpty()) << static_cast<int>(hold);
+  }
 }
 
 TEST_F(WaitingPodsTest, RoomSignalsOnlyWhereSomebodyWaits) {

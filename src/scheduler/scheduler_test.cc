@@ -389,8 +389,10 @@ TEST_F(SchedulerTest, PodsOfLowerPriorityMakeRoom) {
     return status.value("nominatedNodeName", "") == "n1";
   }));
   EXPECT_FALSE(api_.Get(std::string(kPods) + "never")["status"].contains("nominatedNodeName"));
-  // The room is its own.
+  // The room is its own, and it is told so where kube-scheduler does not come by itself.
   ASSERT_TRUE(Eventually([this] { return MetricsHave("hami_scheduler_pods 2"); }));
+  EXPECT_TRUE(
+      Eventually([this] { return MetricsHave("hami_scheduler_wakes_total{result=\"woken\"} 1"); }));
   EXPECT_THAT(Filter(PodJson("third", "u3", 1, 6'000, 10), {"n1"})["NodeNames"], SizeIs(0));
   EXPECT_THAT(Filter(high, {"n1"})["NodeNames"], SizeIs(1));
   EXPECT_EQ(Bind("high", "uh", "n1")["Error"], "");
