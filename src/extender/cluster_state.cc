@@ -378,11 +378,20 @@ void ClusterState::Keep(const PodEntry& pod, const domain::Allocation& allocatio
   Refresh(pod.facts.uid);
 }
 
-void ClusterState::Nominate(const PodEntry& pod, const domain::Allocation& allocation) {
+bool ClusterState::Waits(const std::string& uid) const {
   const std::lock_guard lock(mutex_);
-  const PodPointer known = pods_.Find(pod.facts.uid);
-  if (known != nullptr && (known->bound() || known->over())) return;
+  return IsWaiting(uid);
+}
+
+bool ClusterState::IsWaiting(const std::string& uid) const {
+  return waiting_.Has(uid) && reservations_.Find(uid) == nullptr;
+}
+
+bool ClusterState::Nominate(const PodEntry& pod, const domain::Allocation& allocation) {
+  const std::lock_guard lock(mutex_);
+  if (!IsWaiting(pod.facts.uid)) return false;
   Keep(pod, allocation, Hold::kNominated, options_.nominated_ms);
+  return true;
 }
 
 // --- Time passes ---

@@ -111,8 +111,10 @@ class ClusterState {
   void Release(const std::string& uid);
 
   // --- Preemption ---
-  // Holds the room on the node until its victims are gone.
-  void Nominate(const PodEntry& pod, const domain::Allocation& allocation);
+  // Whether it was refused last, and is neither gone nor has room since.
+  bool Waits(const std::string& uid) const;
+  // Holds the room on the node until its victims are gone. False: it does not wait any more.
+  bool Nominate(const PodEntry& pod, const domain::Allocation& allocation);
 
   // --- Time passes ---
   // Reservations that ran out, which are free now.
@@ -164,6 +166,7 @@ class ClusterState {
 
   // The rest with mutex_ held.
   bool IsFresh(int64_t decided_s) const;
+  bool IsWaiting(const std::string& uid) const;
   bool IsDifferent(const PodRecord& listed) const;
   // Whether something later is known of the pod of that name, from a list, a filter or a bind that
   // was ahead of the watch: then what comes of `version` is over.

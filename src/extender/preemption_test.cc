@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <future>
 #include <thread>
 
 #include "extender/fake_extender.h"
@@ -80,36 +79,6 @@ TEST_F(PreemptionTest, WholePodsAreReadLikeUids) {
       {"NodeNameToVictims", {{"n1", {{"Pods", {{{"metadata", {{"uid", "u1"}}}}}}}}}}};
   EXPECT_EQ(Json::parse(extender_.Preempt(body.dump()))["NodeNameToMetaVictims"],
             Json({{"n1", Victims({"u1"})}}));
-}
-
-TEST_F(PreemptionTest, WhereKubeSchedulerMakesRoomNobodyElseIsEvicted) {
-  PutNode("n1", 1, 10'000);
-  PutPod(PodJson("low", "u1", 1, 8'000, 10));
-  PutHolder("low", "u1", "n1", 8'000);
-  Json high = pod_;
-  high["spec"]["priority"] = 100;
-  std::promise<void> go_on;
-  const std::shared_future<void> gone_on = go_on.get_future().share();
-  api_.SetHook([gone_on](const net::FakeRequest& request, net::FakeConnection&) {
-    if (request.target.find("poddisruptionbudgets") != std::string::npos) gone_on.wait();
-    return false;
-  });
-  Preemptor preemptor({}, registry_, client_, state_, leader_, events_, metrics_);
-  extender_.SetPreemptor(&preemptor);
-  EXPECT_TRUE(Filter(high, {"n1"})["NodeNames"].empty());
-  EXPECT_EQ(Preempt(high, {{"n1", Victims({"u1"})}}), Json({{"n1", Victims({"u1"})}}));
-  go_on.set_value();
-  const auto count = [this](const std::string& result) {
-    return metrics_registry_.Text().find("hami_scheduler_preemptions_total{result=\"" + result +
-                                         "\"} 1") != std::string::npos;
-  };
-  for (int i = 0; i < 3'000 && !count("withdrawn") && !count("made_room"); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_TRUE(count("withdrawn"));
-  EXPECT_FALSE(state_.FindReservation("uh"));
-  EXPECT_FALSE(Pod("low").is_null());
-  extender_.SetPreemptor(nullptr);
 }
 
 class PatientPreemptionTest : public PreemptionTest {

@@ -15,7 +15,8 @@
 namespace hami::extender {
 namespace {
 
-constexpr size_t kMaxQueued = 256;
+constexpr size_t kMaxEntries = 256;
+constexpr int64_t kMaxPauses = 60;
 constexpr int64_t kRequestTimeoutMs = 5'000;
 const kube::ResourceType kBudgets{"policy", "v1", "poddisruptionbudgets"};
 
@@ -83,36 +84,64 @@ Preemptor::~Preemptor() {
 }
 
 void Preemptor::Consider(Ask ask) {
+  const SteadyClock::time_point now = SteadyClock::now();
   {
     const std::lock_guard lock(mutex_);
-    if (asks_.size() >= kMaxQueued || !queued_.insert(ask.pod.facts.uid).second) return;
-    asks_.push_back(std::move(ask));
+    const std::string uid = ask.pod.facts.uid;
+    if (uid == looked_at_) return;
+    const auto found = entries_.find(uid);
+    if (found != entries_.end()) {
+      found->second.ask = std::move(ask);
+      found->second.due = std::min(found->second.due, now);
+    } else if (entries_.size() < kMaxEntries) {
+      entries_[uid] = {.ask = std::move(ask), .due = now};
+    } else {
+      metrics_.NotePreemption("dropped");
+      LOG_WARN_EVERY(10'000, "too many pods ask for room; one waits until it is tried again",
+                     Field("pod", ask.pod.key.Text()));
+      return;
+    }
   }
   signal_.notify_all();
 }
 
 void Preemptor::Withdraw(const std::string& uid) {
   const std::lock_guard lock(mutex_);
-  if (queued_.contains(uid)) withdrawn_.insert(uid);
+  if (uid == looked_at_) withdrawn_ = true;
+  if (entries_.erase(uid) > 0) metrics_.NotePreemption("withdrawn");
 }
 
-bool Preemptor::IsWithdrawn(const Ask& ask) {
+bool Preemptor::IsWithdrawn() {
   const std::lock_guard lock(mutex_);
-  return withdrawn_.contains(ask.pod.facts.uid);
+  return withdrawn_;
 }
 
 void Preemptor::Run() {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    signal_.wait(lock, [this] { return stopping_ || !asks_.empty(); });
-    if (stopping_) return;
-    const Ask ask = std::move(asks_.front());
-    asks_.pop_front();
+  while (!stopping_) {
+    const auto next =
+        std::ranges::min_element(entries_, {}, [](const auto& entry) { return entry.second.due; });
+    if (next == entries_.end()) {
+      signal_.wait(lock);
+      continue;
+    }
+    if (const SteadyClock::time_point due = next->second.due; due > SteadyClock::now()) {
+      signal_.wait_until(lock, due);
+      continue;
+    }
+    auto entry = entries_.extract(next);
+    looked_at_ = entry.key();
+    withdrawn_ = false;
     lock.unlock();
-    if (leadership_.LeftMs() > 0) Handle(ask);
+    const bool again = leadership_.LeftMs() > 0 && Handle(entry.mapped().ask);
     lock.lock();
-    queued_.erase(ask.pod.facts.uid);
-    withdrawn_.erase(ask.pod.facts.uid);
+    looked_at_.clear();
+    if (!again || withdrawn_) continue;
+    const int64_t pause_ms =
+        options_.retry_ms * std::min(int64_t{1} << std::min(entry.mapped().tries, 6), kMaxPauses);
+    ++entry.mapped().tries;
+    entry.mapped().due = SteadyClock::now() + std::chrono::milliseconds(pause_ms);
+    entries_.insert(std::move(entry));
   }
 }
 
@@ -192,19 +221,19 @@ Status Preemptor::Evict(const Candidate& victim, bool dry_run) {
   return Fail(Error(answer.error()));
 }
 
-void Preemptor::Handle(const Ask& ask) {
-  const std::optional<Reservation> held = state_.FindReservation(ask.pod.facts.uid);
-  if (held) return;  // it got room meanwhile, or is having room made
+bool Preemptor::Handle(const Ask& ask) {
+  if (!state_.Waits(ask.pod.facts.uid)) return false;
   const Result<std::vector<Budget>> budgets = ReadBudgets();
   if (!budgets) {
     metrics_.NotePreemption("failed");
-    LOG_WARN_EVERY(10'000, "cannot make room", Field("error", budgets.error()));
-    return;
+    LOG_WARN_EVERY(10'000, "cannot make room", Field("pod", ask.pod.key.Text()),
+                   Field("error", budgets.error()));
+    return true;
   }
   const std::optional<VictimChoice> choice = Choose(ask, *budgets);
   if (!choice) {
     metrics_.NotePreemption("nothing");
-    return;
+    return false;
   }
   // All or none: who is told to leave for nothing has lost its work.
   for (const Candidate& victim : choice->victims) {
@@ -212,12 +241,15 @@ void Preemptor::Handle(const Ask& ask) {
       metrics_.NotePreemption("refused");
       LOG_INFO("a victim may not be evicted", Field("pod", victim.facts.name),
                Field("for", ask.pod.key.Text()), Field("error", allowed.error()));
-      return;
+      return true;
     }
   }
-  if (leadership_.LeftMs() <= 0) return;
-  if (IsWithdrawn(ask)) return metrics_.NotePreemption("withdrawn");
-  Nominate(ask, *choice);
+  if (leadership_.LeftMs() <= 0) return false;
+  if (IsWithdrawn() || !state_.Nominate(ask.pod, choice->allocation)) {
+    metrics_.NotePreemption("withdrawn");
+    return false;
+  }
+  TellNominated(ask, choice->node);
   const kube::EventSubject subject = SubjectOf(ask.pod.key, ask.pod.facts.uid);
   for (const Candidate& victim : choice->victims) {
     const std::string name = victim.facts.namespace_name + "/" + victim.facts.name;
@@ -226,7 +258,7 @@ void Preemptor::Handle(const Ask& ask) {
       LOG_WARN("a victim could not be evicted", Field("pod", name),
                Field("error", evicted.error()));
       state_.Release(ask.pod.facts.uid);
-      return;
+      return true;
     }
     metrics_.NoteVictims(1);
     events_.Record(SubjectOf({victim.facts.namespace_name, victim.facts.name}, victim.facts.uid),
@@ -241,13 +273,13 @@ void Preemptor::Handle(const Ask& ask) {
                            .reason = "PreemptionNominated",
                            .message = fmt::format("{} pods of lower priority leave node {} for it",
                                                   choice->victims.size(), choice->node)});
+  return false;
 }
 
-void Preemptor::Nominate(const Ask& ask, const VictimChoice& choice) {
-  state_.Nominate(ask.pod, choice.allocation);
+void Preemptor::TellNominated(const Ask& ask, const std::string& node) {
   base::JsonWriter json;
   json.BeginObject().Key("metadata").BeginObject().Member("uid", ask.pod.facts.uid).EndObject();
-  json.Key("status").BeginObject().Member("nominatedNodeName", choice.node).EndObject();
+  json.Key("status").BeginObject().Member("nominatedNodeName", node).EndObject();
   json.EndObject();
   kube::ApiRequest patch = kube::Subresource(
       kube::PatchRequest(kube::kPods, ask.pod.key, kube::PatchKind::kMerge, std::move(json).Take()),

@@ -3,17 +3,17 @@
 // Makes room for pods of higher priority. kube-scheduler does not do it for resources that it
 // ignores, so the leader does: it chooses victims (victims.h), asks the API to evict them, which
 // guards PodDisruptionBudgets once more, nominates the node, and holds the room until they are
-// gone. One thread; a pod is looked at once per refusal.
+// gone. One thread; a pod is looked at once per refusal, and again after a while where the API did
+// not let it be done.
 
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -49,6 +49,8 @@ Result<Budget> ReadBudget(json::Value object);
 struct PreemptorOptions {
   // Nodes on which victims were found, after which the search ends: more are seldom better.
   size_t enough_nodes = 100;
+  // Before what the API refused is tried again; twice as long each time, at most 60 times as long.
+  int64_t retry_ms = 1'000;
 };
 
 class Preemptor {
@@ -72,13 +74,21 @@ class Preemptor {
   void Withdraw(const std::string& uid);
 
  private:
+  using SteadyClock = std::chrono::steady_clock;
+  struct Entry {
+    Ask ask;
+    SteadyClock::time_point due;
+    int tries = 0;
+  };
+
   void Run();
-  void Handle(const Ask& ask);
-  bool IsWithdrawn(const Ask& ask);
+  // True: the API did not let it be done, which may change.
+  bool Handle(const Ask& ask);
+  bool IsWithdrawn();
   std::optional<VictimChoice> Choose(const Ask& ask, const std::vector<Budget>& budgets) const;
   Result<std::vector<Budget>> ReadBudgets();
   Status Evict(const Candidate& victim, bool dry_run);
-  void Nominate(const Ask& ask, const VictimChoice& choice);
+  void TellNominated(const Ask& ask, const std::string& node);
 
   const PreemptorOptions options_;
   const vendor::Registry& registry_;
@@ -89,9 +99,9 @@ class Preemptor {
   ExtenderMetrics& metrics_;
   std::mutex mutex_;
   std::condition_variable signal_;
-  std::deque<Ask> asks_;
-  std::set<std::string> queued_;     // uids
-  std::set<std::string> withdrawn_;  // of those that are queued
+  std::map<std::string, Entry> entries_;  // by uid; not who is being looked at
+  std::string looked_at_;                 // uid; empty: nobody is
+  bool withdrawn_ = false;                // who is being looked at
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -48,6 +48,7 @@ class WaitingPods {
   void NoteNeeds(const std::string& uid, domain::NodeNeeds needs, std::string_view text);
   void NoteWoken(const std::string& uid, int64_t now_ns);
   void Erase(const std::string& uid) { pods_.erase(uid); }
+  bool Has(const std::string& uid) const { return pods_.contains(uid); }
 
   // Called whenever room may have come free for somebody: it must only signal.
   void OnRoom(std::function<void()> signal) { signal_ = std::move(signal); }
