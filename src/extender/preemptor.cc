@@ -158,8 +158,8 @@ Result<std::vector<Budget>> Preemptor::ReadBudgets() {
   return budgets;
 }
 
-std::optional<VictimChoice> Preemptor::Choose(const Ask& ask,
-                                              const std::vector<Budget>& budgets) const {
+std::optional<VictimChoice> Preemptor::Choose(const Ask& ask, const std::vector<Budget>& budgets,
+                                              bool* unsettled) const {
   Budgets allowed;
   for (const Budget& budget : budgets) {
     allowed[budget.namespace_name + "/" + budget.name] = budget.allowed;
@@ -181,9 +181,10 @@ std::optional<VictimChoice> Preemptor::Choose(const Ask& ask,
     bool has_lower = false;
     for (placement::PodFacts& facts : on_node) {
       Candidate candidate;
-      // Whom the API does not show on the node cannot be told to leave it: a reservation.
+      // Whom the API does not show on the node cannot be told to leave it yet: a reservation.
       const std::shared_ptr<const PodEntry> entry = state_.FindPod(facts.uid);
       if (entry == nullptr || !entry->bound) {
+        *unsettled = *unsettled || facts.priority < ask.pod.facts.priority;
         facts.priority = INT32_MAX;
       } else {
         candidate.terminating = entry->terminating;
@@ -230,10 +231,11 @@ bool Preemptor::Handle(const Ask& ask) {
                    Field("error", budgets.error()));
     return true;
   }
-  const std::optional<VictimChoice> choice = Choose(ask, *budgets);
+  bool unsettled = false;
+  const std::optional<VictimChoice> choice = Choose(ask, *budgets, &unsettled);
   if (!choice) {
     metrics_.NotePreemption("nothing");
-    return false;
+    return unsettled;
   }
   // All or none: who is told to leave for nothing has lost its work.
   for (const Candidate& victim : choice->victims) {

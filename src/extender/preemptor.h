@@ -4,7 +4,7 @@
 // ignores, so the leader does: it chooses victims (victims.h), asks the API to evict them, which
 // guards PodDisruptionBudgets once more, nominates the node, and holds the room until they are
 // gone. One thread; a pod is looked at once per refusal, and again after a while where the API did
-// not let it be done.
+// not let it be done, or does not show yet who could leave.
 
 #pragma once
 
@@ -49,7 +49,7 @@ Result<Budget> ReadBudget(json::Value object);
 struct PreemptorOptions {
   // Nodes on which victims were found, after which the search ends: more are seldom better.
   size_t enough_nodes = 100;
-  // Before what the API refused is tried again; twice as long each time, at most 60 times as long.
+  // Before it is tried again; twice as long each time, at most 60 times as long.
   int64_t retry_ms = 1'000;
 };
 
@@ -82,10 +82,12 @@ class Preemptor {
   };
 
   void Run();
-  // True: the API did not let it be done, which may change.
+  // True: not now, but perhaps later.
   bool Handle(const Ask& ask);
   bool IsWithdrawn();
-  std::optional<VictimChoice> Choose(const Ask& ask, const std::vector<Budget>& budgets) const;
+  // `unsettled`: somebody of lower priority is about to be bound to one of the nodes.
+  std::optional<VictimChoice> Choose(const Ask& ask, const std::vector<Budget>& budgets,
+                                     bool* unsettled) const;
   Result<std::vector<Budget>> ReadBudgets();
   Status Evict(const Candidate& victim, bool dry_run);
   void TellNominated(const Ask& ask, const std::string& node);
